@@ -1,0 +1,143 @@
+/* sys: see sys.h. The only file of this room that talks to the host. */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t sys_now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t sys_now_ms(void)
+{
+	return sys_now_us() / 1000;
+}
+
+static err errno_err(void)
+{
+	switch (errno) {
+	case ENOENT:
+	case ENOTDIR:
+		return ERR_NOTFOUND;
+	case EACCES:
+	case EPERM:
+		return ERR_DENIED;
+	default:
+		return ERR_IO;
+	}
+}
+
+err sys_map_open(const char *path, sys_map *ret, diag *d)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err e = diag_set(d, errno_err(), "%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return e;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		close(fd);
+		return diag_set(d, ERR_ARG, "%s: not a regular file", path);
+	}
+	sys_map m = {(const uint8_t *)"", 0};
+	if (st.st_size) {
+		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (p == MAP_FAILED) {
+			close(fd);
+			return diag_set(d, ERR_IO, "%s: mapping it: %s", path, strerror(errno));
+		}
+		m = (sys_map){p, (size_t)st.st_size};
+	}
+	close(fd);
+	*ret = m;
+	return ERR_OK;
+}
+
+void sys_map_close(sys_map *m)
+{
+	if (m->n)
+		munmap((void *)(uintptr_t)m->p, m->n);
+	*m = (sys_map){0};
+}
+
+err sys_read_file(arena *a, const char *path, size_t max, str *ret, diag *d)
+{
+	sys_map m;
+	TRY(sys_map_open(path, &m, d));
+	if (m.n > max) {
+		size_t n = m.n;
+		sys_map_close(&m);
+		return diag_set(d, ERR_LIMIT, "%s: %zu bytes, over the maximum of %zu", path, n, max);
+	}
+	*ret = str_dup(a, (str){(const char *)m.p, m.n});
+	sys_map_close(&m);
+	return ERR_OK;
+}
+
+err sys_write_file(const char *path, str bytes, diag *d)
+{
+	arena a;
+	arena_init(&a);
+	char *tmp = arena_printf(&a, "%s.tmp%ld", path, (long)getpid());
+	err e = ERR_OK;
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	size_t done = 0;
+	while (fd >= 0 && done < bytes.n) {
+		ssize_t n = write(fd, bytes.p + done, bytes.n - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	if (fd < 0 || done < bytes.n || close(fd) < 0 || rename(tmp, path) < 0) {
+		e = diag_set(d, errno_err(), "writing %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			unlink(tmp);
+	}
+	arena_deinit(&a);
+	return e;
+}
+
+bool sys_is_dir(const char *path)
+{
+	struct stat st;
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+bool sys_is_file(const char *path)
+{
+	struct stat st;
+	return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+err sys_mkdirs(const char *path, diag *d)
+{
+	arena a;
+	arena_init(&a);
+	char *p = str_z(&a, str_of(path));
+	err e = ERR_OK;
+	for (char *s = p + 1; e == ERR_OK; s++) {
+		if (*s && *s != '/')
+			continue;
+		char c = *s;
+		*s = 0;
+		if (mkdir(p, 0777) < 0 && errno != EEXIST)
+			e = diag_set(d, errno_err(), "making the directory %s: %s", p, strerror(errno));
+		*s = c;
+		if (!c)
+			break;
+	}
+	arena_deinit(&a);
+	return e;
+}

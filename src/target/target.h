@@ -1,0 +1,268 @@
+/*
+ * target: one way of reaching a machine or process, behind one table of functions.
+ *
+ * A backend (kd/ fake/ ...) fills a tgt_ops; callers use the tgt_* wrappers, which answer
+ * ERR_UNSUPPORTED for an absent function. A backend never parses commands, never reaches up, keeps no
+ * global state. Only tgt_interrupt may be called from another thread or a signal handler.
+ *
+ *   open -> wait ... event (stopped) -> read/write/regs/trap_add ... -> resume -> wait ...
+ *
+ * Memory, from the top: trap masking (trap.c) -> page cache keyed (space, page), dropped when the
+ * target runs or is written (mem.c) -> translation of AS_ROOT by page walk over physical reads ->
+ * backend. Backends see only what they declare in tgt_caps.spaces.
+ */
+#ifndef RS_TARGET_TARGET_H
+#define RS_TARGET_TARGET_H
+
+#include "arch/x64.h"
+#include "base/sys.h"
+
+typedef enum as_kind {
+	AS_CURRENT, /* virtual, as the stopped processor (or process) sees it; id unused */
+	AS_PHYS,    /* physical; id: 0 default, 1 cached, 2 uncached, 3 write-combined */
+	AS_PROCESS, /* virtual in a process that the target knows by id */
+	AS_ROOT,    /* virtual, through the page-table root id (physical address, CR3) */
+	AS_IO,	    /* I/O ports; n is 1, 2 or 4 */
+	AS_MSR,	    /* addr = MSR number, n = 8; id = unit */
+	AS_CONTROL, /* KD control space: addr = (space << 32 | offset); id = unit */
+	AS_BUS	    /* bus data: addr = (type << 56 | bus << 40 | slot << 16 | offset) */
+} as_kind;
+
+typedef struct as_t {
+	as_kind kind;
+	uint64_t id;
+} as_t;
+
+static inline as_t as_current(void)
+{
+	return (as_t){AS_CURRENT, 0};
+}
+static inline as_t as_phys(void)
+{
+	return (as_t){AS_PHYS, 0};
+}
+static inline as_t as_root(uint64_t root)
+{
+	return (as_t){AS_ROOT, root};
+}
+
+typedef uint32_t unit_t; /* processor (kernel), thread (user) */
+
+enum { TGT_PATH_MAX = 512, TGT_STREAM_MAX = 16, TGT_EXR_PARAMS = 15, TGT_DROPPED_MAX = 32 };
+
+/* ---- facts ---- */
+
+typedef enum tgt_fact {
+	TGT_F_KERNEL_BASE,    /* uint64_t: base of the kernel image (after KASLR) */
+	TGT_F_MODULE_LIST,    /* uint64_t: PsLoadedModuleList */
+	TGT_F_DEBUGGER_DATA,  /* uint64_t: list that leads to KDDEBUGGER_DATA64 */
+	TGT_F_VERSION,	      /* tgt_version */
+	TGT_F_PCR,	      /* uint64_t in: unit, out: KPCR address */
+	TGT_F_PRCB,	      /* uint64_t in: unit, out: KPRCB address */
+	TGT_F_THREAD,	      /* uint64_t in: unit, out: KTHREAD running there */
+} tgt_fact;
+
+typedef struct tgt_version {
+	uint16_t major, minor; /* NT: major 0xF/0xC = free/checked, minor = build number */
+	uint16_t machine;      /* IMAGE_FILE_MACHINE_xxx */
+	uint16_t flags;	       /* DBGKD_VERS_FLAG_xxx: 1 MP, 4 PTR64 ... */
+	uint8_t protocol, protocol_minor;
+	uint8_t max_packet_type, max_state_change, max_manipulate, simulation;
+} tgt_version;
+
+typedef struct tgt_caps {
+	bool kernel;	       /* a whole machine, not one process */
+	bool live;	       /* can run */
+	uint32_t spaces;       /* 1 << as_kind that the backend serves itself */
+	uint32_t max_soft;     /* software traps in existence (KD: 32); 0 = no limit */
+	uint32_t max_hard;     /* debug registers per unit */
+	bool phys_write;       /* AS_PHYS can be written */
+	bool can_step;
+} tgt_caps;
+
+/* ---- events ---- */
+
+typedef enum tgt_event_kind {
+	TGT_EV_TIMEOUT,	  /* nothing in the given time; not an event */
+	TGT_EV_EXCEPTION, /* stopped */
+	TGT_EV_LOAD,	  /* module loaded; stopped */
+	TGT_EV_UNLOAD,	  /* module unloaded (base all ones: a process ended); stopped */
+	TGT_EV_COMMAND,	  /* the target sends a command string; stopped */
+	TGT_EV_PRINT,	  /* text from the target; it is not stopped */
+	TGT_EV_PROMPT,	  /* the target waits for tgt_answer(); text = its question */
+	TGT_EV_REBOOT,	  /* the target started anew: every trap, module and address is void */
+	TGT_EV_NOTICE,	  /* text for the user from the backend (link state ...); not stopped */
+	TGT_EV_DEAD	  /* nothing more will come; text says why */
+} tgt_event_kind;
+
+typedef struct tgt_event {
+	tgt_event_kind kind;
+	unit_t unit;	   /* processor (or thread) that reports */
+	uint32_t n_units;  /* processors now known */
+	uint64_t thread;   /* KTHREAD */
+	uint64_t pc;	   /* of the unit; on a software trap: the trap's own address */
+	/* exception */
+	uint32_t code, flags;
+	uint64_t exr_address, exr_record;
+	uint32_t n_params;
+	uint64_t params[TGT_EXR_PARAMS];
+	bool first_chance;
+	/* control report: what is known without asking */
+	bool has_report;
+	uint64_t dr6, dr7;
+	uint32_t eflags;
+	uint16_t cs, ds, es, fs;
+	uint32_t n_stream;		   /* valid bytes in stream, without planted traps */
+	uint8_t stream[TGT_STREAM_MAX]; /* instruction bytes at pc */
+	/* load, unload */
+	uint64_t base, size, process_id;
+	uint32_t checksum;
+	char path[TGT_PATH_MAX]; /* NUL-terminated, cut if longer */
+	/* print, prompt, command, notice, dead: valid until the next wait */
+	str text;
+	/* traps that the target took out by itself at this stop: their handles are void */
+	uint32_t n_dropped;
+	uint64_t dropped[TGT_DROPPED_MAX];
+} tgt_event;
+
+/* ---- traps ---- */
+
+typedef enum tgt_trap_kind {
+	TGT_TRAP_SOFT, /* break instruction */
+	TGT_TRAP_EXEC, /* debug register, size 1 */
+	TGT_TRAP_WRITE,
+	TGT_TRAP_RW,
+	TGT_TRAP_IO
+} tgt_trap_kind;
+
+typedef struct tgt_trap {
+	tgt_trap_kind kind;
+	as_t as; /* AS_CURRENT for what the target plants itself; AS_PHYS: byte at a physical address */
+	uint64_t addr;
+	uint32_t size; /* 1 2 4 8; SOFT: 0 */
+} tgt_trap;
+
+/* ---- running ---- */
+
+typedef enum tgt_go { TGT_GO, TGT_STEP } tgt_go;
+
+typedef struct tgt_run {
+	unit_t unit;
+	tgt_go go;
+	bool handled; /* the exception was handled (gh, g) or not (gn) */
+} tgt_run;
+
+typedef enum tgt_leave {
+	TGT_DETACH, /* traps are out; target runs on */
+	TGT_LEAVE,  /* target stays as it is (stopped), link closed in order */
+	TGT_ABANDON /* now, nothing is said to the target */
+} tgt_leave;
+
+/* What a backend may ask of its owner. Any pointer may be NULL. */
+typedef struct tgt_host {
+	void *u;
+	const cancel *cancel;
+	/* One line of readable packet traffic (Ctrl+D); only when tgt_trace_set(true). */
+	void (*trace)(void *u, str line);
+	/* Driver replacement (.kdfiles): path of the host's file for a target's path; false: none. */
+	bool (*file_map)(void *u, str target_path, char *host_path, size_t cap);
+} tgt_host;
+
+typedef struct tgt tgt;
+
+typedef enum tgt_ctl_code {
+	TGT_CTL_RESYNC,	     /* Ctrl+R, "resync" */
+	TGT_CTL_CYCLE_SPEED, /* Ctrl+A, "cycle_speed"; ERR_UNSUPPORTED unless a serial line */
+	TGT_CTL_TRACE,	     /* Ctrl+D: arg 0/1 */
+	TGT_CTL_REBOOT,	     /* .reboot */
+	TGT_CTL_CRASH,	     /* .crash: arg = bug check code */
+	TGT_CTL_SWITCH,	     /* make arg the unit that is asked */
+	TGT_CTL_CLEAR_TRAPS  /* take out every entry of the target's own table, ours or not */
+} tgt_ctl_code;
+
+struct tgt_ops {
+	const char *name;
+	void (*close)(tgt *t, tgt_leave how);
+	void (*caps)(tgt *t, tgt_caps *ret);
+	err (*query)(tgt *t, tgt_fact f, void *ret, size_t size, diag *d);
+	err (*read)(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret);
+	err (*write)(tgt *t, as_t as, uint64_t addr, const void *buf, size_t n, size_t *n_ret);
+	/* Fills at least `sets` (x64_set) of r. */
+	err (*regs_get)(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d);
+	/* Writes `sets` of r, which are valid. */
+	err (*regs_set)(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d);
+	err (*trap_add)(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d);
+	err (*trap_del)(tgt *t, uint64_t handle, diag *d);
+	err (*resume)(tgt *t, const tgt_run *how, diag *d); /* returns at once */
+	err (*wait)(tgt *t, int timeout_ms, tgt_event *ret, diag *d); /* -1: for ever */
+	err (*answer)(tgt *t, str text, diag *d);
+	/* Search [addr, addr+n) for pattern; ERR_NOTFOUND if absent. */
+	err (*search)(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
+		uint64_t *ret, diag *d);
+	err (*fill)(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d);
+	err (*ctl)(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d);
+	void (*interrupt)(tgt *t); /* async-signal-safe */
+	/* A line or more that say what is known of the link (for "no contact" messages). */
+	void (*describe)(tgt *t, buf *out);
+};
+
+/* The head of every backend's own structure. */
+struct tgt {
+	const struct tgt_ops *ops;
+	tgt_host host;
+	struct tgt_mem *mem; /* cache and masking; NULL until tgt_mem_init */
+};
+
+/* ---- wrappers: what callers use ---- */
+
+void tgt_close(tgt *t, tgt_leave how); /* frees t; NULL legal */
+void tgt_caps_get(tgt *t, tgt_caps *ret);
+err tgt_query(tgt *t, tgt_fact f, void *ret, size_t size, diag *d) MUST_CHECK;
+err tgt_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d) MUST_CHECK;
+err tgt_regs_set(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d) MUST_CHECK;
+err tgt_trap_add(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d) MUST_CHECK;
+err tgt_trap_del(tgt *t, uint64_t handle, diag *d) MUST_CHECK;
+err tgt_resume(tgt *t, const tgt_run *how, diag *d) MUST_CHECK;
+err tgt_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d) MUST_CHECK;
+err tgt_answer(tgt *t, str text, diag *d) MUST_CHECK;
+err tgt_search(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
+	uint64_t *ret, diag *d) MUST_CHECK;
+err tgt_fill(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d)
+	MUST_CHECK;
+err tgt_ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d) MUST_CHECK;
+void tgt_interrupt(tgt *t);
+void tgt_describe(tgt *t, buf *out);
+
+/*
+ * Memory as views show it: masked (never a planted byte), cached, translated. Short reads are
+ * normal: OK with *n_ret < n; ERR_FAULT if nothing could be read. Unreadable pages are remembered
+ * until the target runs.
+ */
+err tgt_read(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
+err tgt_read_all(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, diag *d) MUST_CHECK;
+/* Writes go under planted traps: the trap stays, the new byte is what views show. */
+err tgt_write(tgt *t, as_t as, uint64_t addr, const void *buf, size_t n, size_t *n_ret, diag *d)
+	MUST_CHECK;
+/* AS_ROOT to physical; ERR_FAULT with the software state in w if not present. */
+err tgt_translate(tgt *t, uint64_t root, uint64_t va, x64_walk *w, diag *d) MUST_CHECK;
+
+/* ---- backends ---- */
+
+/*
+ * KD over `options`, WinDbg's -k string: "com:pipe,port=PATH[,reconnect][,resets=N]",
+ * "com:port=/dev/ttyS0,baud=N", "com:ipport=N,port=HOST". ERR_SYNTAX names an unknown or
+ * contradictory option. Returns before any contact: the first tgt_wait does the rest.
+ */
+typedef struct kd_open_opts {
+	bool initial_break;  /* -b / -bonc: ask for a break as soon as there is contact */
+	int reclaim;	     /* take over stale traps at attach (default 1) */
+} kd_open_opts;
+err kd_open(str options, const kd_open_opts *opts, const tgt_host *host, tgt **ret, diag *d)
+	MUST_CHECK;
+
+/* A memory image and scripted events, for tests. See target/fake/fake.h. */
+
+/* A PE image file laid out as loaded, static: -z IMAGE. */
+err image_open(const char *path, const tgt_host *host, tgt **ret, diag *d) MUST_CHECK;
+
+#endif
