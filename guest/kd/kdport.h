@@ -95,8 +95,11 @@ size_t kd_port_write_physical(uint64_t pa, const void *from, size_t n, unsigned 
 
 /* First address that is not user space, e.g. 0x7fffffff0000: breakpoints below belong to a process. */
 uint64_t kd_port_user_end(void);
-/* What tells the current address space from others (its page-table root). */
+/* What tells the current address space from others (its page-table root, kernel half included). */
 uint64_t kd_port_process(void);
+/* The copy functions see the user space of another process, named as kd_port_process named it (one for
+ * which kd_process_gone has not been called); 0: back to what they saw before. */
+void kd_port_attach(uint64_t process);
 
 typedef enum kd_space { KD_SPACE_PROCESS = 0, KD_SPACE_SESSION = 1, KD_SPACE_KERNEL = 2 } kd_space;
 enum { KD_MEM_READ = 1, KD_MEM_WRITE = 2, KD_MEM_EXECUTE = 4, KD_MEM_FIXED = 8 };
