@@ -3,7 +3,9 @@
  * codes. Refuses to know files, links and targets: memory comes in through callbacks.
  *
  *   regs.c     register table (regs.def), subregisters, flags
- *   insn.c     decoding (Zydis) and WinDbg-style text
+ *   context.c  the CONTEXT record
+ *   insn.c     decoding (Zydis)
+ *   format.c   WinDbg-style text
  *   emulate.c  runs one instruction on an x64_regs
  *   walk.c     page-table walk
  *   unwind.c   one frame up, from UNWIND_INFO
@@ -122,7 +124,9 @@ err x64_decode(const uint8_t *p, size_t n, uint64_t addr, x64_insn *ret) MUST_CH
 void x64_format(const x64_insn *in, const x64_names *names, buf *out);
 /* Effective address of the memory operand; false if none or a needed set is not valid. */
 bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret);
-/* Whether a conditional branch is taken with these flags. */
+/* Condition code of jcc, setcc, cmovcc (0 o, 1 no, 2 b ... 15 g) against flags. */
+bool x64_cond(unsigned cc, uint32_t eflags);
+/* Whether a branch is taken with these registers (loop and jrcxz look at rcx). */
 bool x64_taken(const x64_insn *in, const x64_regs *r);
 
 typedef struct x64_mem {
@@ -156,6 +160,7 @@ typedef struct x64_walk {
 	uint64_t phys;		/* of the address itself, if present */
 	uint64_t page_size;	/* 4096, 2 MiB, 1 GiB */
 	bool user, writable, executable, global, large;
+	bool reserved;		/* the last entry is present but malformed: every access faults */
 } x64_walk;
 
 /* root: CR3 (low bits ignored). ERR_FAULT if a table cannot be read; otherwise OK, see present. */

@@ -1,0 +1,246 @@
+/*
+ * Instructions: what a stepping or disassembling debugger must know of one, decoded by Zydis.
+ * Refuses to know memory and symbols. The text of an instruction is format.c's business.
+ *
+ * Invariant: an x64_insn carries its bytes, so everything else about it can be found again.
+ */
+#include "arch/zinsn.h"
+
+err zinsn_decode(const uint8_t *p, size_t n, zinsn *ret)
+{
+	ZydisDecoder d;
+	if (!ZYAN_SUCCESS(ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+		return ERR_UNSUPPORTED;
+	if (n > X64_INSN_MAX)
+		n = X64_INSN_MAX;
+	ZyanStatus s = n ? ZydisDecoderDecodeFull(&d, p, n, &ret->i, ret->op)
+			 : ZYDIS_STATUS_NO_MORE_DATA;
+	if (s == ZYDIS_STATUS_NO_MORE_DATA)
+		return n < X64_INSN_MAX ? ERR_FAULT : ERR_CORRUPT;
+	return ZYAN_SUCCESS(s) ? ERR_OK : ERR_CORRUPT;
+}
+
+const ZydisDecodedOperand *zinsn_mem(const zinsn *z)
+{
+	for (int i = 0; i < z->i.operand_count_visible; i++)
+		if (z->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			return &z->op[i];
+	return NULL;
+}
+
+int zinsn_gpr(ZydisRegister reg)
+{
+	switch (ZydisRegisterGetClass(reg)) {
+	case ZYDIS_REGCLASS_GPR8:
+		/* al cl dl bl ah ch dh bh spl bpl sil dil r8b.. in Zydis' order */
+		if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH)
+			return reg - ZYDIS_REGISTER_AH;
+		if (reg >= ZYDIS_REGISTER_SPL)
+			return reg - ZYDIS_REGISTER_SPL + 4;
+		return reg - ZYDIS_REGISTER_AL;
+	case ZYDIS_REGCLASS_GPR16:
+	case ZYDIS_REGCLASS_GPR32:
+	case ZYDIS_REGCLASS_GPR64:
+		return ZydisRegisterGetId(reg);
+	default:
+		return -1;
+	}
+}
+
+static bool is_rip(ZydisRegister reg)
+{
+	return reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP;
+}
+
+/* The value of an address part; false if r cannot tell. */
+static bool part(const x64_regs *r, ZydisRegister reg, uint64_t *ret)
+{
+	int g = zinsn_gpr(reg);
+	if (reg == ZYDIS_REGISTER_NONE) {
+		*ret = 0;
+		return true;
+	}
+	if (g < 0 || !(r->valid & (g == X64_RSP ? X64_SET_CONTROL : X64_SET_INTEGER)))
+		return false;
+	*ret = r->gpr[g];
+	return true;
+}
+
+bool zinsn_ea(const zinsn *z, const ZydisDecodedOperand *op, uint64_t addr, const x64_regs *r,
+	uint64_t *ret)
+{
+	const ZydisDecodedOperandMem *m = &op->mem;
+	uint64_t base, index, ea;
+	if (m->segment == ZYDIS_REGISTER_FS || m->segment == ZYDIS_REGISTER_GS)
+		return false;
+	if (is_rip(m->base)) {
+		base = addr + z->i.length;
+		index = 0;
+	} else if (!part(r, m->base, &base) || !part(r, m->index, &index)) {
+		return false;
+	}
+	ea = base + index * m->scale + (uint64_t)m->disp.value;
+	*ret = z->i.address_width == 32 ? (uint32_t)ea : ea;
+	return true;
+}
+
+static x64_flow flow_of(const zinsn *z)
+{
+	switch (z->i.mnemonic) {
+	case ZYDIS_MNEMONIC_INT:
+	case ZYDIS_MNEMONIC_SYSCALL:
+	case ZYDIS_MNEMONIC_SYSENTER:
+	case ZYDIS_MNEMONIC_VMCALL:
+		/* int 29h (fast fail) and int 2ch, 2dh (assertions, debug service) stop as int 3 does. */
+		if (z->i.mnemonic == ZYDIS_MNEMONIC_INT && z->op[0].imm.value.u >= 0x29 &&
+			z->op[0].imm.value.u <= 0x2d && z->op[0].imm.value.u != 0x2a)
+			return X64_FLOW_BREAK;
+		return X64_FLOW_SYSCALL;
+	case ZYDIS_MNEMONIC_IRET:
+	case ZYDIS_MNEMONIC_IRETD:
+	case ZYDIS_MNEMONIC_IRETQ:
+	case ZYDIS_MNEMONIC_SYSRET:
+	case ZYDIS_MNEMONIC_SYSEXIT:
+		return X64_FLOW_SYSRET;
+	case ZYDIS_MNEMONIC_INT3:
+	case ZYDIS_MNEMONIC_INT1:
+	case ZYDIS_MNEMONIC_UD0:
+	case ZYDIS_MNEMONIC_UD1:
+	case ZYDIS_MNEMONIC_UD2:
+	case ZYDIS_MNEMONIC_HLT:
+		return X64_FLOW_BREAK;
+	default:
+		break;
+	}
+	switch (z->i.meta.category) {
+	case ZYDIS_CATEGORY_CALL:
+		return X64_FLOW_CALL;
+	case ZYDIS_CATEGORY_RET:
+		return X64_FLOW_RET;
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		return X64_FLOW_JMP;
+	case ZYDIS_CATEGORY_COND_BR:
+		return X64_FLOW_COND;
+	default:
+		return X64_FLOW_NEXT;
+	}
+}
+
+static bool has_rep(const zinsn *z)
+{
+	const uint64_t rep = ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
+	bool is_string;
+	(void)zinsn_name(z, &is_string);
+	return is_string && z->i.attributes & rep;
+}
+
+static void fill_mem(x64_insn *in, const zinsn *z)
+{
+	const ZydisDecodedOperand *m = zinsn_mem(z);
+	if (!m)
+		return;
+	if (is_rip(m->mem.base)) {
+		in->rip_relative = true;
+		in->rip_target = in->addr + in->len + (uint64_t)m->mem.disp.value;
+		if (z->i.address_width == 32)
+			in->rip_target = (uint32_t)in->rip_target;
+	}
+	/* lea, and the operand of a long nop, name an address without touching it. */
+	if (m->mem.type == ZYDIS_MEMOP_TYPE_AGEN || z->i.mnemonic == ZYDIS_MNEMONIC_NOP)
+		return;
+	in->has_mem = true;
+	in->mem_size = (uint8_t)(m->size / 8 > UINT8_MAX ? UINT8_MAX : m->size / 8);
+	in->mem_write = m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+}
+
+err x64_decode(const uint8_t *p, size_t n, uint64_t addr, x64_insn *ret)
+{
+	zinsn z;
+	x64_insn in = {.addr = addr};
+	TRY(zinsn_decode(p, n, &z));
+	in.len = z.i.length;
+	memcpy(in.bytes, p, in.len);
+	in.flow = flow_of(&z);
+	in.rep = has_rep(&z);
+	for (int i = 0; i < z.i.operand_count_visible; i++) {
+		if (z.op[i].type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !z.op[i].imm.is_relative)
+			continue;
+		in.has_target = in.flow != X64_FLOW_NEXT;
+		in.target = addr + in.len + z.op[i].imm.value.u;
+	}
+	fill_mem(&in, &z);
+	*ret = in;
+	return ERR_OK;
+}
+
+bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret)
+{
+	zinsn z;
+	if (!in->has_mem || zinsn_decode(in->bytes, in->len, &z) != ERR_OK)
+		return false;
+	return zinsn_ea(&z, zinsn_mem(&z), in->addr, r, ret);
+}
+
+/* Intel SDM volume 1, appendix B: the low four bits of the opcode are the condition. */
+static bool condition(unsigned cc, uint32_t f)
+{
+	bool sf = f & X64_FL_SF, of = f & X64_FL_OF, yes = false;
+	switch (cc >> 1 & 7) {
+	case 0:
+		yes = of;
+		break;
+	case 1:
+		yes = f & X64_FL_CF;
+		break;
+	case 2:
+		yes = f & X64_FL_ZF;
+		break;
+	case 3:
+		yes = f & (X64_FL_CF | X64_FL_ZF);
+		break;
+	case 4:
+		yes = sf;
+		break;
+	case 5:
+		yes = f & X64_FL_PF;
+		break;
+	case 6:
+		yes = sf != of;
+		break;
+	case 7:
+		yes = f & X64_FL_ZF || sf != of;
+		break;
+	}
+	return cc & 1 ? !yes : yes;
+}
+
+bool x64_cond(unsigned cc, uint32_t eflags)
+{
+	return condition(cc & 15, eflags);
+}
+
+bool x64_taken(const x64_insn *in, const x64_regs *r)
+{
+	zinsn z;
+	if (in->flow != X64_FLOW_COND)
+		return in->flow != X64_FLOW_NEXT && in->flow != X64_FLOW_BREAK;
+	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK)
+		return false;
+	uint64_t rcx = r->gpr[X64_RCX];
+	bool wide = z.i.address_width == 64;
+	uint64_t left = wide ? rcx - 1 : (uint32_t)(rcx - 1);
+	switch (z.i.mnemonic) {
+	case ZYDIS_MNEMONIC_JRCXZ:
+		return !rcx;
+	case ZYDIS_MNEMONIC_JECXZ:
+		return !(uint32_t)rcx;
+	case ZYDIS_MNEMONIC_LOOP:
+		return left;
+	case ZYDIS_MNEMONIC_LOOPE:
+		return left && r->eflags & X64_FL_ZF;
+	case ZYDIS_MNEMONIC_LOOPNE:
+		return left && !(r->eflags & X64_FL_ZF);
+	default:
+		return condition(z.i.opcode & 15, r->eflags);
+	}
+}
