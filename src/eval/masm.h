@@ -14,9 +14,11 @@ typedef struct masm_env {
 	unsigned ptr_size; /* 4 or 8 */
 	bool kernel;	   /* sign extension of 32-bit constants without a grave accent */
 	/* Symbol to address. ERR_NOTFOUND lets the parser try other readings. */
+	/* The name may be module!name, name, $!name (locals only) or any text from @!"...". */
 	err (*symbol)(void *u, str name, uint64_t *ret, diag *d);
 	/* Register or pseudo-register without @ ("rax", "$t0", "$ip", "."); is it one? */
 	bool (*is_reg)(void *u, str name);
+	/* A 32-bit register comes sign extended (spec 5.5): only this side knows its width. */
 	err (*reg)(void *u, str name, uint64_t *ret, diag *d);
 	/* n 1 2 4 8; phys for $p.. operators. */
 	err (*read)(void *u, bool phys, uint64_t addr, void *buf, size_t n, diag *d);
@@ -27,6 +29,10 @@ typedef struct masm_env {
 	err (*fnsucc)(void *u, uint64_t fn, uint64_t ret_value, uint64_t flag, uint64_t *ret, diag *d);
 	err (*entry)(void *u, uint64_t base, uint64_t *ret, diag *d); /* $iment */
 	bool (*valid)(void *u, uint64_t addr, uint64_t n);	       /* $vvalid */
+	/* Optional: a number (not 0) for a register, so that running code need not compare names. */
+	uint32_t (*reg_bind)(void *u, str name);
+	err (*reg_slot)(void *u, uint32_t slot, uint64_t *ret, diag *d);
+	char suffix; /* `ss`: 'a' or 'w' is tried behind a name that is not found; 0: no */
 } masm_env;
 
 typedef struct masm_code masm_code; /* lives in the arena it was compiled into */
@@ -42,7 +48,20 @@ err masm_compile(const masm_env *env, arena *a, str text, size_t *used, masm_cod
 err masm_run(const masm_code *c, const masm_env *env, uint64_t *ret, diag *d) MUST_CHECK;
 /* Both in one; the whole of text must be used unless used is given. */
 err masm_eval(const masm_env *env, str text, size_t *used, uint64_t *ret, diag *d) MUST_CHECK;
+/*
+ * How long the expression at the start of text is, taking every symbol for known: for a command that
+ * keeps an expression which cannot be resolved yet (bu). 0 if there is none.
+ */
+size_t masm_extent(const masm_env *env, str text);
 /* True if the code reads nothing but constants and registers (no memory, no symbols left). */
 bool masm_is_register_only(const masm_code *c);
+/* True if its value depends on symbols, so that modules coming and going may change it. */
+bool masm_has_symbols(const masm_code *c);
+/* True, and the value, if nothing needs to run. */
+bool masm_is_constant(const masm_code *c, uint64_t *ret);
+
+/* Display: 00000000`0000001a, or 0000001a if the target's pointers have 4 bytes. `ret` >= 18 bytes. */
+enum { MASM_ADDR_TEXT = 20 };
+void masm_format_addr(unsigned ptr_size, uint64_t v, char *ret);
 
 #endif
