@@ -21,7 +21,7 @@
  *    first (or recover) and say how much went well.
  *  - The stub needs about 1 KiB of stack; its packet buffers are static.
  *  - Compile with -DKD_VARIANT_B=1 for the kernel that answers the optional requests the other way
- *    round (README, "variants").
+ *    round (table `requests` in kdmemory.c, ends() in kdstate.c, packet ids in kdlink.c).
  */
 #ifndef KD_PORT_H
 #define KD_PORT_H
@@ -95,7 +95,8 @@ size_t kd_port_write_physical(uint64_t pa, const void *from, size_t n, unsigned 
 
 /* First address that is not user space, e.g. 0x7fffffff0000: breakpoints below belong to a process. */
 uint64_t kd_port_user_end(void);
-/* What tells the current address space from others (its page-table root, kernel half included). */
+/* What tells the address space that the copy functions see (also after kd_port_select) from others: its page-table
+ * root, kernel half included. */
 uint64_t kd_port_process(void);
 /* The copy functions see the user space of another process, named as kd_port_process named it (one for
  * which kd_process_gone has not been called); 0: back to what they saw before. */
@@ -168,6 +169,8 @@ void kd_report_load_symbols(const char *path, size_t path_n, uint64_t base, uint
 
 /* DbgPrint. True: a break-in came meanwhile; the caller should break as after kd_poll_break_in. */
 bool kd_print(const char *text, size_t n);
+/* Binary trace data, which a debugger may ignore. */
+void kd_trace(const void *data, size_t n);
 /* DbgPrompt: waits for the answer (without NUL); returns its length, at most cap. 0 when absent. */
 size_t kd_prompt(const char *prompt, size_t n, char *reply, size_t cap);
 /* DbgCommandString: the debugger runs the command; may stop as an exception would. */
