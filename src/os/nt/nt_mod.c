@@ -1,0 +1,185 @@
+/*
+ * nt_mod: loader lists into the symbol store: the kernel's (PsLoadedModuleList) and a process's
+ * (PEB->Ldr).
+ *
+ * A list is read whole before the store is touched; if it turned out damaged, what was read is added
+ * and nothing that is known already is thrown away.
+ */
+#include "os/nt/nt_int.h"
+
+#include "base/reader.h"
+
+#include <stdio.h>
+
+typedef struct entry {
+	uint64_t base, size;
+	uint32_t timestamp, checksum;
+	str path, name;
+} entry;
+
+typedef struct load {
+	nt *n;
+	const os_process *p; /* NULL: the kernel's list */
+	const char *type;    /* _KLDR_DATA_TABLE_ENTRY or _LDR_DATA_TABLE_ENTRY */
+	uint32_t links;
+	arena a;
+	VEC(entry) v;
+	err e;
+	diag *d;
+} load;
+
+static err get(load *l, uint64_t at, const char *path, uint64_t *ret, diag *d)
+{
+	return l->p ? nt_get_user(l->n, l->p, at, l->type, path, ret, d)
+		    : nt_get(l->n, at, l->type, path, ret, d);
+}
+
+static uint64_t get_or(load *l, uint64_t at, const char *path, uint64_t dflt)
+{
+	uint64_t v;
+	return get(l, at, path, &v, NULL) == ERR_OK ? v : dflt;
+}
+
+static str name_at(load *l, uint64_t at, const char *path)
+{
+	nt_off f;
+	str s = STR("");
+	if (nt_field(l->n, l->type, path, &f, NULL) == ERR_OK &&
+		nt_read_string(l->n, l->p, at + f.off, &l->a, &s, NULL) != ERR_OK)
+		s = STR("");
+	return s;
+}
+
+static void warn(load *l, const char *fmt, uint64_t a, uint64_t b)
+{
+	if (l->n->base.host.warn)
+		l->n->base.host.warn(l->n->base.host.u,
+			str_printf(&l->a, fmt, (unsigned long long)a, (unsigned long long)b));
+}
+
+static bool one(void *u, uint64_t link)
+{
+	load *l = u;
+	uint64_t at = link - l->links;
+	entry m = {0};
+	l->e = get(l, at, "DllBase", &m.base, l->d);
+	if (l->e == ERR_OK)
+		l->e = get(l, at, "SizeOfImage", &m.size, l->d);
+	if (l->e != ERR_OK)
+		return false;
+	bool kernel = nt_kernel_addr(m.base);
+	if (m.base & 0xfff || kernel == (l->p != NULL) || !m.base || m.size > 0x80000000) {
+		/* The very first entry tells whether the types fit this kernel at all. */
+		if (!l->v.n) {
+			l->e = diag_set(l->d, ERR_CORRUPT,
+				"the entry at %016llx does not look like nt!%s (base %016llx, size %llx): "
+				"do the symbols belong to this kernel?",
+				(unsigned long long)at, l->type, (unsigned long long)m.base,
+				(unsigned long long)m.size);
+			return false;
+		}
+		warn(l, "module entry %016llx left out: its base %016llx makes no sense", at, m.base);
+		return true;
+	}
+	m.timestamp = (uint32_t)get_or(l, at, "TimeDateStamp", 0);
+	m.checksum = (uint32_t)get_or(l, at, "CheckSum", 0);
+	m.path = name_at(l, at, "FullDllName");
+	str base = name_at(l, at, "BaseDllName");
+	if (!m.path.n)
+		m.path = base;
+	if (!m.path.n)
+		m.path = str_printf(&l->a, "Unknown_Module_%016llx", (unsigned long long)m.base);
+	/* dump_ drivers: loaded under a name that is not their file's. */
+	if (base.n && !str_ieq(str_base(m.path), base))
+		m.name = str_stem(base);
+	if (!l->p && m.base == l->n->kernel_base)
+		m.name = STR("nt");
+	vec_push(&l->v, m);
+	return true;
+}
+
+static err run(load *l, sym_space space, uint64_t head, const char *what, diag *d)
+{
+	sym_store *s = l->n->base.host.syms;
+	l->d = d;
+	err e = nt_list(l->n, l->p, head, what, one, l, d);
+	if (e == ERR_OK)
+		e = l->e;
+	sym_mods_begin(s, space);
+	for (size_t i = 0; i < l->v.n; i++) {
+		const entry *m = &l->v.p[i];
+		sym_mod *mod = sym_mod_add(s, space, m->base, m->size, m->timestamp, m->checksum, m->name,
+			m->path);
+		if (mod)
+			mod->user = l->p != NULL;
+	}
+	if (e == ERR_OK)
+		sym_mods_end(s, space);
+	vec_deinit(&l->v);
+	arena_deinit(&l->a);
+	return e;
+}
+
+err nt_kernel_modules(os *o, diag *d)
+{
+	nt *n = (nt *)o;
+	load l = {.n = n, .type = "_KLDR_DATA_TABLE_ENTRY"};
+	nt_off f;
+	uint64_t head = n->module_list;
+	diag lost = {0};
+	/* The kernel first, so that the types of the list can come from its symbols. */
+	if (!nt_kernel_mod(n))
+		return diag_set(d, ERR_NOTFOUND, "the kernel's base address is not known");
+	if (!nt_kernel_addr(head))
+		TRY(nt_global(o, STR("PsLoadedModuleList"), &head, d));
+	/* Before 5.1 and in ReactOS drivers are in entries of the user loader's type. */
+	if (!nt_has(n, l.type, "DllBase"))
+		l.type = "_LDR_DATA_TABLE_ENTRY";
+	TRY(nt_field(n, l.type, "InLoadOrderLinks", &f, d));
+	TRY(nt_field(n, l.type, "DllBase", &f, d));
+	TRY(nt_field(n, l.type, "InLoadOrderLinks", &f, d));
+	l.links = f.off;
+	arena_init(&l.a);
+	err e = run(&l, 0, head, "the module list nt!PsLoadedModuleList", &lost);
+	if (e != ERR_OK && d)
+		*d = lost;
+	return e;
+}
+
+/* The words WinDbg has for it; people search for them. */
+static err peb_out(const os_process *p, const diag *why, diag *d)
+{
+	return diag_set(d, ERR_FAULT, "PEB is paged out (Peb = %016llx of process %016llx): %s",
+		(unsigned long long)p->peb, (unsigned long long)p->id_addr, why->text);
+}
+
+err nt_user_modules(os *o, uint64_t process, diag *d)
+{
+	nt *n = (nt *)o;
+	os_process p;
+	load l = {.n = n, .p = &p, .type = "_LDR_DATA_TABLE_ENTRY"};
+	nt_off f;
+	uint64_t ldr;
+	diag why = {0};
+	char what[80];
+	TRY(nt_process(o, process, &p, d));
+	if (!p.peb) {
+		sym_space_clear(n->base.host.syms, process);
+		return ERR_OK;
+	}
+	err e = nt_get_user(n, &p, p.peb, "_PEB", "Ldr", &ldr, &why);
+	if (e == ERR_FAULT)
+		return peb_out(&p, &why, d);
+	if (e != ERR_OK)
+		return diag_set(d, e, "%s", why.text);
+	if (!ldr)
+		return diag_set(d, ERR_NOTFOUND,
+			"process %016llx has no loader data yet (Peb.Ldr is 0): it is still being started",
+			(unsigned long long)process);
+	TRY(nt_field(n, l.type, "InLoadOrderLinks", &f, d));
+	l.links = f.off;
+	TRY(nt_field(n, "_PEB_LDR_DATA", "InLoadOrderModuleList", &f, d));
+	snprintf(what, sizeof what, "the loader list of process %016llx", (unsigned long long)process);
+	arena_init(&l.a);
+	return run(&l, process, ldr + f.off, what, d);
+}
