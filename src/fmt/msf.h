@@ -17,7 +17,7 @@
 enum {
 	MSF_MAX_STREAMS = 1 << 20,
 	MSF_MAX_DIR = 1 << 28,	 /* bytes of the directory */
-	MSF_MAX_CHUNK = 1 << 28, /* bytes of one uncompressed MSFZ chunk */
+	MSF_MAX_CHUNK = 1 << 30, /* bytes of one uncompressed MSFZ chunk */
 	MSF_MAX_STITCH = 1 << 28 /* bytes of one msf_view that is not contiguous */
 };
 enum { MSF_NONE = 0xffff }; /* "no such stream" in 16-bit fields */
@@ -35,7 +35,7 @@ bool msf_has(const msf *m, uint32_t stream); /* exists and is not nil */
 uint64_t msf_size(const msf *m, uint32_t stream); /* 0 for what is not there */
 
 /* All n bytes at off, or ERR_CORRUPT. */
-err msf_read(msf *m, uint32_t stream, uint64_t off, void *buf, size_t n) MUST_CHECK;
+err msf_read(msf *m, uint32_t stream, uint64_t off, void *dst, size_t n) MUST_CHECK;
 /* Longest contiguous piece that starts at off; 0 at the end or when a chunk is damaged. */
 size_t msf_span(msf *m, uint32_t stream, uint64_t off, const uint8_t **ret);
 /* n bytes at off, valid until msf_close; NULL if they are not there. */

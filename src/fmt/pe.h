@@ -83,9 +83,9 @@ err pe_open(pe_view *p, arena *a, const mem_reader *mem, uint64_t base, pe_layou
 
 /* All n bytes at an RVA, or ERR_FAULT. In a file, what lies in a section behind its raw data reads
  * as zero, as the loader makes it. */
-err pe_read(const pe_view *p, uint32_t rva, void *buf, size_t n) MUST_CHECK;
+err pe_read(const pe_view *p, uint32_t rva, void *dst, size_t n) MUST_CHECK;
 /* As much as there is; ERR_FAULT if nothing. */
-err pe_read_some(const pe_view *p, uint32_t rva, void *buf, size_t n, size_t *n_ret) MUST_CHECK;
+err pe_read_some(const pe_view *p, uint32_t rva, void *dst, size_t n, size_t *n_ret) MUST_CHECK;
 /* Text up to a NUL, at most max bytes of it, copied into a. */
 err pe_read_z(const pe_view *p, arena *a, uint32_t rva, size_t max, str *ret) MUST_CHECK;
 
