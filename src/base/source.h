@@ -10,16 +10,16 @@
 typedef struct mem_reader {
 	void *u;
 	/* Short reads are normal: OK with *n_ret < n; ERR_FAULT only if nothing could be read. */
-	err (*read)(void *u, uint64_t addr, void *buf, size_t n, size_t *n_ret);
+	err (*read)(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret);
 } mem_reader;
 
 /* All n bytes or ERR_FAULT. */
-static inline err mem_read_all(const mem_reader *m, uint64_t addr, void *buf, size_t n)
+static inline err mem_read_all(const mem_reader *m, uint64_t addr, void *p, size_t n)
 {
 	size_t done = 0;
 	while (done < n) {
 		size_t got = 0;
-		err e = m->read(m->u, addr + done, (char *)buf + done, n - done, &got);
+		err e = m->read(m->u, addr + done, (char *)p + done, n - done, &got);
 		if (e != ERR_OK)
 			return e;
 		if (!got)

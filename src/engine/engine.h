@@ -196,6 +196,13 @@ struct engine {
 	bool verdict_given;	/* an execution command ran inside the wait */
 	eng_exec exec;		/* what the next wait does */
 	eng_exec reached;	/* how the current stop was reached (gc) */
+	eng_exec plan_active_exec; /* the request that is being carried out */
+	char *exec_command;	/* owns exec.command */
+	bool running;		/* the target runs, or its first event has not come yet */
+	uint64_t last_ip;
+	/* .kdfiles: driver replacement, set by its command. */
+	bool (*file_map)(void *u, str target_path, char *host_path, size_t cap);
+	void *file_map_u;
 	struct eng_plan *plan;
 	struct bp_table *bps;
 	struct filter_table *filters;
@@ -204,6 +211,7 @@ struct engine {
 	uint64_t temps[20];	/* $t0..$t19 */
 	uint64_t last_value;	/* $exp */
 	uint64_t last_data;	/* $p */
+	uint64_t extret;	/* $extret: the element of !list */
 	unsigned reg_mask;	/* rm */
 	unsigned kframes;	/* default stack depth */
 	bool show_regs;		/* registers at each stop (r toggle of p/t) */
@@ -339,6 +347,7 @@ typedef struct sx_filter {
 	bool is_event;		/* ld, ud, ... */
 	sx_break brk;
 	bool handled;
+	bool touched;		/* set by a command: not the default any more */
 	char *command, *command2;
 	char *arg;		/* ld:nt */
 	const char *handled_by; /* "hc", "bpec", "ssec": separate name of the handling side */

@@ -142,6 +142,9 @@ typedef struct tgt_trap {
 	uint32_t size; /* 1 2 4 8; SOFT: 0 */
 } tgt_trap;
 
+/* Handle of a hardware trap in debug register i (0-3): a DR6 bit leads straight to its trap. */
+#define TGT_HARD_HANDLE(i) (0x80000000ull | (i))
+
 /* ---- running ---- */
 
 typedef enum tgt_go { TGT_GO, TGT_STEP } tgt_go;

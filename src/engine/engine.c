@@ -1,0 +1,368 @@
+/*
+ * engine: the session - attach, the first look at a target, what a stop shows, the end. The loop that
+ * runs the target is in wait.c.
+ */
+#include "engine/internal.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* ---- what the symbol room asks for ---- */
+
+static err host_read(void *u, sym_space space, uint64_t addr, void *p, size_t n, size_t *n_ret)
+{
+	engine *e = u;
+	os_process proc;
+
+	if (!e->t)
+		return ERR_STATE;
+	if (!space || space == e->ctx.process)
+		return tgt_read(e->t, eng_space(e, addr), addr, p, n, n_ret, NULL);
+	TRY(e->os->ops->process(e->os, space, &proc, NULL));
+	return tgt_read(e->t, os_space(&proc, true), addr, p, n, n_ret, NULL);
+}
+
+static void host_note(void *u, bool noisy, str line)
+{
+	out_as((engine *)u, noisy ? OUT_SYMBOLS : OUT_WARNING, "%.*s\n", STR_ARG(line));
+}
+
+static void host_progress(void *u, str what, uint64_t done, uint64_t total)
+{
+	if (total)
+		out_as((engine *)u, OUT_STATUS, "\r%.*s: %llu of %llu KB", STR_ARG(what),
+			(unsigned long long)(done >> 10), (unsigned long long)(total >> 10));
+	else
+		out_as((engine *)u, OUT_STATUS, "\r%.*s: %llu KB", STR_ARG(what), (unsigned long long)(done >> 10));
+}
+
+static void host_warn(void *u, str line)
+{
+	out_as((engine *)u, OUT_WARNING, "%.*s\n", STR_ARG(line));
+}
+
+/* ---- life ---- */
+
+static void defaults(engine *e)
+{
+	e->radix = 16;
+	e->ptr_size = 8;
+	e->reg_mask = 2 | 8; /* 64-bit integers, segments */
+	e->kframes = 256;
+	e->show_disasm = e->show_symbol = e->show_source = e->show_ea = true;
+	e->out_mask = OUT_DEFAULT;
+	e->refuse_mid_insn = true;
+	e->echo_cpu = true;
+	e->status = ST_NO_DEBUGGEE;
+	e->n_units = 1;
+}
+
+engine *eng_create(void)
+{
+	engine *e = mem_alloc(sizeof *e);
+	sym_host host = {e, host_read, host_note, host_progress, &e->cancel};
+
+	defaults(e);
+	arena_init(&e->session);
+	arena_init(&e->stop);
+	e->outs = out_state_create();
+	e->bps = bp_table_create();
+	e->filters = filters_create();
+	e->plan = plan_create();
+	e->syms = sym_store_create(&host);
+	return e;
+}
+
+void eng_destroy(engine *e)
+{
+	if (!e)
+		return;
+	eng_end(e, TGT_ABANDON);
+	bp_table_destroy(e);
+	filters_destroy(e->filters);
+	plan_destroy(e->plan);
+	sym_store_destroy(e->syms);
+	out_state_destroy(e->outs);
+	arena_deinit(&e->stop);
+	arena_deinit(&e->session);
+	mem_free(e->exec_command);
+	mem_free(e->workspace);
+	mem_free(e);
+}
+
+void eng_notice_send(engine *e, eng_notice_kind kind, uint64_t arg)
+{
+	if (e->hooks.notice)
+		(void)e->hooks.notice(e->hooks.u, &(eng_notice){.kind = kind, .ev = &e->ev, .arg = arg});
+}
+
+err eng_attach(engine *e, tgt *t, eng_mode mode, diag *d)
+{
+	if (e->t)
+		return diag_set(d, ERR_STATE, "a target is attached already; .detach or q first");
+	e->t = t;
+	e->mode = mode;
+	tgt_caps_get(t, &e->caps);
+	e->has_event = false;
+	e->status = ST_GO; /* accessible only after the first event */
+	e->exec = (eng_exec){.status = ST_GO};
+	return ERR_OK;
+}
+
+/* What a backend asks of its owner. */
+static void trace_line(void *u, str line)
+{
+	out_as((engine *)u, OUT_STATUS, "%.*s\n", STR_ARG(line));
+}
+
+static bool file_map(void *u, str target_path, char *host_path, size_t cap)
+{
+	engine *e = u;
+	return e->file_map && e->file_map(e->file_map_u, target_path, host_path, cap);
+}
+
+err eng_attach_kernel(engine *e, str options, diag *d)
+{
+	tgt_host host = {e, &e->cancel, trace_line, file_map};
+	kd_open_opts opts = {.initial_break = e->initial_break, .reclaim = 1};
+	tgt *t;
+
+	if (e->t)
+		return diag_set(d, ERR_STATE, "a target is attached already; .detach or q first");
+	e->connect_options = str_dup(&e->session, options);
+	TRY(kd_open(options, &opts, &host, &t, d));
+	return eng_attach(e, t, ENG_KERNEL, d);
+}
+
+err eng_open_image(engine *e, const char *path, diag *d)
+{
+	tgt_host host = {e, &e->cancel, trace_line, NULL};
+	tgt *t;
+
+	TRY(image_open(path, &host, &t, d));
+	e->connect_options = str_dup(&e->session, str_of(path));
+	return eng_attach(e, t, ENG_IMAGE, d);
+}
+
+void eng_end(engine *e, tgt_leave how)
+{
+	if (!e->t)
+		return;
+	if (how != TGT_ABANDON) {
+		plan_end(e);
+		sites_disarm(e);
+	} else {
+		sites_void(e);
+		plan_end(e);
+	}
+	tgt *t = e->t;
+	e->t = NULL;
+	tgt_close(t, how);
+	if (e->os)
+		e->os->ops->destroy(e->os);
+	e->os = NULL;
+	for (sym_mod *m; (m = sym_mod_nth(e->syms, 0));)
+		sym_mod_remove(e->syms, m);
+	journal_destroy(e);
+	bp_target_gone(e);
+	e->status = ST_NO_DEBUGGEE;
+	e->mode = ENG_NONE;
+	e->has_event = false;
+	eng_notice_send(e, ENG_N_SESSION, 1);
+}
+
+/* ---- the first stop ---- */
+
+static const char *machine_text(uint16_t machine)
+{
+	switch (machine) {
+	case 0x8664:
+		return "x64";
+	case 0x14c:
+		return "x86";
+	case 0xaa64:
+		return "ARM64";
+	default:
+		return "unknown machine";
+	}
+}
+
+static void banner(engine *e)
+{
+	char when[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	buf b;
+
+	strftime(when, sizeof when, "%a %b %e %H:%M:%S %Y", localtime_r(&now, &tm));
+	out(e, "Connected to Windows %u %s target at (%s), ptr64 %s\n", e->version.minor,
+		machine_text(e->version.machine), when, e->ptr_size == 8 ? "TRUE" : "FALSE");
+	out(e, "Kernel Debugger connection established.\n");
+	str path = sym_path(e->syms);
+	if (!path.n)
+		path = STR("*** Invalid *** (set one with .sympath or _NT_SYMBOL_PATH)");
+	out(e, "Symbol search path is: %.*s\n", STR_ARG(path));
+	buf_init(&b, 0);
+	if (e->os && e->os->ops->version && e->os->ops->version(e->os, &b, NULL) == ERR_OK)
+		out_str(e, OUT_NORMAL, buf_str(&b));
+	buf_deinit(&b);
+}
+
+static void mend_pages(engine *e)
+{
+	diag d = {0};
+	size_t n = 0;
+	err r = journal_repair(e, &n, &d);
+	if (n)
+		out(e, "Mended %zu byte(s) that a session before this one had left in physical pages.\n", n);
+	if (r != ERR_OK)
+		out_as(e, OUT_WARNING, "The journal of planted bytes: %s\n", d.text);
+}
+
+err eng_connected(engine *e, diag *d)
+{
+	os_host host = {e, e->t, e->syms, &e->cancel, host_warn};
+	diag why = {0};
+
+	tgt_caps_get(e->t, &e->caps);
+	if (e->mode != ENG_KERNEL) {
+		e->os = os_none_create(&host);
+		return ERR_OK;
+	}
+	TRY(tgt_query(e->t, TGT_F_VERSION, &e->version, sizeof e->version, d));
+	if (e->version.machine != 0x8664)
+		out_as(e, OUT_WARNING, "The target is %s (machine %04x); only x64 is known: memory commands work, others will not.\n",
+			machine_text(e->version.machine), e->version.machine);
+	e->ptr_size = e->version.flags & 4 ? 8 : 4; /* DBGKD_VERS_FLAG_PTR64 */
+	TRY(tgt_query(e->t, TGT_F_KERNEL_BASE, &e->kernel_base, 8, d));
+	TRY(tgt_query(e->t, TGT_F_MODULE_LIST, &e->module_list, 8, d));
+	TRY(tgt_query(e->t, TGT_F_DEBUGGER_DATA, &e->debugger_data, 8, d));
+	e->os = os_nt_create(&host, &e->version, e->kernel_base, e->module_list, e->debugger_data);
+	ctx_from_event(e);
+	/* During early boot there is no list yet: load events fill it. */
+	if (e->os->ops->kernel_modules(e->os, &why) != ERR_OK)
+		out_as(e, OUT_WARNING, "Loaded module list: %s\n", why.text);
+	banner(e);
+	mend_pages(e);
+	bp_resolve_all(e);
+	eng_notice_send(e, ENG_N_SESSION, 0);
+	return ERR_OK;
+}
+
+void eng_rebooted(engine *e)
+{
+	plan_end(e);
+	bp_target_gone(e);
+	if (e->os)
+		e->os->ops->destroy(e->os);
+	e->os = NULL;
+	for (sym_mod *m; (m = sym_mod_nth(e->syms, 0));)
+		sym_mod_remove(e->syms, m);
+	e->has_event = false;
+	eng_notice_send(e, ENG_N_SESSION, 4);
+}
+
+/* ---- what a stop shows ---- */
+
+static void show_regs(engine *e)
+{
+	if (!e->show_regs || !e->hooks.run)
+		return;
+	bool quiet = e->show_regs;
+	e->show_regs = false; /* r itself ends with the instruction line that follows here */
+	(void)!e->hooks.run(e->hooks.cu, STR("r"), NULL);
+	e->show_regs = quiet;
+}
+
+void eng_show_stop(engine *e)
+{
+	uint64_t ip;
+	x64_insn in;
+	buf b;
+
+	if (eng_ip(e, &ip, NULL) != ERR_OK)
+		return;
+	if (e->show_regs) {
+		show_regs(e);
+		return;
+	}
+	buf_init(&b, 0);
+	if (e->show_symbol && e->syms && sym_format(e->syms, ip, &b)) {
+		sym_line l;
+		if (e->lines_on && e->show_source && sym_line_at(e->syms, ip, &l) == ERR_OK)
+			buf_addf(&b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
+		buf_addz(&b, ":\n");
+	}
+	if (e->show_disasm) {
+		/* A kernel debugger shows the selector of user-mode code: it tells the two worlds apart. */
+		if (e->mode == ENG_KERNEL && ip == e->ev.pc && e->ev.has_report && e->ev.cs & 3)
+			buf_addf(&b, "%04x:", e->ev.cs);
+		if (eng_insn(e, ip, &in, NULL) == ERR_OK)
+			eng_insn_line(e, &in, &b);
+		else
+			buf_addf(&b, "%s ??              ???", out_addr(e, ip));
+		buf_addc(&b, '\n');
+	}
+	out_str(e, OUT_PROMPT_REGS, buf_str(&b));
+	buf_deinit(&b);
+}
+
+err eng_reload(engine *e, bool kernel, bool user, diag *d)
+{
+	uint64_t process;
+	TRY(eng_accessible(e, d));
+	if (!e->os || (!e->os->ops->kernel_modules && !e->os->ops->user_modules))
+		return diag_set(d, ERR_UNSUPPORTED, "this target has no module lists");
+	if (kernel && e->os->ops->kernel_modules)
+		TRY(e->os->ops->kernel_modules(e->os, d));
+	if (user && e->os->ops->user_modules) {
+		TRY(eng_process(e, &process, d));
+		TRY(e->os->ops->user_modules(e->os, process, d));
+	}
+	bp_resolve_all(e);
+	eng_notice_send(e, ENG_N_SYMBOLS, 1);
+	return ERR_OK;
+}
+
+eng_status eng_status_max(eng_status a, eng_status b)
+{
+	/* Highest first (spec 23.4); the numbers themselves do not follow it. */
+	static const eng_status order[] = {ST_BREAK, ST_STEP_INTO, ST_STEP_BRANCH, ST_STEP_OVER,
+		ST_GO_NOT_HANDLED, ST_GO_HANDLED, ST_GO, ST_IGNORE_EVENT, ST_RESTART_REQUESTED, ST_NO_CHANGE};
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (a == order[i] || b == order[i])
+			return order[i];
+	return ST_NO_CHANGE;
+}
+
+err eng_exec_set(engine *e, const eng_exec *x, diag *d)
+{
+	if (!e->t)
+		return diag_set(d, ERR_STATE, "No runnable debuggees; attach to a target first");
+	if (e->no_exec_cmds)
+		return diag_set(d, ERR_STATE, "Execution commands are not allowed (.allow_exec_cmds 0)");
+	if (!e->caps.live)
+		return diag_set(d, ERR_UNSUPPORTED, "No runnable debuggees: this target is not live");
+	if (e->status != ST_BREAK && !e->inside_wait)
+		return diag_set(d, ERR_STATE, "The target is running already");
+	/* The quoted command outlives the line that it came from. */
+	char *command = x->command.n ? mem_alloc(x->command.n + 1) : NULL;
+	if (command)
+		memcpy(command, x->command.p, x->command.n);
+	mem_free(e->exec_command);
+	e->exec_command = command;
+	e->exec = *x;
+	e->exec.command = str_of(command);
+	if (e->inside_wait)
+		e->verdict_given = true;
+	else
+		e->status = x->status;
+	return ERR_OK;
+}
+
+void eng_interrupt(engine *e)
+{
+	atomic_store(&e->cancel.flag, true);
+	if (e->t && e->status != ST_BREAK)
+		tgt_interrupt(e->t);
+}

@@ -1,0 +1,104 @@
+/*
+ * What the files of this room share and nobody else sees.
+ */
+#ifndef RS_ENGINE_INTERNAL_H
+#define RS_ENGINE_INTERNAL_H
+
+#include "base/reader.h"
+#include "engine/bp.h"
+
+#include <assert.h>
+
+struct out_state *out_state_create(void);
+void out_state_destroy(struct out_state *s);
+
+/* ---- exception codes (public ntstatus.h) ---- */
+
+enum {
+	STATUS_BREAKPOINT = 0x80000003u,
+	STATUS_SINGLE_STEP = 0x80000004u,
+	STATUS_ASSERTION_FAILURE = 0xc0000420u,
+};
+
+/* ---- sites (site.c) ---- */
+
+struct bp_table {
+	VEC(bp *) bps;	   /* by id */
+	VEC(site *) sites;
+	bool armed;	   /* some site is armed in the target */
+};
+
+struct bp_table *bp_table_create(void);
+void bp_table_destroy(engine *e);
+/* Finds or makes the site and takes a reference. */
+site *site_get(engine *e, tgt_trap_kind kind, as_t as, uint64_t addr, uint32_t size);
+void site_put(engine *e, site *s);
+/* The site whose trap explains a stop at pc, or with these DR6 bits; NULL if none. */
+site *site_at(engine *e, uint64_t pc);
+site *site_hard(engine *e, uint64_t dr6);
+/* Arms every wanted site except `but` (may be NULL). Failures are kept in the site and said once. */
+void sites_arm(engine *e, const site *but);
+void sites_disarm(engine *e);
+/* Handles that the target dropped by itself become void. */
+void sites_dropped(engine *e, const tgt_event *ev);
+/* Everything in the target is void (reboot). */
+void sites_void(engine *e);
+
+/* ---- breakpoint hits (hit.c) ---- */
+
+typedef enum hit_verdict {
+	HIT_NONE, /* no breakpoint of ours is there */
+	HIT_PASS, /* none wants to stop: go on as before */
+	HIT_NEW,  /* a command list gave a verdict: e->exec is the new request */
+	HIT_STOP
+} hit_verdict;
+
+/*
+ * Decides for the current event at soft address pc, or for the hardware site s (else NULL). Messages
+ * are printed and command lists run. free_run: the target ran by g (pass counts go down).
+ */
+hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run);
+
+/* ---- plans (plan.c) ---- */
+
+typedef enum plan_verdict {
+	PLAN_NOT_MINE, /* the plan does not explain this stop */
+	PLAN_MORE,     /* explained, go on */
+	PLAN_DONE      /* explained, the request is fulfilled: stop */
+} plan_verdict;
+
+struct eng_plan *plan_create(void);
+void plan_destroy(struct eng_plan *p);
+/* Starts what e->exec asks for from the current stop. */
+err plan_begin(engine *e, diag *d);
+void plan_end(engine *e);
+/* Gets the target going for the next leg, past a trap at pc if there is one. */
+err plan_resume(engine *e, diag *d);
+/* Looks at an exception event. */
+plan_verdict plan_event(engine *e, const tgt_event *ev);
+/* Is the request a free run (g and friends)? */
+bool plan_free_run(const engine *e);
+
+/* ---- filters (filter.c) ---- */
+
+struct filter_table *filters_create(void);
+void filters_destroy(struct filter_table *f);
+/* Says and decides what the filters want for an event that no breakpoint and no plan explains. */
+eng_status filter_event(engine *e, const tgt_event *ev);
+/* sx out: does this text of the target stop it? */
+eng_status filter_output(engine *e, str text);
+
+/* ---- stops (engine.c, context.c) ---- */
+
+/* Everything back to the event's; no request to the target. */
+void ctx_from_event(engine *e);
+/* The symbol scope of the implicit process: for stops that are shown. */
+void ctx_scope(engine *e);
+void journal_destroy(engine *e);
+/* First stop after attach or reboot: version, system, modules, banner. */
+err eng_connected(engine *e, diag *d);
+/* The target started anew: everything known of it is void. */
+void eng_rebooted(engine *e);
+void eng_notice_send(engine *e, eng_notice_kind kind, uint64_t arg);
+
+#endif

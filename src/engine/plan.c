@@ -1,0 +1,386 @@
+/*
+ * plan: how a request (g, p, t, gu, pa ...) is carried out leg by leg, and past a trap that stands at
+ * the current pc.
+ *
+ *   begin -> resume --run leg-->  event at a temporary trap --> reached? --> done
+ *              |  \--step leg-->  single-step event         --> count, kind, line --> done
+ *              |  \--past leg-->  single-step event         --> arm the rest, run on
+ *              ^------------------------- more -----------------------------------'
+ *
+ * Past a trap: the displaced instruction is emulated when other processors run (nothing slips
+ * through, the trap never leaves) and otherwise stepped with the trap out, which is fewer bytes on
+ * the wire. Invariant: temporary sites belong to the plan and are put back when it ends.
+ */
+#include "engine/internal.h"
+
+typedef enum leg { LEG_RUN, LEG_STEP, LEG_PAST } leg;
+
+enum { TEMP_MAX = ENG_UNTIL_MAX + 2, OWED_MAX = 64 };
+
+struct eng_plan {
+	bool active;
+	eng_exec x;
+	leg leg;
+	uint64_t thread;	/* KTHREAD that the request is about */
+	bool passed;		/* the trap at pc was passed just now: run on as it is */
+	/* Threads whose trap flag was set and whose single-step event has not come yet: another
+	 * processor's stop can get in between, even one that the user sees. */
+	uint64_t owed[OWED_MAX];
+	size_t n_owed;
+	uint64_t left;		/* steps or kinds still to come */
+	site *until[TEMP_MAX];	/* g addresses, gu's return */
+	size_t n_until;
+	uint64_t up_sp;		/* gu: rsp must be above this */
+	site *over;		/* behind the call that is stepped over */
+	uint64_t over_sp;	/* rsp at the call: recursion below does not count */
+	uint64_t line_lo, line_hi; /* by_line: the line we are leaving */
+	uint32_t line;
+	bool stepped;		/* at least one instruction was done: kinds are looked at */
+};
+
+struct eng_plan *plan_create(void)
+{
+	return mem_alloc(sizeof(struct eng_plan));
+}
+
+void plan_destroy(struct eng_plan *p)
+{
+	mem_free(p);
+}
+
+bool plan_free_run(const engine *e)
+{
+	const struct eng_plan *p = e->plan;
+	if (!p->active)
+		return true;
+	return p->x.status == ST_GO || p->x.status == ST_GO_HANDLED || p->x.status == ST_GO_NOT_HANDLED;
+}
+
+static void drop_over(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	site *s = p->over;
+	p->over = NULL;
+	site_put(e, s);
+}
+
+void plan_end(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	drop_over(e);
+	for (size_t i = 0; i < p->n_until; i++)
+		site_put(e, p->until[i]);
+	struct eng_plan clean = {.n_owed = p->n_owed};
+	memcpy(clean.owed, p->owed, sizeof clean.owed);
+	*p = clean;
+}
+
+static void owe(struct eng_plan *p, uint64_t thread)
+{
+	if (p->n_owed == OWED_MAX)
+		memmove(p->owed, p->owed + 1, --p->n_owed * sizeof *p->owed);
+	p->owed[p->n_owed++] = thread;
+}
+
+static bool settle(struct eng_plan *p, uint64_t thread)
+{
+	for (size_t i = 0; i < p->n_owed; i++)
+		if (p->owed[i] == thread) {
+			p->owed[i] = p->owed[--p->n_owed];
+			return true;
+		}
+	return false;
+}
+
+static err unit_regs(engine *e, unsigned sets, x64_regs *r, diag *d)
+{
+	return tgt_regs_get(e->t, e->ev.unit, sets, r, d);
+}
+
+static err set_rip(engine *e, uint64_t rip, diag *d)
+{
+	x64_regs r = {0};
+	TRY(unit_regs(e, X64_SET_CONTROL, &r, d));
+	if (r.rip == rip)
+		return ERR_OK;
+	r.rip = rip;
+	TRY(tgt_regs_set(e->t, e->ev.unit, X64_SET_CONTROL, &r, d));
+	e->ev.pc = rip;
+	e->ev.n_stream = 0;
+	return ERR_OK;
+}
+
+/* A break instruction that the program itself contains would stop it for ever: step over it. */
+static err past_own_break(engine *e, diag *d)
+{
+	uint8_t op[2] = {0};
+	if (e->ev.kind != TGT_EV_EXCEPTION || e->ev.code != STATUS_BREAKPOINT || e->exec.has_start)
+		return ERR_OK;
+	if (e->ev.n_stream >= 2)
+		memcpy(op, e->ev.stream, 2);
+	else if (tgt_read_all(e->t, as_current(), e->ev.pc, op, 2, NULL) != ERR_OK)
+		return ERR_OK;
+	if (op[0] == 0xcc)
+		return set_rip(e, e->ev.pc + 1, d);
+	if (op[0] == 0xcd && op[1] == 3)
+		return set_rip(e, e->ev.pc + 2, d);
+	return ERR_OK;
+}
+
+static site *temp_site(engine *e, uint64_t addr, bool hard)
+{
+	return site_get(e, hard ? TGT_TRAP_EXEC : TGT_TRAP_SOFT, as_current(), addr, hard ? 1 : 0);
+}
+
+static void note_line(engine *e, uint64_t pc)
+{
+	struct eng_plan *p = e->plan;
+	sym_line l;
+	p->line_lo = p->line_hi = 0;
+	if (p->x.by_line && sym_line_at(e->syms, pc, &l) == ERR_OK) {
+		p->line_lo = l.addr;
+		p->line_hi = l.addr + l.size;
+		p->line = l.line;
+	}
+}
+
+err plan_begin(engine *e, diag *d)
+{
+	struct eng_plan *p = e->plan;
+
+	plan_end(e);
+	if (e->exec.has_start)
+		TRY(set_rip(e, e->exec.start, d));
+	else
+		TRY(past_own_break(e, d));
+	p->active = true;
+	p->x = e->exec;
+	p->thread = e->ev.thread;
+	p->left = p->x.count ? p->x.count : 1;
+	note_line(e, e->ev.pc);
+	for (size_t i = 0; i < p->x.n_until && i < ENG_UNTIL_MAX; i++)
+		p->until[p->n_until++] = temp_site(e, p->x.until[i], p->x.until_hard);
+	if (p->x.up) {
+		x64_regs r = {0};
+		eng_frame *f;
+		size_t n;
+		TRY(unit_regs(e, X64_SET_GENERAL, &r, d));
+		TRY(eng_stack(e, &e->stop, &r, 2, &f, &n, d));
+		if (n < 2 || !f[0].ret)
+			return diag_set(d, ERR_FAULT, "gu: the caller of this function cannot be found");
+		p->up_sp = f[1].sp;
+		p->until[p->n_until++] = temp_site(e, f[0].ret, false);
+	}
+	return ERR_OK;
+}
+
+/* ---- resuming ---- */
+
+static err emu_read(void *u, uint64_t addr, void *buf_, size_t n)
+{
+	engine *e = u;
+	return tgt_read_all(e->t, as_current(), addr, buf_, n, NULL);
+}
+
+static err emu_write(void *u, uint64_t addr, const void *buf_, size_t n)
+{
+	engine *e = u;
+	size_t got = 0;
+	err r = tgt_write(e->t, as_current(), addr, buf_, n, &got, NULL);
+	return r == ERR_OK && got != n ? ERR_FAULT : r;
+}
+
+/* Executes the instruction at pc in the debugger; false if it must run in the target. */
+static bool emulate(engine *e, const x64_insn *in)
+{
+	x64_regs r = {0};
+	x64_mem m = {e, emu_read, emu_write};
+	unsigned sets;
+	bool reads, writes;
+
+	if (!x64_emulate_needs(in, &sets, &reads, &writes))
+		return false;
+	sets |= X64_SET_CONTROL;
+	if (unit_regs(e, sets, &r, NULL) != ERR_OK || x64_emulate(&r, in, &m) != ERR_OK)
+		return false;
+	if (tgt_regs_set(e->t, e->ev.unit, sets, &r, NULL) != ERR_OK)
+		return false;
+	e->ev.pc = r.rip;
+	e->ev.n_stream = 0;
+	return true;
+}
+
+static err go(engine *e, tgt_go how, const site *but, diag *d)
+{
+	bool handled = e->exec.status != ST_GO_NOT_HANDLED;
+	sites_arm(e, but);
+	if (how == TGT_STEP)
+		owe(e->plan, e->ev.thread);
+	e->plan->passed = false;
+	tgt_run run = {.unit = e->ev.unit, .go = how, .handled = handled};
+	return tgt_resume(e->t, &run, d);
+}
+
+/* Runs on from pc; a trap that stands there is passed first. */
+static err run_on(engine *e, diag *d)
+{
+	struct eng_plan *p = e->plan;
+	site *here = e->ev.kind == TGT_EV_EXCEPTION ? site_at(e, e->ev.pc) : NULL;
+	x64_insn in;
+
+	p->leg = LEG_RUN;
+	if (!here || p->passed)
+		return go(e, TGT_GO, NULL, d);
+	bool others = e->n_units > 1;
+	if (others && eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK && emulate(e, &in))
+		return go(e, TGT_GO, NULL, d);
+	p->leg = LEG_PAST;
+	return go(e, TGT_STEP, here, d);
+}
+
+static bool steps_over(const struct eng_plan *p, const x64_insn *in)
+{
+	if (p->x.status != ST_STEP_OVER)
+		return false;
+	return in->flow == X64_FLOW_CALL || in->flow == X64_FLOW_SYSCALL || in->rep;
+}
+
+err plan_resume(engine *e, diag *d)
+{
+	struct eng_plan *p = e->plan;
+	x64_insn in;
+
+	if (!p->active || plan_free_run(e) || p->over)
+		return run_on(e, d);
+	bool known = eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK;
+	if (known && steps_over(p, &in)) {
+		x64_regs r = {0};
+		TRY(unit_regs(e, X64_SET_CONTROL, &r, d));
+		p->over_sp = r.gpr[X64_RSP];
+		p->over = temp_site(e, e->ev.pc + in.len, false);
+		return run_on(e, d);
+	}
+	p->leg = LEG_STEP;
+	return go(e, TGT_STEP, site_at(e, e->ev.pc), d);
+}
+
+/* ---- looking at events ---- */
+
+static bool kind_matches(const x64_insn *in, unsigned at)
+{
+	switch (in->flow) {
+	case X64_FLOW_CALL:
+		return at & (AT_CALL | AT_BRANCH);
+	case X64_FLOW_RET:
+		return at & (AT_RET | AT_BRANCH);
+	case X64_FLOW_JMP:
+	case X64_FLOW_COND:
+	case X64_FLOW_SYSCALL:
+	case X64_FLOW_SYSRET:
+		return at & AT_BRANCH;
+	default:
+		return false;
+	}
+}
+
+/* In source mode a step goes on until another line begins. */
+static bool same_line(engine *e, uint64_t pc)
+{
+	const struct eng_plan *p = e->plan;
+	sym_line l;
+	if (!p->x.by_line || !p->line_hi)
+		return false;
+	if (pc >= p->line_lo && pc < p->line_hi)
+		return true;
+	if (sym_line_at(e->syms, pc, &l) != ERR_OK)
+		return false; /* code without lines: a step into it ends here, as WinDbg's does */
+	return l.line == p->line || pc != l.addr;
+}
+
+/* An instruction (or a call as one) is done: does the request end here? */
+static plan_verdict step_done(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	uint64_t pc = e->ev.pc;
+	x64_insn in;
+
+	if (p->x.has_to) {
+		if (pc == p->x.to)
+			return PLAN_DONE;
+	} else if (p->x.at) {
+		if (eng_insn(e, pc, &in, NULL) != ERR_OK)
+			return PLAN_DONE;
+		if (!kind_matches(&in, p->x.at) || (p->x.by_line && same_line(e, pc)))
+			return PLAN_MORE;
+		if (!--p->left)
+			return PLAN_DONE;
+	} else {
+		if (same_line(e, pc))
+			return PLAN_MORE;
+		note_line(e, pc);
+		if (!--p->left)
+			return PLAN_DONE;
+	}
+	if (!p->x.quiet) {
+		e->inside_wait = true;
+		eng_show_stop(e);
+	}
+	return PLAN_MORE;
+}
+
+static bool above(engine *e, uint64_t sp)
+{
+	x64_regs r = {0};
+	return unit_regs(e, X64_SET_CONTROL, &r, NULL) == ERR_OK && r.gpr[X64_RSP] >= sp;
+}
+
+static plan_verdict at_temp(engine *e, const site *s)
+{
+	struct eng_plan *p = e->plan;
+	bool mine = e->ev.thread == p->thread;
+
+	if (s == p->over) {
+		if (!mine || !above(e, p->over_sp))
+			return PLAN_MORE;
+		drop_over(e);
+		return step_done(e);
+	}
+	for (size_t i = 0; i < p->n_until; i++) {
+		if (p->until[i] != s)
+			continue;
+		if (p->x.up)
+			return mine && above(e, p->up_sp) ? PLAN_DONE : PLAN_MORE;
+		return mine || !p->x.until_thread ? PLAN_DONE : PLAN_MORE;
+	}
+	return PLAN_NOT_MINE;
+}
+
+plan_verdict plan_event(engine *e, const tgt_event *ev)
+{
+	struct eng_plan *p = e->plan;
+
+	if (ev->code == STATUS_SINGLE_STEP) {
+		site *hard = site_hard(e, ev->dr6);
+		if (hard)
+			return p->active ? at_temp(e, hard) : PLAN_NOT_MINE;
+		if (!settle(p, ev->thread))
+			return PLAN_NOT_MINE;
+		p->passed = true;
+		if (!p->active || p->leg != LEG_STEP || ev->thread != p->thread)
+			return PLAN_MORE; /* a trap was passed, or an old debt: run on */
+		return step_done(e);
+	}
+	if (!p->active)
+		return PLAN_NOT_MINE;
+	if (ev->code != STATUS_BREAKPOINT)
+		return PLAN_NOT_MINE;
+	for (size_t i = 0; i < e->bps->sites.n; i++) {
+		site *s = e->bps->sites.p[i];
+		if (s->kind != TGT_TRAP_SOFT || s->addr != ev->pc)
+			continue;
+		plan_verdict v = at_temp(e, s);
+		if (v != PLAN_NOT_MINE)
+			return v;
+	}
+	return PLAN_NOT_MINE;
+}

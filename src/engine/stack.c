@@ -1,0 +1,69 @@
+/*
+ * stack: frames from unwind data, across user/kernel and trap frames.
+ *
+ * Invariant: rsp only grows within one stack; a walk that makes no progress ends with words. Image
+ * bytes (unwind codes) may come from a file or cache, stack bytes always from the current view.
+ */
+#include "engine/internal.h"
+
+enum { STACK_MAX = 4096 };
+
+static err env_func(void *u, uint64_t pc, x64_func *ret)
+{
+	engine *e = u;
+	return sym_unwind_func(e->syms, pc, &ret->base, &ret->begin, &ret->end, &ret->unwind);
+}
+
+static err env_image(void *u, uint64_t addr, void *p, size_t n)
+{
+	engine *e = u;
+	if (sym_image_read(e->syms, addr, p, n) == ERR_OK)
+		return ERR_OK;
+	return eng_read_all(e, addr, p, n, NULL);
+}
+
+static err env_stack(void *u, uint64_t addr, void *p, size_t n)
+{
+	return eng_read_all((engine *)u, addr, p, n, NULL);
+}
+
+err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret, size_t *n_ret, diag *why)
+{
+	x64_unwind_env env = {e, env_func, env_image, env_stack};
+	VEC(eng_frame) v = {0};
+	x64_regs r = *start;
+
+	TRY(eng_accessible(e, why));
+	if (max > STACK_MAX)
+		max = STACK_MAX;
+	diag_clear(why);
+	while (v.n < max) {
+		x64_frame_info info = {0};
+		eng_frame f = {.sp = r.gpr[X64_RSP], .ip = r.rip, .regs = r};
+		err x = x64_unwind(&r, &env, &info);
+		if (x != ERR_OK)
+			diag_set(why, x, "Unwinding past %s: %s", out_addr(e, f.ip), err_name(x));
+		else
+			f.ret = r.rip;
+		f.ret_slot = info.ret_slot;
+		f.func = info.func_begin;
+		f.trap = info.machine_frame;
+		f.leaf = info.leaf;
+		vec_push(&v, f);
+		if (x != ERR_OK || !r.rip || cancelled(&e->cancel))
+			break;
+		/* A leaf below the top means that there is no unwind data where there should be. */
+		if (info.leaf && v.n > 1 && !v.p[v.n - 2].trap) {
+			diag_set(why, ERR_NOTFOUND, "no unwind data for %s: frames below may be wrong", out_addr(e, f.ip));
+			if (!sym_mod_at(e->syms, r.rip))
+				break;
+		}
+		bool same_half = eng_is_user(e, f.sp) == eng_is_user(e, r.gpr[X64_RSP]);
+		if (same_half && !info.machine_frame && r.gpr[X64_RSP] <= f.sp)
+			break;
+	}
+	*ret = arena_dup(a, v.p, v.n * sizeof *v.p);
+	*n_ret = v.n;
+	vec_deinit(&v);
+	return ERR_OK;
+}

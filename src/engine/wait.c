@@ -1,0 +1,311 @@
+/*
+ * wait: the one loop that resumes the target and waits for it.
+ *
+ *   request -> plan_begin -> plan_resume -> tgt_wait -> event
+ *                               ^                        |
+ *                               |      text, notice: shown, go on
+ *                               |      whose stop is it? plan - breakpoints - filters
+ *                               +---- none wants to stop
+ *                                                        | someone does
+ *                                            traps out, context to the event, return
+ *
+ * Invariant: on return with ERR_OK the target is stopped, accessible, and holds none of our bytes.
+ */
+#include "engine/internal.h"
+
+#include <stdio.h>
+
+typedef enum outcome { GO_ON, NEW_REQUEST, SHOW_STOP, KEEP_WAITING } outcome;
+
+/* ---- text from the target ---- */
+
+static outcome print(engine *e, const tgt_event *ev)
+{
+	out_str(e, OUT_DEBUGGEE, ev->text);
+	/* A print leaves the target running; stopping on it means asking for a break. */
+	if (filter_output(e, ev->text) == ST_BREAK)
+		tgt_interrupt(e->t);
+	return KEEP_WAITING;
+}
+
+static outcome prompt(engine *e, const tgt_event *ev)
+{
+	diag d = {0};
+	buf line;
+
+	out_str(e, OUT_DEBUGGEE_PROMPT, ev->text);
+	buf_init(&line, 4096);
+	eng_status before = e->status;
+	e->status = ST_WAIT_INPUT;
+	err r = e->hooks.input ? e->hooks.input(e->hooks.u, STR("Input>"), &line) : ERR_STATE;
+	e->status = before;
+	if (r != ERR_OK)
+		out_as(e, OUT_WARNING, "\nThe target asks and nobody can answer: an empty line was sent.\n");
+	if (tgt_answer(e->t, r == ERR_OK ? buf_str(&line) : (str){"", 0}, &d) != ERR_OK)
+		out_as(e, OUT_ERROR, "Sending the answer: %s\n", d.text);
+	buf_deinit(&line);
+	return KEEP_WAITING;
+}
+
+/* ---- modules ---- */
+
+static void module_event(engine *e, const tgt_event *ev)
+{
+	sym_space space = 0;
+	uint64_t process;
+
+	if (ev->kind == TGT_EV_UNLOAD && ev->base == UINT64_MAX)
+		return; /* a process ended; which modules it had is not said */
+	if (eng_is_user(e, ev->base) && eng_process(e, &process, NULL) == ERR_OK)
+		space = process;
+	if (ev->kind == TGT_EV_LOAD) {
+		str name = ev->base == e->kernel_base ? STR("nt") : (str){0};
+		(void)sym_mod_add(e->syms, space, ev->base, ev->size, 0, ev->checksum, name, str_of(ev->path));
+	} else {
+		sym_mod *m = sym_mod_in(e->syms, space, ev->base);
+		if (m) {
+			bp_module_gone(e, m->base, m->size ? m->size : 1);
+			sym_mod_remove(e->syms, m);
+		}
+	}
+	bp_resolve_all(e);
+	eng_notice_send(e, ENG_N_SYMBOLS, ev->kind == TGT_EV_LOAD ? 1 : 2);
+}
+
+/* ---- stops ---- */
+
+static void long_break_note(engine *e, const tgt_event *ev)
+{
+	sym s;
+	uint64_t disp;
+	if (e->quiet || ev->code != STATUS_BREAKPOINT || !e->syms || sym_at(e->syms, ev->pc, &s, &disp) != ERR_OK)
+		return;
+	if (!str_starts(s.name, STR("DbgBreakPointWithStatus")) && !str_starts(s.name, STR("RtlpBreakWithStatusInstruction")))
+		return;
+	out(e, "*******************************************************************************\n"
+	       "*   This break-in was asked for: Ctrl+C in the debugger, a break key on the   *\n"
+	       "*   target, or .process /i and .pagein doing their work. It is no bug check.  *\n"
+	       "*   g <Enter> lets the target run on; q <Enter> ends the session.             *\n"
+	       "*******************************************************************************\n");
+}
+
+static outcome from_status(engine *e, eng_status s)
+{
+	switch (s) {
+	case ST_BREAK:
+		return SHOW_STOP;
+	case ST_STEP_INTO:
+	case ST_STEP_OVER:
+	case ST_STEP_BRANCH:
+		return e->verdict_given && !e->exec.same_as_before ? NEW_REQUEST : GO_ON;
+	case ST_GO_NOT_HANDLED:
+		if (!e->verdict_given)
+			e->exec.status = ST_GO_NOT_HANDLED;
+		return e->verdict_given && !e->exec.same_as_before ? NEW_REQUEST : GO_ON;
+	default:
+		return e->verdict_given && !e->exec.same_as_before ? NEW_REQUEST : GO_ON;
+	}
+}
+
+static outcome exception(engine *e, tgt_event *ev)
+{
+	bool soft = ev->code == STATUS_BREAKPOINT;
+	bool hard = ev->code == STATUS_SINGLE_STEP;
+
+	plan_verdict p = plan_event(e, ev);
+	hit_verdict h = HIT_NONE;
+	if (soft)
+		h = bp_hit(e, ev->pc, NULL, plan_free_run(e));
+	else if (hard && site_hard(e, ev->dr6))
+		h = bp_hit(e, ev->pc, site_hard(e, ev->dr6), plan_free_run(e));
+	if (h == HIT_STOP || p == PLAN_DONE) {
+		snprintf(e->last_event, sizeof e->last_event, h == HIT_STOP ? "Hit breakpoint" : "Step completed");
+		return SHOW_STOP;
+	}
+	if (h == HIT_NEW)
+		return NEW_REQUEST;
+	if (h == HIT_PASS || p == PLAN_MORE)
+		return GO_ON;
+	/* One of our bytes that nobody claims any more (cleared while it was on its way): go on. */
+	if (soft && site_at(e, ev->pc))
+		return GO_ON;
+	e->verdict_given = false;
+	eng_status s = filter_event(e, ev);
+	if (e->hooks.notice)
+		s = eng_status_max(s, e->hooks.notice(e->hooks.u, &(eng_notice){.kind = ENG_N_EXCEPTION, .ev = ev}));
+	outcome o = from_status(e, s);
+	if (o == SHOW_STOP)
+		long_break_note(e, ev);
+	return o;
+}
+
+static outcome event(engine *e, tgt_event *ev, diag *d)
+{
+	eng_status s;
+
+	switch (ev->kind) {
+	case TGT_EV_PRINT:
+		return print(e, ev);
+	case TGT_EV_PROMPT:
+		return prompt(e, ev);
+	case TGT_EV_NOTICE:
+		out_as(e, OUT_STATUS, "%.*s\n", STR_ARG(ev->text));
+		return KEEP_WAITING;
+	case TGT_EV_REBOOT:
+		out(e, "Target rebooted: breakpoints by address, modules and contexts are forgotten.\n");
+		eng_rebooted(e);
+		if (e->break_on_reboot)
+			tgt_interrupt(e->t);
+		return KEEP_WAITING;
+	case TGT_EV_COMMAND:
+		out(e, "Target command string: %.*s\n", STR_ARG(ev->text));
+		return GO_ON;
+	case TGT_EV_LOAD:
+	case TGT_EV_UNLOAD:
+		module_event(e, ev);
+		if (!e->caps.live)
+			return SHOW_STOP; /* a static image "loads" once and then lies still */
+		e->verdict_given = false;
+		s = filter_event(e, ev);
+		if (e->hooks.notice) {
+			eng_notice n = {.kind = ev->kind == TGT_EV_LOAD ? ENG_N_LOAD : ENG_N_UNLOAD, .ev = ev};
+			s = eng_status_max(s, e->hooks.notice(e->hooks.u, &n));
+		}
+		return from_status(e, s);
+	case TGT_EV_EXCEPTION:
+		return exception(e, ev);
+	default:
+		return KEEP_WAITING;
+	}
+}
+
+static bool stops(const tgt_event *ev)
+{
+	return ev->kind == TGT_EV_EXCEPTION || ev->kind == TGT_EV_LOAD || ev->kind == TGT_EV_UNLOAD ||
+	       ev->kind == TGT_EV_COMMAND;
+}
+
+/* Takes a stop in: what every later step relies on. */
+static err arrived(engine *e, const tgt_event *ev, diag *d)
+{
+	bool first = !e->has_event;
+	e->prev_ip = e->has_event ? e->last_ip : 0;
+	e->last_ip = ev->pc;
+	e->ev = *ev;
+	e->has_event = true;
+	if (ev->n_units)
+		e->n_units = ev->n_units;
+	e->last_event[0] = 0;
+	sites_dropped(e, ev);
+	if (e->os)
+		e->os->ops->stopped(e->os);
+	ctx_from_event(e);
+	if (!e->os || first) {
+		e->inside_wait = true;
+		err r = eng_connected(e, d);
+		if (r != ERR_OK)
+			return diag_add(d, r, "looking at the target for the first time");
+	}
+	return ERR_OK;
+}
+
+static void stopped(engine *e)
+{
+	e->reached = e->plan_active_exec;
+	sites_disarm(e);
+	plan_end(e);
+	e->status = ST_BREAK;
+	e->inside_wait = false;
+	e->running = false;
+	ctx_from_event(e);
+	ctx_scope(e);
+	atomic_store(&e->cancel.flag, false);
+	eng_notice_send(e, ENG_N_ENGINE, 2);
+}
+
+static err died(engine *e, const tgt_event *ev, diag *d)
+{
+	err r = diag_set(d, ERR_DEAD, "%.*s", STR_ARG(ev->text));
+	e->inside_wait = false;
+	e->running = false;
+	eng_end(e, TGT_ABANDON);
+	return r;
+}
+
+static err resume(engine *e, diag *d)
+{
+	arena_reset(&e->stop);
+	e->inside_wait = false;
+	err r = plan_resume(e, d);
+	if (r == ERR_OK)
+		e->running = true;
+	return r;
+}
+
+err eng_wait(engine *e, int timeout_ms, diag *d)
+{
+	uint64_t deadline = timeout_ms < 0 ? 0 : sys_now_ms() + (uint64_t)timeout_ms;
+
+	if (!e->t)
+		return diag_set(d, ERR_STATE, "No runnable debuggees");
+	if (e->inside_wait)
+		return diag_set(d, ERR_STATE, "a wait is under way already");
+	if (e->status == ST_BREAK)
+		return diag_set(d, ERR_STATE, "nothing makes the target run: set the execution status first");
+	if (e->has_event && !e->running) {
+		e->plan_active_exec = e->exec;
+		err r = plan_begin(e, d);
+		if (r == ERR_OK)
+			r = resume(e, d);
+		if (r != ERR_OK) {
+			stopped(e);
+			return r;
+		}
+	}
+	for (;;) {
+		tgt_event ev = {0};
+		int left = -1;
+		if (timeout_ms >= 0) {
+			uint64_t now = sys_now_ms();
+			left = now >= deadline ? 0 : (int)(deadline - now);
+		}
+		e->running = true;
+		TRY(tgt_wait(e->t, left, &ev, d));
+		if (ev.kind == TGT_EV_TIMEOUT)
+			return diag_set(d, ERR_TIMEOUT, "no event in %d ms", timeout_ms);
+		if (ev.kind == TGT_EV_DEAD)
+			return died(e, &ev, d);
+		if (stops(&ev)) {
+			e->inside_wait = true;
+			err r = arrived(e, &ev, d);
+			if (r != ERR_OK) {
+				stopped(e);
+				return r;
+			}
+		}
+		outcome o = event(e, stops(&ev) ? &e->ev : &ev, d);
+		if (o == KEEP_WAITING)
+			continue;
+		if (o != SHOW_STOP && cancelled(&e->cancel) && ev.kind == TGT_EV_EXCEPTION)
+			o = SHOW_STOP; /* Ctrl+C during a step or a storm of passed-over hits */
+		err r = ERR_OK;
+		if (o == NEW_REQUEST) {
+			e->plan_active_exec = e->exec;
+			r = plan_begin(e, d);
+		}
+		if (o == SHOW_STOP) {
+			bool done_cmd = e->plan_active_exec.command.n && e->hooks.run;
+			str after = e->plan_active_exec.command;
+			stopped(e);
+			if (done_cmd)
+				(void)!e->hooks.run(e->hooks.cu, after, NULL);
+			return ERR_OK;
+		}
+		if (r == ERR_OK)
+			r = resume(e, d);
+		if (r != ERR_OK) {
+			stopped(e);
+			return diag_add(d, r, "resuming the target");
+		}
+	}
+}
