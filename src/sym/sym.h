@@ -9,10 +9,14 @@
  *
  * Nothing is loaded before it is asked for: a new module is `deferred`.
  *
- *   store.c   spaces, modules, scope          path.c   symbol path, srv*, cache*, download
- *   file.c    one symbol file behind sym_file_ops (pdb, exports; later dwarf)
- *   lookup.c  name, address, wildcard          type.c   types and fields
- *   image.c   PE headers, exports, .pdata from target or file
+ *   store.c   spaces, modules, scope          path.c    symbol path: grammar and the walk along it
+ *   load.c    from a module to its symbols    net.c     one file from a symbol server
+ *   lookup.c  name, address, wildcard, lines  unpack.c  packed files of symbol stores
+ *   type.c    types and fields                ident.c   image -> PDB, remembered between sessions
+ *   image.c   PE headers, .pdata, image bytes from target or file
+ *   file.h    one symbol file behind sym_file_ops: pdbfile.c, exports.c; later DWARF
+ *
+ * A sym, sym_type or name stays valid as long as the generation does not change, at least.
  */
 #ifndef RS_SYM_SYM_H
 #define RS_SYM_SYM_H
@@ -72,6 +76,7 @@ sym_space sym_scope(const sym_store *s);
 
 /* Adds or finds the module at (space, base). name may be empty: made from the path's stem
  * (ntoskrnl.exe, ntkrnlmp.exe and the like at the kernel's base become "nt" by the caller). */
+/* NULL: over the maximum (32768 modules) or no range at all. */
 sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size, uint32_t timestamp,
 	uint32_t checksum, str name, str path);
 void sym_mod_remove(sym_store *s, sym_mod *m); /* goes to the unloaded list */
@@ -111,6 +116,18 @@ void sym_path_set(sym_store *s, str path);
 str sym_path(const sym_store *s);
 /* One line per element, problems said. */
 void sym_path_expand(sym_store *s, buf *out);
+/* The whole path in one line, as `.sympath` shows it expanded; the table of its elements. */
+void sym_path_expanded(sym_store *s, buf *out);
+void sym_path_summary(sym_store *s, buf *out);
+/* Default store for downloads: $XDG_CACHE_HOME or ~/.cache, /ringside/sym. Empty: back to that. */
+void sym_cache_dir_set(sym_store *s, str dir);
+str sym_cache_dir(const sym_store *s);
+void sym_exepath_set(sym_store *s, str path);
+str sym_exepath(const sym_store *s);
+/* Forgets what was looked for in vain and which servers were silent (.reload). */
+void sym_failures_clear(sym_store *s);
+/* Milliseconds until a silent server is given up: connecting, in the middle. */
+void sym_net_limits(sym_store *s, unsigned connect_ms, unsigned stall_ms);
 void sym_noisy_set(sym_store *s, bool on);
 bool sym_noisy(const sym_store *s);
 uint32_t sym_options(const sym_store *s); /* SYMOPT_xxx, default 0xB0227 */
@@ -183,7 +200,7 @@ err sym_line_find(sym_store *s, arena *a, str mod, str file, uint32_t line, uint
 /* ---- locals ---- */
 
 typedef enum sym_loc_kind { SYM_LOC_NONE /* optimised away */, SYM_LOC_REG, SYM_LOC_REGREL,
-	SYM_LOC_STATIC } sym_loc_kind;
+	SYM_LOC_STATIC, SYM_LOC_CONST } sym_loc_kind;
 typedef struct sym_local {
 	str name;
 	bool param;
@@ -191,10 +208,23 @@ typedef struct sym_local {
 	sym_loc_kind loc;
 	char reg[8];	/* register's name as in the x64 table */
 	int64_t off;	/* REGREL */
-	uint64_t addr;	/* STATIC */
+	uint64_t addr;	/* STATIC; CONST: the value */
+	uint32_t depth; /* nesting of its block, 0 the function's own */
+	bool inlined;	/* of a function inlined here */
 } sym_local;
 /* Locals in scope at pc, innermost block last. frame_size etc. are folded into off. */
 err sym_locals(sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d) MUST_CHECK;
+/* All of the function that holds pc, whatever the block (dv /f); locations as at its start. */
+err sym_locals_all(sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d)
+	MUST_CHECK;
+typedef struct sym_inline {
+	str name;	 /* with its scope */
+	str file;
+	uint32_t line;	 /* inside the inlined function */
+	uint64_t begin, end;
+} sym_inline;
+/* Inlined calls that contain pc, outermost first. ERR_NOTFOUND: none. */
+err sym_inlines(sym_store *s, arena *a, uint64_t pc, sym_inline **ret, size_t *n_ret) MUST_CHECK;
 /* Function that contains pc, with its exact range and prolog end. */
 typedef struct sym_func {
 	sym sym;
@@ -236,6 +266,14 @@ err sym_type_info_get(sym_type t, sym_type_info *ret) MUST_CHECK;
 err sym_type_fields(sym_type t, arena *a, sym_field **ret, size_t *n_ret) MUST_CHECK;
 /* "Pcb.DirectoryTableBase", through anonymous members; offset is from the start of t. */
 err sym_type_field(sym_type t, str path, sym_field *ret, diag *d) MUST_CHECK;
+/* Pointer to t, whether the file has such a type or not. */
+sym_type sym_type_ptr(sym_type t);
+/* Type of a function's i-th parameter; ERR_NOTFOUND behind the last. */
+err sym_type_arg(sym_type t, uint32_t i, sym_type *ret) MUST_CHECK;
+/* C text with struct, union, enum, class: "struct _EPROCESS *", "int [4]", "long (int, char *)". */
+void sym_type_text(sym_type t, buf *out);
+/* Only a function's parameters: "(struct _EPROCESS *, int)". */
+void sym_type_params(sym_type t, buf *out);
 sym_mod *sym_type_mod(sym_store *s, sym_type t); /* a module that uses t's file */
 err sym_type_match(sym_store *s, arena *a, str pattern, sym_type **ret, str **names, size_t *n_ret,
 	diag *d) MUST_CHECK;
@@ -254,6 +292,15 @@ typedef struct sym_section {
 	uint32_t rva, vsize, flags; /* IMAGE_SCN_xxx */
 } sym_section;
 err sym_sections(sym_mod *m, const sym_section **ret, size_t *n_ret, diag *d) MUST_CHECK;
+/* The image's headers for whoever wants more (!dh, lmv): valid until the module goes. */
+struct pe_view;
+err sym_mod_pe(sym_mod *m, struct pe_view **ret, diag *d) MUST_CHECK;
+/* Path of the image file on this host, empty if the headers came from the target. */
+str sym_mod_image_path(sym_mod *m);
+/* GUID+age as the symbol server spells it; what the image says, then what was loaded. */
+err sym_mod_pdb_id(sym_mod *m, buf *id, str *path, diag *d) MUST_CHECK;
+/* Source files of the module as compiled; return false to stop. */
+err sym_source_each(sym_mod *m, bool (*fn)(void *u, str path), void *u) MUST_CHECK;
 /* Lines of !lmi: "name: value" pairs ready to print. */
 void sym_lmi(sym_mod *m, buf *out);
 

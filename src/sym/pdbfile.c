@@ -1,0 +1,587 @@
+/*
+ * pdbfile: a PDB behind sym_file_ops. Turns what fmt/pdb says into the room's own words; everything
+ * stays lazy: nothing is read that was not asked for, and the file stays mapped.
+ *
+ * Public symbols are stored decorated. A name in plain words that no hash table has is looked for
+ * among the decorated ones by a scan that undecorates only what contains it, and a miss is remembered.
+ */
+#include "sym/priv.h"
+
+#include "fmt/pe.h"
+#include "fmt/undname.h"
+
+#include <strings.h>
+
+typedef struct pdbfile {
+	sys_map map;
+	pdb *pdb;
+	bool x86;
+} pdbfile;
+
+static pdbfile *pf(sym_file *f)
+{
+	return f->u;
+}
+
+/* ---- names ---- */
+
+static bool decorated(const pdbfile *p, str raw)
+{
+	return raw.n && (raw.p[0] == '?' || (p->x86 && (raw.p[0] == '_' || raw.p[0] == '@')));
+}
+
+str sym_file_undec(sym_file *f, str raw)
+{
+	uint64_t key = (uint64_t)(uintptr_t)raw.p;
+	if (!raw.n || (raw.p[0] != '?' && raw.p[0] != '_' && raw.p[0] != '@'))
+		return raw;
+	if (f->u && !decorated(pf(f), raw))
+		return raw;
+	str *known = map_get(&f->undec, key);
+	if (!known) {
+		known = arena_new(&f->names, str);
+		*known = undname_short(&f->names, raw, f->u && pf(f)->x86);
+		map_set(&f->undec, key, known);
+	}
+	return *known;
+}
+
+static sym_kind kind_of(pdb_kind k)
+{
+	switch (k) {
+	case PDB_FUNC:
+	case PDB_THUNK:
+		return SYM_K_FUNC;
+	case PDB_DATA:
+	case PDB_TLS:
+		return SYM_K_DATA;
+	case PDB_CONST:
+		return SYM_K_CONST;
+	case PDB_UDT:
+		return SYM_K_TYPEDEF;
+	case PDB_LABEL:
+		return SYM_K_LABEL;
+	default:
+		return SYM_K_PUBLIC;
+	}
+}
+
+static void rec_of(sym_file *f, const pdb_sym *s, sym_rec *r)
+{
+	*r = (sym_rec){.raw = s->name,
+		.kind = kind_of(s->kind),
+		.code = s->code,
+		.is_static = !s->global,
+		.rva = s->kind == PDB_TLS ? SYM_NO_RVA : s->rva,
+		.size = s->size,
+		.value = s->value,
+		.type = s->type,
+		.prolog = s->prolog,
+		.prolog_end = s->epilog,
+		.pdb = *s};
+}
+
+static void fill(sym_file *f, sym_rec *r)
+{
+	pdb_sym s = r->pdb;
+	if (pdb_sym_fill(pf(f)->pdb, &s) == ERR_OK) {
+		str name = r->name, raw = r->raw;
+		rec_of(f, &s, r);
+		r->name = name;
+		r->raw = raw;
+	}
+	if (!r->size && r->type && r->kind == SYM_K_DATA)
+		r->size = pdb_type_size(pf(f)->pdb, r->type);
+}
+
+/* ---- by name ---- */
+
+enum { WANT = PDB_MASK(PDB_FUNC) | PDB_MASK(PDB_DATA) | PDB_MASK(PDB_CONST) };
+
+typedef struct relay {
+	sym_file *f;
+	sym_rec_fn *fn;
+	void *u;
+	size_t n;
+	str want, literal;
+	bool fold, stop;
+	buf tmp;
+} relay;
+
+static bool relay_one(void *u, const pdb_sym *s)
+{
+	relay *x = u;
+	sym_rec r;
+	rec_of(x->f, s, &r);
+	r.name = sym_file_undec(x->f, s->name);
+	x->n++;
+	x->stop = !x->fn(x->u, &r);
+	return !x->stop;
+}
+
+/* Does raw hold the text, case folded? */
+static bool holds(str raw, str text)
+{
+	if (text.n > raw.n)
+		return false;
+	unsigned char a = (unsigned char)text.p[0], b = a;
+	if (a >= 'a' && a <= 'z')
+		b = (unsigned char)(a - 32);
+	else if (a >= 'A' && a <= 'Z')
+		b = (unsigned char)(a + 32);
+	size_t last = raw.n - text.n;
+	for (size_t i = 0; i <= last; i++) {
+		unsigned char c = (unsigned char)raw.p[i];
+		if ((c == a || c == b) && !strncasecmp(raw.p + i, text.p, text.n))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Words that undecorating makes up: they stand in no decorated name, so a literal that may be part
+ * of one of them rules nothing out.
+ */
+static const char made_up[] =
+	"operator new delete operator() operator[] operator-> operator== operator!= operator<=> `vftable' "
+	"`vbtable' `vcall' `typeof' `local static guard' `string' `vbase destructor' `vector deleting "
+	"destructor' `default constructor closure' `scalar deleting destructor' `vector constructor "
+	"iterator' `vector destructor iterator' `vector vbase constructor iterator' `virtual displacement "
+	"map' `eh vector constructor iterator' `copy constructor closure' `udt returning' `RTTI Type "
+	"Descriptor' `RTTI Base Class Descriptor at' `RTTI Base Class Array' `RTTI Class Hierarchy "
+	"Descriptor' `RTTI Complete Object Locator' `local vftable' `managed vector' `dynamic initializer "
+	"for' `dynamic atexit destructor for' `anonymous namespace' unsigned signed __int8 __int16 __int64 "
+	"__int128 int char short long float double bool void wchar_t char8_t char16_t char32_t class struct "
+	"enum union const volatile nullptr_t auto decltype cdecl stdcall fastcall thiscall vectorcall "
+	"0123456789 adjustor vtordisp lambda";
+
+static bool telling(str literal)
+{
+	if (!literal.n || holds(STR(made_up), literal))
+		return false;
+	for (size_t i = 0; i < literal.n; i++) {
+		char c = literal.p[i];
+		if (c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z'))
+			continue;
+		return false;
+	}
+	return true;
+}
+
+/* The last identifier of "ns::Class<int>::name": it stands in the decorated name as it is. */
+static str last_word(str name)
+{
+	size_t end = name.n;
+	while (end && !(name.p[end - 1] == '_' || (name.p[end - 1] >= '0' && name.p[end - 1] <= '9') ||
+			      ((name.p[end - 1] | 32) >= 'a' && (name.p[end - 1] | 32) <= 'z')))
+		end--;
+	size_t begin = end;
+	while (begin && (name.p[begin - 1] == '_' || (name.p[begin - 1] >= '0' && name.p[begin - 1] <= '9') ||
+				((name.p[begin - 1] | 32) >= 'a' && (name.p[begin - 1] | 32) <= 'z')))
+		begin--;
+	return (str){name.p + begin, end - begin};
+}
+
+static bool scan_one(void *u, const pdb_sym *s)
+{
+	relay *x = u;
+	if (!decorated(pf(x->f), s->name) || (x->literal.n && !holds(s->name, x->literal)))
+		return true;
+	buf_clear(&x->tmp);
+	str name = s->name;
+	if (name.p[0] == '?' ? !undname(name, UND_NAME, &x->tmp) : false)
+		return true;
+	name = name.p[0] == '?' ? buf_str(&x->tmp) : sym_file_undec(x->f, name);
+	if (!(x->fold ? str_ieq(name, x->want) : str_eq(name, x->want)))
+		return true;
+	return relay_one(u, s);
+}
+
+static err find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
+{
+	relay x = {.f = f, .fn = fn, .u = u, .want = name, .fold = fold};
+	uint64_t key = hash_fold(name);
+	err e = pdb_global_find(pf(f)->pdb, name, fold, WANT, relay_one, &x);
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e;
+	if (!x.stop) {
+		e = pdb_public_find(pf(f)->pdb, name, fold, relay_one, &x);
+		if (e != ERR_OK && e != ERR_NOTFOUND)
+			return e;
+	}
+	if (x.n || x.stop || map_has(&f->misses, key))
+		return x.n ? ERR_OK : ERR_NOTFOUND;
+	x.literal = last_word(name);
+	if (!telling(x.literal))
+		x.literal = (str){0};
+	buf_init(&x.tmp, UND_MAX * 2);
+	e = pdb_each_name(pf(f)->pdb, PDB_MASK(PDB_PUBLIC), scan_one, &x);
+	buf_deinit(&x.tmp);
+	if (e == ERR_CANCELLED)
+		return e;
+	if (!x.n)
+		map_set(&f->misses, key, f);
+	return x.n ? ERR_OK : ERR_NOTFOUND;
+}
+
+static bool each_one(void *u, const pdb_sym *s)
+{
+	relay *x = u;
+	if (x->literal.n && !holds(s->name, x->literal))
+		return true;
+	sym_rec r;
+	rec_of(x->f, s, &r);
+	r.name = s->name;
+	if (decorated(pf(x->f), s->name)) {
+		buf_clear(&x->tmp);
+		if (s->name.p[0] != '?')
+			r.name = sym_file_undec(x->f, s->name);
+		else if (undname(s->name, UND_NAME, &x->tmp))
+			r.name = buf_str(&x->tmp);
+	}
+	return x->fn(x->u, &r);
+}
+
+/* The first characters of a literal decide too: without decorated names every literal is telling. */
+static err each(sym_file *f, str literal, sym_rec_fn *fn, void *u)
+{
+	relay x = {.f = f, .fn = fn, .u = u, .literal = telling(literal) ? literal : (str){0}};
+	buf_init(&x.tmp, UND_MAX * 2);
+	err e = pdb_each_name(pf(f)->pdb, WANT | PDB_MASK(PDB_PUBLIC), each_one, &x);
+	buf_deinit(&x.tmp);
+	return e;
+}
+
+/* ---- by address ---- */
+
+static err at(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp)
+{
+	pdb_sym s;
+	TRY(pdb_sym_at(pf(f)->pdb, rva, &s, disp));
+	rec_of(f, &s, ret);
+	ret->name = sym_file_undec(f, s.name);
+	if (!ret->size && ret->type && ret->kind == SYM_K_DATA)
+		ret->size = pdb_type_size(pf(f)->pdb, ret->type);
+	return ERR_OK;
+}
+
+static err after(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp)
+{
+	pdb_sym s;
+	TRY(pdb_sym_after(pf(f)->pdb, rva, &s, disp));
+	rec_of(f, &s, ret);
+	ret->name = sym_file_undec(f, s.name);
+	return ERR_OK;
+}
+
+static err func(sym_file *f, uint32_t rva, sym_rec *ret)
+{
+	pdb_sym s;
+	TRY(pdb_func_at(pf(f)->pdb, rva, &s));
+	rec_of(f, &s, ret);
+	ret->name = sym_file_undec(f, s.name);
+	return ERR_OK;
+}
+
+/* ---- types ---- */
+
+static str type_name(sym_file *f, uint32_t ti)
+{
+	str *known = map_get(&f->tnames, ti);
+	if (!known) {
+		buf b;
+		buf_init(&b, 65536);
+		pdb_type_name(pf(f)->pdb, ti, &b);
+		known = arena_new(&f->names, str);
+		*known = str_dup(&f->names, buf_str(&b));
+		map_set(&f->tnames, ti, known);
+		buf_deinit(&b);
+	}
+	return *known;
+}
+
+static err type_find(sym_file *f, str name, bool fold, uint32_t *ret)
+{
+	TRY(pdb_type_find(pf(f)->pdb, name, fold, ret));
+	*ret = pdb_type_strip(pf(f)->pdb, *ret);
+	return ERR_OK;
+}
+
+static sym_type_kind tkind(pdb_tkind k)
+{
+	static const uint8_t map_[] = {
+		[PDB_T_VOID] = SYM_T_VOID, [PDB_T_BOOL] = SYM_T_BOOL, [PDB_T_CHAR] = SYM_T_CHAR,
+		[PDB_T_WCHAR] = SYM_T_WCHAR, [PDB_T_INT] = SYM_T_INT, [PDB_T_UINT] = SYM_T_UINT,
+		[PDB_T_FLOAT] = SYM_T_FLOAT, [PDB_T_HRESULT] = SYM_T_HRESULT, [PDB_T_PTR] = SYM_T_PTR,
+		[PDB_T_MEMPTR] = SYM_T_PTR, [PDB_T_REF] = SYM_T_REF, [PDB_T_RVREF] = SYM_T_REF,
+		[PDB_T_ARRAY] = SYM_T_ARRAY, [PDB_T_STRUCT] = SYM_T_STRUCT, [PDB_T_CLASS] = SYM_T_CLASS,
+		[PDB_T_UNION] = SYM_T_UNION, [PDB_T_INTERFACE] = SYM_T_STRUCT, [PDB_T_ENUM] = SYM_T_ENUM,
+		[PDB_T_FUNC] = SYM_T_FUNC, [PDB_T_METHOD] = SYM_T_FUNC,
+	};
+	/* SYM_T_VOID is 0: entries left out mean "unknown" except PDB_T_VOID itself. */
+	if (k >= ARRAY_LEN(map_) || (!map_[k] && k != PDB_T_VOID))
+		return SYM_T_UNKNOWN;
+	return (sym_type_kind)map_[k];
+}
+
+/* Modifiers, typedefs and bit fields are looked through; a chain of them is bounded. */
+static err type_plain(sym_file *f, uint32_t id, pdb_type *t)
+{
+	for (int i = 0; i < 32; i++) {
+		id = pdb_type_strip(pf(f)->pdb, id);
+		TRY(pdb_type_get(pf(f)->pdb, id, t));
+		if (t->kind != PDB_T_MODIFIER && t->kind != PDB_T_ALIAS && t->kind != PDB_T_BITFIELD)
+			return ERR_OK;
+		id = t->elem;
+	}
+	return ERR_CORRUPT;
+}
+
+static err type_get(sym_file *f, uint32_t id, sym_type_info *ret)
+{
+	pdb_type t;
+	TRY(type_plain(f, id, &t));
+	*ret = (sym_type_info){.kind = tkind(t.kind),
+		.name = t.name.n ? t.name : type_name(f, t.ti),
+		.size = t.size,
+		.forward = t.forward};
+	if (ret->kind >= SYM_T_PTR && ret->kind <= SYM_T_ARRAY)
+		ret->elem = (sym_type){f, t.elem};
+	if (ret->kind == SYM_T_ENUM || ret->kind == SYM_T_FUNC)
+		ret->elem = (sym_type){f, t.elem};
+	if (ret->kind == SYM_T_ARRAY) {
+		uint64_t one = pdb_type_size(pf(f)->pdb, t.elem);
+		ret->count = one ? t.size / one : 0;
+	}
+	if (ret->kind >= SYM_T_STRUCT && ret->kind <= SYM_T_ENUM)
+		ret->n_fields = t.count;
+	return ERR_OK;
+}
+
+enum { FIELDS_MAX = 65536 };
+
+typedef struct fields {
+	sym_file *f;
+	VEC(sym_field) v;
+} fields;
+
+static bool field_one(void *u, const pdb_field *p)
+{
+	fields *x = u;
+	if (x->v.n >= FIELDS_MAX)
+		return false;
+	sym_field r = {.name = p->name,
+		.type = {p->type ? x->f : NULL, p->type},
+		.offset = p->offset,
+		.bit_pos = p->bit_pos,
+		.bit_len = p->bit_len};
+	switch (p->kind) {
+	case PDB_F_MEMBER:
+		break;
+	case PDB_F_STATIC:
+		r.is_static = true;
+		break;
+	case PDB_F_BASE:
+		r.is_base = true;
+		break;
+	case PDB_F_ENUMERATOR:
+		r.is_enumerator = true;
+		r.value = (int64_t)p->value;
+		break;
+	case PDB_F_METHOD:
+		r.is_method = true;
+		break;
+	case PDB_F_VFPTR:
+		r.name = STR("__VFN_table");
+		break;
+	default:
+		return true;
+	}
+	vec_push(&x->v, r);
+	return true;
+}
+
+static err type_fields(sym_file *f, uint32_t id, arena *a, sym_field **ret, size_t *n_ret)
+{
+	pdb_type t;
+	TRY(type_plain(f, id, &t));
+	fields x = {.f = f};
+	err e = pdb_type_fields(pf(f)->pdb, t.ti, field_one, &x);
+	if (e == ERR_OK) {
+		*ret = arena_dup(a, x.v.n ? (void *)x.v.p : "", x.v.n * sizeof(sym_field));
+		*n_ret = x.v.n;
+	}
+	vec_deinit(&x.v);
+	return e;
+}
+
+static err type_arg(sym_file *f, uint32_t id, uint32_t i, uint32_t *ret)
+{
+	pdb_type t;
+	TRY(type_plain(f, id, &t));
+	if (t.kind != PDB_T_FUNC && t.kind != PDB_T_METHOD)
+		return ERR_NOTFOUND;
+	return pdb_type_arg(pf(f)->pdb, t.ti, i, ret);
+}
+
+typedef struct each_type_ctx {
+	sym_type_fn *fn;
+	void *u;
+} each_type_ctx;
+
+static bool each_type_one(void *u, const pdb_type *t)
+{
+	each_type_ctx *x = u;
+	return x->fn(x->u, t->name, t->kind == PDB_T_ALIAS ? t->elem : t->ti);
+}
+
+static err type_each(sym_file *f, sym_type_fn *fn, void *u)
+{
+	each_type_ctx x = {fn, u};
+	return pdb_type_each(pf(f)->pdb, true, each_type_one, &x);
+}
+
+/* ---- lines, locals ---- */
+
+static err line_at(sym_file *f, uint32_t rva, sym_line *ret)
+{
+	pdb_line l;
+	TRY(pdb_line_at(pf(f)->pdb, rva, &l));
+	*ret = (sym_line){l.file, l.line, l.rva, l.size};
+	return ERR_OK;
+}
+
+static err line_find(sym_file *f, arena *a, str file, uint32_t line, uint64_t **ret, size_t *n_ret,
+	bool *exact)
+{
+	pdb_line *l;
+	size_t n;
+	TRY(pdb_line_find(pf(f)->pdb, a, file, line, &l, &n, exact));
+	if (!n)
+		return ERR_NOTFOUND;
+	*ret = arena_array(a, n, sizeof **ret);
+	for (size_t i = 0; i < n; i++)
+		(*ret)[i] = l[i].rva;
+	*n_ret = n;
+	return ERR_OK;
+}
+
+static void local_of(sym_file *f, const pdb_local *p, sym_local *r)
+{
+	static const sym_loc_kind kinds[] = {[PDB_LOC_NONE] = SYM_LOC_NONE, [PDB_LOC_REG] = SYM_LOC_REG,
+		[PDB_LOC_REGREL] = SYM_LOC_REGREL, [PDB_LOC_STATIC] = SYM_LOC_STATIC,
+		[PDB_LOC_TLS] = SYM_LOC_NONE, [PDB_LOC_CONST] = SYM_LOC_CONST};
+	*r = (sym_local){.name = p->name,
+		.param = p->param,
+		.type = {p->type ? f : NULL, p->type},
+		.loc = p->loc < ARRAY_LEN(kinds) ? kinds[p->loc] : SYM_LOC_NONE,
+		.off = p->off,
+		.addr = p->loc == PDB_LOC_CONST ? p->value : p->rva,
+		.depth = p->depth,
+		.inlined = p->inl != 0};
+	if (r->loc == SYM_LOC_REG || r->loc == SYM_LOC_REGREL) {
+		const char *reg = pdb_reg_name(pf(f)->pdb, p->reg);
+		if (reg && strlen(reg) < sizeof r->reg)
+			strcpy(r->reg, reg);
+		else
+			r->loc = SYM_LOC_NONE;
+	}
+}
+
+static err locals(sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **ret, size_t *n_ret)
+{
+	pdb_local *l;
+	size_t n;
+	if (whole) {
+		pdb_sym s;
+		TRY(pdb_func_at(pf(f)->pdb, rva, &s));
+		TRY(pdb_locals_all(pf(f)->pdb, a, &s, &l, &n));
+	} else {
+		TRY(pdb_locals_at(pf(f)->pdb, a, rva, &l, &n));
+	}
+	*ret = arena_array(a, n, sizeof **ret);
+	for (size_t i = 0; i < n; i++)
+		local_of(f, &l[i], &(*ret)[i]);
+	*n_ret = n;
+	return ERR_OK;
+}
+
+static err inlines(sym_file *f, arena *a, uint32_t rva, sym_inline **ret, size_t *n_ret)
+{
+	pdb_inline *l;
+	size_t n;
+	TRY(pdb_inlines_at(pf(f)->pdb, a, rva, &l, &n));
+	*ret = arena_array(a, n, sizeof **ret);
+	for (size_t i = 0; i < n; i++)
+		(*ret)[i] = (sym_inline){
+			l[i].scope.n ? str_printf(a, "%.*s::%.*s", STR_ARG(l[i].scope), STR_ARG(l[i].name))
+				     : l[i].name,
+			l[i].file, l[i].line, l[i].begin, l[i].end};
+	*n_ret = n;
+	return ERR_OK;
+}
+
+typedef struct src_ctx {
+	bool (*fn)(void *u, str path);
+	void *u;
+} src_ctx;
+
+static bool src_one(void *u, uint32_t mod, str path)
+{
+	src_ctx *x = u;
+	return x->fn(x->u, path);
+}
+
+static err source_each(sym_file *f, bool (*fn)(void *u, str path), void *u)
+{
+	src_ctx x = {fn, u};
+	return pdb_file_each(pf(f)->pdb, src_one, &x);
+}
+
+/* ---- opening ---- */
+
+static void close_(sym_file *f)
+{
+	pdb_close(pf(f)->pdb);
+	sys_map_close(&pf(f)->map);
+	mem_free(f->u);
+}
+
+static const sym_file_ops ops = {"pdb", close_, find, at, after, func, each, fill, type_find, type_get,
+	type_fields, type_arg, type_each, line_at, line_find, locals, inlines, source_each};
+
+err sym_pdb_open(sym_store *s, const char *path, sym_file **ret, diag *d)
+{
+	sys_map m;
+	TRY(sys_map_open(path, &m, d));
+	if (!pdb_is(m.p, m.n)) {
+		sys_map_close(&m);
+		return diag_set(d, ERR_CORRUPT, "not a PDB");
+	}
+	pdb *p;
+	err e = pdb_open(m.p, m.n, &p, d);
+	if (e != ERR_OK) {
+		sys_map_close(&m);
+		return e;
+	}
+	pdb_cancel_set(p, s->host.cancel);
+	pdbfile *x = mem_alloc(sizeof *x);
+	*x = (pdbfile){m, p, pdb_id_get(p)->machine == PE_MACHINE_I386};
+	sym_file *f = sym_file_new(s, &ops, path, x);
+	f->status = pdb_id_get(p)->has_private && !pdb_id_get(p)->stripped ? SYM_PRIVATE : SYM_PUBLIC;
+	*ret = f;
+	return ERR_OK;
+}
+
+bool sym_pdb_matches(const sym_file *f, const uint8_t guid[16], uint32_t age, buf *text)
+{
+	const pdb_id *id = pdb_id_get(((const pdbfile *)f->u)->pdb);
+	uint32_t mine = id->dbi_age ? id->dbi_age : id->age;
+	if (text) {
+		pe_guid_text(id->guid, true, text);
+		buf_addf(text, "%X", mine);
+	}
+	/* The linker raises the age of the DBI stream along with the image's; tools that only touch
+	 * other streams raise that of the info stream. */
+	return !memcmp(id->guid, guid, 16) && (mine == age || id->age == age);
+}
