@@ -1,0 +1,476 @@
+/*
+ * A kernel's memory as a C program: the structures that os/nt reads, with the public NT names, filled
+ * in by the compiler. Built at test time for Windows in two layouts (LAYOUT_B moves every field), so
+ * that a constant offset in the debugger gives wrong answers in one of them. Never executed.
+ *
+ * The image is linked at KERNEL_BASE; the test lays it out there. `user_area` is copied to the
+ * physical pages that the test's page tables map at USER_VA.
+ */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define KERNEL_BASE 0xfffff80012340000ULL
+#define USER_VA	    0x0000000140000000ULL
+#define OFF(t, f)   ((u64)__builtin_offsetof(struct t, f))
+#define VA(x)	    ((u64)&(x))
+
+#ifdef LAYOUT_B
+#define ORDER(x, y) u64 : 64; y; u64 : 64; x; u64 : 64;
+#else
+#define ORDER(x, y) x; y;
+#endif
+
+typedef struct _LIST_ENTRY {
+	struct _LIST_ENTRY *Flink, *Blink;
+} LIST_ENTRY;
+
+typedef struct _UNICODE_STRING {
+	u16 Length, MaximumLength;
+	u16 *Buffer;
+} UNICODE_STRING;
+
+typedef struct _DISPATCHER_HEADER {
+	ORDER(u8 Type, u32 Lock)
+} DISPATCHER_HEADER;
+
+typedef struct _KPROCESS {
+	DISPATCHER_HEADER Header;
+#ifdef LAYOUT_B
+	u64 UserDirectoryTableBase;
+	LIST_ENTRY ThreadListHead; /* only here in this layout */
+	u64 DirectoryTableBase;
+#else
+	u64 DirectoryTableBase;
+#endif
+	u8 BasePriority;
+} KPROCESS;
+
+typedef struct _HANDLE_TABLE {
+	ORDER(u32 NextHandle, u32 HandleCount)
+} HANDLE_TABLE;
+
+typedef struct _MM_SESSION_SPACE {
+	ORDER(u32 Flags, u32 SessionId)
+} MM_SESSION_SPACE;
+
+typedef struct _EPROCESS {
+#ifdef LAYOUT_B
+	u64 Before[8];
+	u8 ImageFileName[15];
+	u64 InheritedFromUniqueProcessId;
+	LIST_ENTRY ActiveProcessLinks;
+	KPROCESS Pcb;
+	void *ObjectTable;
+	u64 Peb;
+	void *Session;
+	u64 UniqueProcessId;
+#else
+	KPROCESS Pcb;
+	u64 Lock;
+	u64 UniqueProcessId;
+	LIST_ENTRY ActiveProcessLinks;
+	void *Session;
+	void *ObjectTable;
+	u64 Peb;
+	u64 InheritedFromUniqueProcessId;
+	LIST_ENTRY ThreadListHead;
+	u8 ImageFileName[15];
+#endif
+} EPROCESS;
+
+typedef struct _KAPC_STATE {
+	ORDER(LIST_ENTRY ApcListHead[2], KPROCESS *Process)
+} KAPC_STATE;
+
+typedef struct _KTHREAD {
+	DISPATCHER_HEADER Header;
+#ifdef LAYOUT_B
+	KPROCESS *Process;
+	u8 WaitReason;
+	u8 State;
+	LIST_ENTRY ThreadListEntry; /* only here in this layout */
+	u64 KernelStack;
+	KAPC_STATE ApcState;
+	u64 Teb;
+	u64 TrapFrame;
+	u8 Priority;
+	u8 WaitMode;
+#else
+	u64 InitialStack;
+	u64 StackLimit;
+	u64 KernelStack;
+	u64 StackBase;
+	KAPC_STATE ApcState;
+	u8 State;
+	u8 WaitMode;
+	u8 WaitReason;
+	u8 Priority;
+	u8 BasePriority;
+	u64 Teb;
+	u64 TrapFrame;
+	KPROCESS *Process;
+#endif
+} KTHREAD;
+
+typedef struct _CLIENT_ID {
+	u64 UniqueProcess, UniqueThread;
+} CLIENT_ID;
+
+typedef struct _ETHREAD {
+#ifdef LAYOUT_B
+	u64 StartAddress;
+	CLIENT_ID Cid;
+	u64 Gap[3];
+	KTHREAD Tcb;
+#else
+	KTHREAD Tcb;
+	u64 StartAddress;
+	CLIENT_ID Cid;
+	LIST_ENTRY ThreadListEntry;
+#endif
+} ETHREAD;
+
+typedef struct _KPRCB {
+	ORDER(u32 MxCsr, KTHREAD *CurrentThread)
+	KTHREAD *NextThread;
+	KTHREAD *IdleThread;
+} KPRCB;
+
+typedef struct _KPCR {
+	ORDER(u64 GdtBase, u64 IdtBase)
+	KPRCB Prcb;
+} KPCR;
+
+/* public layout (winternl.h) in layout A, so that it can be read without types */
+typedef struct _LDR_DATA_TABLE_ENTRY {
+	LIST_ENTRY InLoadOrderLinks;
+#ifdef LAYOUT_B
+	u64 Moved[6];
+	UNICODE_STRING BaseDllName;
+	u32 SizeOfImage;
+	u64 DllBase;
+	UNICODE_STRING FullDllName;
+	LIST_ENTRY InMemoryOrderLinks;
+	u64 EntryPoint;
+	u32 CheckSum;
+	u32 TimeDateStamp;
+#else
+	LIST_ENTRY InMemoryOrderLinks;
+	LIST_ENTRY InInitializationOrderLinks;
+	u64 DllBase;
+	u64 EntryPoint;
+	u32 SizeOfImage;
+	UNICODE_STRING FullDllName;
+	UNICODE_STRING BaseDllName;
+	u32 Flags;
+	u16 LoadCount, TlsIndex;
+	LIST_ENTRY HashLinks;
+	u32 TimeDateStamp;
+	u32 CheckSum;
+#endif
+} LDR_DATA_TABLE_ENTRY;
+
+#ifdef LAYOUT_B
+/* Layout A has no such type: then the user loader's serves drivers too. */
+typedef struct _KLDR_DATA_TABLE_ENTRY {
+	u32 CheckSum;
+	u32 TimeDateStamp;
+	u64 DllBase;
+	LIST_ENTRY InLoadOrderLinks;
+	u32 SizeOfImage;
+	UNICODE_STRING BaseDllName, FullDllName;
+} KENTRY;
+#else
+typedef LDR_DATA_TABLE_ENTRY KENTRY;
+#endif
+
+typedef struct _PEB_LDR_DATA {
+#ifdef LAYOUT_B
+	u64 Moved[3];
+#else
+	u32 Length;
+	u8 Initialized;
+	void *SsHandle;
+#endif
+	LIST_ENTRY InLoadOrderModuleList;
+	LIST_ENTRY InMemoryOrderModuleList;
+} PEB_LDR_DATA;
+
+typedef struct _PEB {
+#ifdef LAYOUT_B
+	u64 Moved[9];
+	u8 BeingDebugged;
+#else
+	u8 InheritedAddressSpace, ReadImageFileExecOptions, BeingDebugged, BitField;
+	u64 Mutant;
+	u64 ImageBaseAddress;
+#endif
+	u64 Ldr;
+} PEB;
+
+typedef struct _KSWITCH_FRAME {
+#ifdef LAYOUT_B
+	u64 Rbx, R15, Rbp;
+	u64 MxCsr;
+	u64 Return;
+#else
+	u64 P1Home, P2Home, P3Home, P4Home, P5Home;
+	u32 MxCsr;
+	u8 ApcBypass, Fill1[3];
+	u64 Rbp;
+	u64 Return;
+#endif
+} KSWITCH_FRAME;
+
+typedef struct _KTRAP_FRAME {
+	ORDER(u64 Rax, u64 Rcx)
+	u64 Rbp;
+	ORDER(u64 Rip, u64 Rsp)
+	u16 SegCs;
+	ORDER(u32 EFlags, u16 SegSs)
+} KTRAP_FRAME;
+
+typedef struct _MMPTE_SOFTWARE {
+#ifdef LAYOUT_B /* as in later kernels */
+	u64 Valid : 1, PageFileReserved : 1, PageFileAllocated : 1, Unused0 : 2, Protection : 5;
+	u64 Prototype : 1, Transition : 1, PageFileLow : 4, UsedPageTableEntries : 10, Unused1 : 6;
+	u64 PageFileHigh : 32;
+#else
+	u64 Valid : 1, PageFileLow : 4, Protection : 5, Prototype : 1, Transition : 1;
+	u64 UsedPageTableEntries : 10, Reserved : 10, PageFileHigh : 32;
+#endif
+} MMPTE_SOFTWARE;
+
+typedef struct _MMPTE_TRANSITION {
+	u64 Valid : 1, Write : 1, Spare : 3, Protection : 5, Prototype : 1, Transition : 1;
+	u64 PageFrameNumber : 36, Unused : 16;
+} MMPTE_TRANSITION;
+
+typedef struct _MMPTE_PROTOTYPE {
+	u64 Valid : 1, DemandFillProto : 1, Hidden : 1, ReadOnly : 1, Combined : 1, Unused1 : 5;
+	u64 Prototype : 1, Unused2 : 5;
+	u64 ProtoAddress : 48;
+} MMPTE_PROTOTYPE;
+
+enum _KWAIT_REASON { Executive, FreePage, PageIn, PoolAllocation, DelayExecution, WrQueue = 9,
+	MaximumWaitReason = 11 };
+
+/* types that nothing else here mentions */
+MMPTE_SOFTWARE UseSoftware;
+MMPTE_TRANSITION UseTransition;
+MMPTE_PROTOTYPE UsePrototype;
+enum _KWAIT_REASON UseReason;
+
+/* ---- objects ---- */
+
+extern EPROCESS SystemProcess, HasherProcess, CaptureProcess;
+extern ETHREAD SystemThread, HasherThread, CaptureThread, CaptureThread2;
+extern LIST_ENTRY PsActiveProcessHead;
+
+HANDLE_TABLE CaptureHandles = {.HandleCount = 77};
+MM_SESSION_SPACE Session1 = {.SessionId = 3};
+
+#ifdef LAYOUT_B
+#define HEAD(a, b)  .Pcb.ThreadListHead = {&a.Tcb.ThreadListEntry, &b.Tcb.ThreadListEntry}
+#define ROOTH(p)    (&p.Pcb.ThreadListHead)
+#define LINKS(a, b) .Tcb.ThreadListEntry = {a, b}
+#define LINK(t)	    (&t.Tcb.ThreadListEntry)
+#define SHADOW(v)   .Pcb.UserDirectoryTableBase = v,
+#else
+#define HEAD(a, b)  .ThreadListHead = {&a.ThreadListEntry, &b.ThreadListEntry}
+#define ROOTH(p)    (&p.ThreadListHead)
+#define LINKS(a, b) .ThreadListEntry = {a, b}
+#define LINK(t)	    (&t.ThreadListEntry)
+#define SHADOW(v)
+#endif
+
+EPROCESS SystemProcess = {
+	.Pcb = {.Header = {.Type = 3}},
+	.Pcb.DirectoryTableBase = 0x1000,
+	.UniqueProcessId = 4,
+	.ActiveProcessLinks = {&HasherProcess.ActiveProcessLinks, &PsActiveProcessHead},
+	.ImageFileName = "System",
+	HEAD(SystemThread, SystemThread),
+};
+EPROCESS HasherProcess = {
+	.Pcb = {.Header = {.Type = 3}},
+	.Pcb.DirectoryTableBase = 0x2000 | 2, /* PCID in the low bits */
+	SHADOW(1) /* "none" */
+	.UniqueProcessId = 0x44,
+	.InheritedFromUniqueProcessId = 4,
+	.ActiveProcessLinks = {&CaptureProcess.ActiveProcessLinks, &SystemProcess.ActiveProcessLinks},
+	.ImageFileName = "multihasher.ex", /* cut as the kernel cuts it */
+	HEAD(HasherThread, HasherThread),
+};
+EPROCESS CaptureProcess = {
+	.Pcb = {.Header = {.Type = 3}},
+	.Pcb.DirectoryTableBase = 0x3000,
+	SHADOW(0x8000 | 0x8000000000000000ULL)
+	.UniqueProcessId = 0x48,
+	.InheritedFromUniqueProcessId = 0x44,
+	.Peb = USER_VA,
+	.ObjectTable = &CaptureHandles,
+	.Session = &Session1,
+	.ActiveProcessLinks = {&PsActiveProcessHead, &HasherProcess.ActiveProcessLinks},
+	.ImageFileName = {'f', 's', 'c', 'a', 'p', 't', 'u', 'r', 'e', '.', 'e', 'x', 'e', 'X', 'Y'},
+	HEAD(CaptureThread, CaptureThread2),
+};
+LIST_ENTRY PsActiveProcessHead = {&SystemProcess.ActiveProcessLinks, &CaptureProcess.ActiveProcessLinks};
+__declspec(dllexport) EPROCESS *PsInitialSystemProcess = &SystemProcess;
+
+void KiSwapContext(void)
+{
+}
+
+struct {
+	KSWITCH_FRAME frame;
+	u64 above[4];
+} CaptureStack = {{.Rbp = 0x1122334455667788ULL, .Return = (u64)&KiSwapContext}, {0}};
+
+KTRAP_FRAME CaptureTrap = {.Rax = 1, .Rcx = 2, .Rbp = 3, .Rip = USER_VA + 0x123, .Rsp = 0x7ff000,
+	.SegCs = 0x33, .SegSs = 0x2b, .EFlags = 0x246};
+
+#define APC(p) .ApcState = {.Process = &p.Pcb}, .Process = &p.Pcb
+
+ETHREAD SystemThread = {
+	.Tcb = {.Header = {.Type = 6}, .State = 2, .Priority = 8, APC(SystemProcess)},
+	.Cid = {4, 8},
+	LINKS(ROOTH(SystemProcess), ROOTH(SystemProcess)),
+};
+/* Attached to capture, owned by hasher. */
+ETHREAD HasherThread = {
+	.Tcb = {.Header = {.Type = 6}, .State = 2, .Teb = 0x7ffde000,
+		.ApcState = {.Process = &CaptureProcess.Pcb}, .Process = &HasherProcess.Pcb},
+	.Cid = {0x44, 0x50},
+	LINKS(ROOTH(HasherProcess), ROOTH(HasherProcess)),
+};
+ETHREAD CaptureThread = {
+	.Tcb = {.Header = {.Type = 6}, .State = 5, .WaitReason = 9, .WaitMode = 1, .Priority = 12,
+		.KernelStack = (u64)&CaptureStack, .TrapFrame = (u64)&CaptureTrap, APC(CaptureProcess)},
+	.Cid = {0x48, 0x54},
+	.StartAddress = USER_VA + 0x1000,
+	LINKS(LINK(CaptureThread2), ROOTH(CaptureProcess)),
+};
+ETHREAD CaptureThread2 = {
+	.Tcb = {.Header = {.Type = 6}, .State = 1, APC(CaptureProcess)},
+	.Cid = {0x48, 0x58},
+	LINKS(ROOTH(CaptureProcess), LINK(CaptureThread)),
+};
+
+KPCR Pcr0 = {.Prcb = {.CurrentThread = &HasherThread.Tcb, .IdleThread = &SystemThread.Tcb}};
+KPCR Pcr1 = {.Prcb = {.CurrentThread = &SystemThread.Tcb, .IdleThread = &SystemThread.Tcb}};
+KPRCB *KiProcessorBlock[4] = {&Pcr0.Prcb, &Pcr1.Prcb};
+u32 KeNumberProcessors = 2;
+
+/* ---- kernel modules ---- */
+
+extern KENTRY ModNt, ModHal, ModDump;
+LIST_ENTRY PsLoadedModuleList = {&ModNt.InLoadOrderLinks, &ModDump.InLoadOrderLinks};
+#define NAME(id, s) static u16 id[] = s
+NAME(NtPath, L"\\SystemRoot\\system32\\ntkrnlmp.exe");
+NAME(NtBase, L"ntkrnlmp.exe");
+NAME(HalPath, L"\\SystemRoot\\system32\\hal.dll");
+NAME(HalBase, L"hal.dll");
+NAME(DumpPath, L"\\SystemRoot\\System32\\Drivers\\storport.sys");
+NAME(DumpBase, L"dump_storport.sys");
+#define USTR(s) {sizeof s - 2, sizeof s, s}
+KENTRY ModNt = {.InLoadOrderLinks = {&ModHal.InLoadOrderLinks, &PsLoadedModuleList},
+	.DllBase = KERNEL_BASE, .SizeOfImage = 0x100000, .TimeDateStamp = 0x11223344,
+	.FullDllName = USTR(NtPath), .BaseDllName = USTR(NtBase)};
+KENTRY ModHal = {.InLoadOrderLinks = {&ModDump.InLoadOrderLinks, &ModNt.InLoadOrderLinks},
+	.DllBase = KERNEL_BASE + 0x200000, .SizeOfImage = 0x20000, .CheckSum = 0x4321,
+	.FullDllName = USTR(HalPath), .BaseDllName = USTR(HalBase)};
+KENTRY ModDump = {.InLoadOrderLinks = {&PsLoadedModuleList, &ModHal.InLoadOrderLinks},
+	.DllBase = KERNEL_BASE + 0x300000, .SizeOfImage = 0x8000,
+	.FullDllName = USTR(DumpPath), .BaseDllName = USTR(DumpBase)};
+
+/* ---- a process's user memory: page 0 structures, page 1 names ---- */
+
+#define UA(f)	(USER_VA + OFF(user_area, f))
+#define UP(f)	((void *)UA(f))
+#define USTRU(f, n) {n, n + 2, (u16 *)UA(f)}
+struct user_area {
+	union {
+		struct {
+			PEB peb;
+			PEB_LDR_DATA ldr;
+			LDR_DATA_TABLE_ENTRY exe, ntdll;
+		};
+		u8 page0[4096];
+	};
+	union {
+		struct {
+			u16 exe_path[32], exe_base[16], ntdll_path[32], ntdll_base[16];
+		};
+		u8 page1[4096];
+	};
+};
+__declspec(align(4096)) struct user_area user_area = {
+	.peb = {.Ldr = UA(ldr), .BeingDebugged = 1},
+	.ldr = {.InLoadOrderModuleList = {UP(exe.InLoadOrderLinks), UP(ntdll.InLoadOrderLinks)}},
+	.exe = {.InLoadOrderLinks = {UP(ntdll.InLoadOrderLinks), UP(ldr.InLoadOrderModuleList)},
+		.DllBase = USER_VA + 0x100000, .SizeOfImage = 0x7000, .TimeDateStamp = 0xabcd,
+		.FullDllName = USTRU(exe_path, 32), .BaseDllName = USTRU(exe_base, 26)},
+	.ntdll = {.InLoadOrderLinks = {UP(ldr.InLoadOrderModuleList), UP(exe.InLoadOrderLinks)},
+		.DllBase = 0x7ff800000000ULL, .SizeOfImage = 0x100000,
+		.FullDllName = USTRU(ntdll_path, 24), .BaseDllName = USTRU(ntdll_base, 18)},
+	.exe_path = L"C:\\fscapture.exe",
+	.exe_base = L"fscapture.exe",
+	.ntdll_path = L"C:\\ntdll.dll",
+	.ntdll_base = L"ntdll.dll",
+};
+
+/* A prototype entry: its frame is put in by the test. */
+u64 ProtoEntry;
+
+/* ---- what the debugger writes ---- */
+
+volatile u32 ExpDebuggerWork;
+u64 ExpDebuggerProcessAttach, ExpDebuggerPageIn;
+#ifndef LAYOUT_B
+u64 ExpDebuggerProcessKill; /* layout B is a kernel without it */
+#endif
+
+u64 KiBugCheckData[5] = {0xd1, 0x10, 2, 0, 0x44};
+u64 MmHighestUserAddress = 0x7ffffffeffffULL;
+char NtBuildLab[] = "19041.1.amd64fre.test";
+
+/* ---- what the kernel publishes: offsets by wdbgexts.h ---- */
+
+#define W(off) ((off) / 8)
+extern u64 KdDebuggerDataBlock[];
+LIST_ENTRY KdpDebuggerDataListHead = {(LIST_ENTRY *)KdDebuggerDataBlock, (LIST_ENTRY *)KdDebuggerDataBlock};
+u64 KdDebuggerDataBlock[0x380 / 8] = {
+	[0] = (u64)&KdpDebuggerDataListHead,
+	[1] = (u64)&KdpDebuggerDataListHead,
+	[W(0x10)] = 0x4742444bULL | 0x380ULL << 32,
+	[W(0x18)] = KERNEL_BASE,
+	[W(0x48)] = (u64)&PsLoadedModuleList,
+	[W(0x50)] = (u64)&PsActiveProcessHead,
+	[W(0x88)] = (u64)&KiBugCheckData,
+	[W(0x1c8)] = (u64)&MmHighestUserAddress,
+	[W(0x218)] = (u64)&KiProcessorBlock,
+	[W(0x298)] = OFF(_KTHREAD, Teb) << 16 | OFF(_KTHREAD, KernelStack) << 32,
+	[W(0x2a0)] = OFF(_KTHREAD, ApcState.Process) | OFF(_KTHREAD, State) << 16,
+	[W(0x2a8)] = sizeof(EPROCESS) | OFF(_EPROCESS, Peb) << 16 |
+		OFF(_EPROCESS, InheritedFromUniqueProcessId) << 32 |
+		OFF(_EPROCESS, Pcb.DirectoryTableBase) << 48,
+	[W(0x2b0)] = sizeof(KPRCB) | OFF(_KPRCB, CurrentThread) << 32,
+	[W(0x2c0)] = sizeof(ETHREAD),
+};
+
+__declspec(dllexport) u64 PsGetProcessId(EPROCESS *p)
+{
+	return p->UniqueProcessId;
+}
+__declspec(dllexport) u8 *PsGetProcessImageFileName(EPROCESS *p)
+{
+	return p->ImageFileName;
+}
+
+int entry(void)
+{
+	return 0;
+}
