@@ -136,8 +136,8 @@ err pdb_func_at(pdb *f, uint32_t rva, pdb_sym *ret) MUST_CHECK;
 
 /*
  * Fast scan of the global stream for wildcards. The callback sees name, kind, rec, global, at, and
- * for publics, data and constants everything else; a function's address, size and type cost a look
- * into its module and come with pdb_sym_fill. ERR_CANCELLED if pdb_cancel_set's flag went up.
+ * for publics, data and constants everything else but a size; a function's address, size and type,
+ * which cost a look into its module, and the size of data come with pdb_sym_fill. ERR_CANCELLED if pdb_cancel_set's flag went up.
  */
 err pdb_each_name(pdb *f, unsigned kinds, pdb_sym_cb cb, void *u) MUST_CHECK;
 err pdb_sym_fill(pdb *f, pdb_sym *s) MUST_CHECK;

@@ -1,0 +1,155 @@
+/*
+ * pdb_impl: what the files of the PDB reader share. Nobody else includes it.
+ *
+ * Every offset that is kept was checked against its stream when the file was opened; what stands
+ * behind an offset is checked each time it is read.
+ */
+#ifndef RS_FMT_PDB_IMPL_H
+#define RS_FMT_PDB_IMPL_H
+
+#include "fmt/codeview.h"
+#include "fmt/msf.h"
+#include "fmt/pdb.h"
+
+#include "base/map.h"
+
+enum { PDB_STREAM_INFO = 1, PDB_STREAM_TPI = 2, PDB_STREAM_DBI = 3, PDB_STREAM_IPI = 4 };
+
+/* A part of a stream. */
+typedef struct pdb_part {
+	uint32_t stream;
+	uint64_t off;
+	uint32_t size;
+} pdb_part;
+
+/* GSI or PSI name table: records sorted by bucket, and a bitmap of the buckets that are not empty. */
+typedef struct pdb_hash {
+	bool ok;
+	pdb_part recs;	 /* 8 bytes each */
+	pdb_part bits;	 /* one bit a bucket */
+	pdb_part starts; /* 4 bytes for each bit that is set */
+	uint32_t nbuckets;
+} pdb_hash;
+
+/* One function, thunk or datum of a module, for searches by address. */
+typedef struct pdb_entry {
+	uint32_t rva, size, at;
+	uint16_t rec;
+} pdb_entry;
+
+typedef struct pdb_module {
+	str name, obj;
+	uint32_t stream; /* MSF_NONE: nothing known about it */
+	uint32_t sym_size, c11_size, c13_size, nfiles;
+	pdb_entry *entries; /* sorted by rva; built on the first question */
+	size_t nentries;
+	bool indexed;
+	struct pdb_lines *lines;
+} pdb_module;
+
+/* TPI or IPI. */
+typedef struct pdb_tpi {
+	bool ok;
+	uint32_t stream, first, end;
+	pdb_part recs;
+	pdb_part hashes; /* one value of key_size bytes a record */
+	pdb_part index;	 /* (type, offset) pairs, some 8 KB apart */
+	uint32_t key_size, nbuckets;
+	uint32_t *marks; /* record offsets by type / PDB_MARK_EVERY, when the index does not serve */
+	size_t nmarks;
+} pdb_tpi;
+enum { PDB_MARK_EVERY = 64 };
+
+typedef struct pdb_omap {
+	const uint8_t *p; /* pairs of u32 */
+	size_t n;
+} pdb_omap;
+
+typedef struct pdb_contrib {
+	uint16_t seg;
+	uint32_t off, size, mod;
+} pdb_contrib;
+
+struct pdb {
+	msf *m;
+	arena a;
+	pdb_id id;
+	const cancel *cancel;
+	/* info stream */
+	str *named_names;
+	uint32_t *named_streams;
+	size_t nnamed;
+	/* DBI */
+	pdb_part contribs, file_info;
+	size_t contrib_size; /* bytes of an entry */
+	uint32_t ncontribs;
+	pdb_contrib *sorted; /* only if the file's are not in order */
+	bool contribs_checked;
+	uint32_t syms; /* stream of the global symbols; MSF_NONE if absent */
+	pdb_hash gsi, psi;
+	pdb_part addr_map;
+	pdb_module *mods;
+	uint32_t nmods;
+	pdb_section *sec, *src_sec; /* of the image; of the addresses before OMAP */
+	size_t nsec, nsrc_sec;
+	pdb_omap to_src, from_src;
+	/* types */
+	pdb_tpi tpi, ipi;
+	map defs;    /* declaration -> definition + 1 */
+	map strings; /* names made by hand, so that they are made once */
+	/* names */
+	pdb_part names;
+	bool names_read;
+	/* locals and inlines */
+	map inlinees; /* by module: parsed inlinee lines */
+};
+
+/* ---- pdb.c ---- */
+
+/* Little-endian values in a stream; 0 behind the end. */
+uint16_t pdb_u16(pdb *f, uint32_t stream, uint64_t off);
+uint32_t pdb_u32(pdb *f, uint32_t stream, uint64_t off);
+/* Text up to a NUL inside [off, end) of a stream; empty if there is none. */
+str pdb_text(pdb *f, uint32_t stream, uint64_t off, uint64_t end);
+/* String of the "/names" table. */
+str pdb_name_str(pdb *f, uint32_t off);
+/* LHashPbCb and LHashPbCbV2 (docs/pdb/hashing.md). */
+uint32_t pdb_hash_v1(str s);
+uint32_t pdb_hash_v2(str s);
+uint32_t pdb_named(const pdb *f, str name); /* stream, MSF_NONE if there is none */
+bool pdb_stop(const pdb *f);
+/* Entry of the contributions, in order. */
+bool pdb_contrib_nth(pdb *f, uint32_t i, pdb_contrib *ret);
+/* Index of the last contribution that starts at or below seg:off in its segment; SIZE_MAX: none. */
+size_t pdb_contrib_at(pdb *f, uint16_t seg, uint32_t off);
+bool pdb_code_seg(pdb *f, uint16_t seg);
+
+/* Records of a stream, one after the other. */
+typedef struct pdb_iter {
+	msf *m;
+	uint32_t stream;
+	uint64_t off, end;
+	const uint8_t *p; /* at off */
+	size_t left;	  /* contiguous bytes from p */
+	bool bad;	  /* a record made no sense */
+} pdb_iter;
+
+pdb_iter pdb_iter_at(pdb *f, uint32_t stream, uint64_t off, uint64_t end);
+bool pdb_iter_next(pdb_iter *it, cv_rec *ret);
+void pdb_iter_seek(pdb_iter *it, uint64_t off);
+/* The record at off. */
+bool pdb_rec_at(pdb *f, uint32_t stream, uint64_t off, uint64_t end, cv_rec *ret);
+/* A module's symbols (behind the signature); its record at off. */
+pdb_iter pdb_mod_iter(pdb *f, uint32_t mod);
+bool pdb_mod_rec(pdb *f, uint32_t mod, uint32_t off, cv_rec *ret);
+
+/* ---- pdb_sym.c ---- */
+
+bool pdb_sym_of(pdb *f, const cv_rec *c, uint32_t mod, pdb_sym *ret);
+const pdb_entry *pdb_entries(pdb *f, uint32_t mod, size_t *n);
+
+/* ---- pdb_type.c ---- */
+
+bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret);
+
+#endif
