@@ -81,12 +81,14 @@ typedef struct wanted {
 	uint32_t age;
 	str pdb;   /* as the image says, or IMAGE.pdb */
 	bool known; /* GUID and age are */
+	bool recalled; /* ... but from the identity cache only */
 	str last;  /* path from the identity cache */
 	unsigned how;
 	/* results */
 	sym_file *file;
 	bool mismatch;
 	bool said; /* a mismatch was reported */
+	char bad_id[64];
 	char bad[1024]; /* a PDB of that name with another GUID or age, for .reload /i */
 } wanted;
 
@@ -107,17 +109,16 @@ static sym_file *shared(sym_store *s, const wanted *w)
 }
 
 
-static void say_mismatch(wanted *w, const char *path, str have)
+static void say_mismatch(wanted *w)
 {
+	if (w->said)
+		return;
 	buf b;
 	buf_init(&b, 256);
 	pe_guid_text(w->guid, true, &b);
 	buf_addf(&b, "%X", w->age);
-	sym_note(w->m->store, true, "DBGHELP: %s - mismatched pdb", path);
-	if (!w->said)
-		sym_note(w->m->store, false,
-			"*** WARNING: mismatched pdb %s: the image %.*s wants %.*s, the file is %.*s", path,
-			STR_ARG(w->m->image), STR_ARG(buf_str(&b)), STR_ARG(have));
+	sym_note(w->m->store, false, "*** WARNING: mismatched pdb %s: the image %.*s wants %.*s, the file is %s",
+		w->bad, STR_ARG(w->m->image), STR_ARG(buf_str(&b)), w->bad_id);
 	w->said = true;
 	buf_deinit(&b);
 }
@@ -141,10 +142,11 @@ static bool pdb_accept(void *u, const char *path, bool from_store)
 		memcpy(f->guid, w->guid, 16);
 		f->age = w->age;
 	} else if (w->known) {
-		if (!w->bad[0] && strlen(path) < sizeof w->bad)
+		if (!w->bad[0] && strlen(path) < sizeof w->bad && have.n < sizeof w->bad_id) {
 			strcpy(w->bad, path);
-		if (!(w->how & SYM_LOAD_MISMATCH) && !(s->options & SYMOPT_LOAD_ANYTHING))
-			say_mismatch(w, path, buf_str(&have));
+			strcpy(w->bad_id, buf_z(&have));
+		}
+		sym_note(s, true, "DBGHELP: %s - mismatched pdb", path);
 	}
 	buf_deinit(&have);
 	if (!take) {
@@ -196,7 +198,7 @@ static err look(wanted *w, diag *d)
 	err e = ERR_OK;
 	if (!sym_file_name_ok(name)) {
 		e = diag_set(d, ERR_CORRUPT, "%.*s names a PDB that is no file name", STR_ARG(w->m->image));
-	} else if (!(w->last.n && try_path(w, str_z(&a, w->last))) &&
+	} else if (!(w->last.n && sym_path_covers(s, w->last) && try_path(w, str_z(&a, w->last))) &&
 		!(w->pdb.p[0] == '/' && try_path(w, str_z(&a, w->pdb))) && !try_beside(w, &a, name)) {
 		e = sym_path_locate(s, &want, d);
 		if (e == ERR_NOTFOUND) { /* "Final fallback locations" */
@@ -263,13 +265,34 @@ static void learn_wanted(wanted *w, arena *a, diag *d)
 		w->age = id.age;
 		w->pdb = id.pdb;
 		w->last = id.path;
-		w->known = true;
+		w->known = w->recalled = true;
 		return;
 	}
 	err e = sym_image_rsds(m, w->guid, &w->age, &w->pdb, d);
 	w->known = e == ERR_OK;
 	if (!w->known)
 		w->pdb = str_printf(a, "%.*s.pdb", STR_ARG(str_stem(m->image)));
+}
+
+/*
+ * What was recalled led to nothing: is it true at all? Two builds may share name, timestamp and size.
+ * True if the image itself names another PDB, which is then what is wanted.
+ */
+static bool recall_was_wrong(wanted *w)
+{
+	uint8_t guid[16];
+	uint32_t age;
+	str path;
+	w->recalled = false;
+	if (sym_image_rsds(w->m, guid, &age, &path, NULL) != ERR_OK ||
+		(age == w->age && !memcmp(guid, w->guid, 16)))
+		return false;
+	memcpy(w->guid, guid, 16);
+	w->age = age;
+	w->pdb = path;
+	w->last = (str){0};
+	w->bad[0] = 0;
+	return true;
 }
 
 static void say_failed(sym_mod *m, err e)
@@ -308,6 +331,8 @@ static err load(sym_mod *m, unsigned how, diag *d)
 	} else if (w.known || (how & SYM_LOAD_MISMATCH)) {
 		s->overwrite = how & SYM_LOAD_OVERWRITE;
 		e = look(&w, &why);
+		if (e == ERR_NOTFOUND && w.recalled && recall_was_wrong(&w))
+			e = look(&w, &why);
 		s->overwrite = false;
 	}
 	if (e == ERR_OK) {
@@ -317,6 +342,8 @@ static err load(sym_mod *m, unsigned how, diag *d)
 	} else if (e == ERR_CANCELLED) {
 		diag_set(d, e, "loading symbols of %.*s: cancelled", STR_ARG(m->name));
 	} else {
+		if (w.known && w.bad[0])
+			say_mismatch(&w);
 		if (w.known)
 			remember(&w); /* the next session need not ask the image again */
 		diag why2;

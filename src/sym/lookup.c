@@ -275,8 +275,13 @@ err sym_func_at(sym_store *s, uint64_t pc, sym_func *ret)
 		return e;
 	if (e == ERR_OK && f->ops->func && f->ops->func(f, (uint32_t)(pc - m->base), &r) == ERR_OK) {
 		*ret = (sym_func){.begin = m->base + r.rva, .end = m->base + r.rva + r.size};
+		sym_line l;
 		if (r.prolog)
 			ret->prolog_end = ret->begin + r.prolog;
+		else if (f->ops->line_at && f->ops->line_at(f, r.rva, &l) == ERR_OK &&
+			l.addr + l.size < r.rva + r.size)
+			/* compilers that do not tell: the prolog is what the opening line covers */
+			ret->prolog_end = m->base + l.addr + l.size;
 		sym_of(m, &r, &ret->sym);
 		return ERR_OK;
 	}
@@ -441,6 +446,8 @@ static int cmp_name(const void *a, const void *b)
  * stands at the same address; the same name twice is one. */
 static void merge(sym_list *l, size_t from)
 {
+	if (l->n == from)
+		return;
 	qsort(l->p + from, l->n - from, sizeof *l->p, cmp_addr);
 	size_t out = from;
 	for (size_t i = from; i < l->n; i++) {

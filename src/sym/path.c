@@ -194,12 +194,31 @@ void sym_path_set(sym_store *s, str path)
 	mem_free(old);
 	arena_deinit(&a);
 	path_changed(s);
+	/* "Lazy symbol loading": export symbols may get better, and a PDB whose place left the path is
+	 * looked for again. */
 	for (size_t i = 0; i < s->mods.n; i++) {
 		sym_mod *m = s->mods.p[i];
-		if (m->status == SYM_NONE || m->status == SYM_EXPORT)
+		if (m->status == SYM_NONE || m->status == SYM_EXPORT ||
+			(m->status >= SYM_PUBLIC && !sym_path_covers(s, m->symfile)))
 			if (sym_mod_reload(m, SYM_LOAD_DEFER, NULL) != ERR_OK)
 				continue;
 	}
+}
+
+static bool below(str file, str dir)
+{
+	return dir.n && file.n > dir.n && str_starts(file, dir) && (dir.p[dir.n - 1] == '/' || str_skip(file, dir.n).p[0] == '/');
+}
+
+bool sym_path_covers(sym_store *s, str file)
+{
+	if (below(file, str_of(s->cache_dir)))
+		return true;
+	for (size_t i = 0; i < s->elems.n; i++)
+		for (size_t k = 0; k < s->elems.e[i].n; k++)
+			if (below(file, s->elems.e[i].store[k]))
+				return true;
+	return false;
 }
 
 str sym_path(const sym_store *s)

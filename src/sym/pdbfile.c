@@ -407,6 +407,17 @@ static err type_fields(sym_file *f, uint32_t id, arena *a, sym_field **ret, size
 	TRY(type_plain(f, id, &t));
 	fields x = {.f = f};
 	err e = pdb_type_fields(pf(f)->pdb, t.ti, field_one, &x);
+	sym_type_info under;
+	/* clang writes -1 of an int as 4294967295: the underlying type has the last word */
+	if (t.kind == PDB_T_ENUM && type_get(f, t.elem, &under) == ERR_OK && under.size && under.size < 8) {
+		unsigned shift = 64 - 8 * (unsigned)under.size;
+		for (size_t i = 0; i < x.v.n; i++) {
+			uint64_t up = (uint64_t)x.v.p[i].value << shift;
+			x.v.p[i].value = under.kind == SYM_T_INT || under.kind == SYM_T_CHAR
+				? (int64_t)up >> shift
+				: (int64_t)(up >> shift);
+		}
+	}
 	if (e == ERR_OK) {
 		*ret = arena_dup(a, x.v.n ? (void *)x.v.p : "", x.v.n * sizeof(sym_field));
 		*n_ret = x.v.n;
@@ -550,6 +561,22 @@ static void close_(sym_file *f)
 static const sym_file_ops ops = {"pdb", close_, find, at, after, func, each, fill, type_find, type_get,
 	type_fields, type_arg, type_each, line_at, line_find, locals, inlines, source_each};
 
+/*
+ * Does some object file have symbols of its own? The linker's module always does (sections, its
+ * command line), also where the objects were compiled without debug information.
+ */
+static bool has_private(pdb *p)
+{
+	pdb_mod m;
+	if (!pdb_id_get(p)->has_private || pdb_id_get(p)->stripped)
+		return false;
+	for (uint32_t i = 0; i < pdb_nmods(p); i++)
+		if (pdb_mod_get(p, i, &m) == ERR_OK && m.has_syms && !str_eq(m.name, STR("* Linker *")) &&
+			!str_starts(m.name, STR("Import:")))
+			return true;
+	return false;
+}
+
 err sym_pdb_open(sym_store *s, const char *path, sym_file **ret, diag *d)
 {
 	sys_map m;
@@ -568,7 +595,7 @@ err sym_pdb_open(sym_store *s, const char *path, sym_file **ret, diag *d)
 	pdbfile *x = mem_alloc(sizeof *x);
 	*x = (pdbfile){m, p, pdb_id_get(p)->machine == PE_MACHINE_I386};
 	sym_file *f = sym_file_new(s, &ops, path, x);
-	f->status = pdb_id_get(p)->has_private && !pdb_id_get(p)->stripped ? SYM_PRIVATE : SYM_PUBLIC;
+	f->status = has_private(p) ? SYM_PRIVATE : SYM_PUBLIC;
 	*ret = f;
 	return ERR_OK;
 }

@@ -82,6 +82,8 @@ typedef struct sym_want {
 err sym_path_locate(sym_store *s, const sym_want *w, diag *d) MUST_CHECK;
 /* Same over directories only (.exepath). */
 err sym_dirs_locate(sym_store *s, str dirs, const sym_want *w, diag *d) MUST_CHECK;
+/* Does an element of the path (or the default cache) hold this file? */
+bool sym_path_covers(sym_store *s, str file);
 bool sym_file_name_ok(str name);
 /* dir/name as it exists on disk, whatever the case; NULL if it does not. */
 char *sym_dir_entry(arena *a, str dir, str name);

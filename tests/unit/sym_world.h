@@ -20,6 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define HELPER static __attribute__((unused))
+
 /* ---- directory ---- */
 
 static arena world;
@@ -55,7 +57,7 @@ static char *at_world(const char *fmt, ...)
 	return arena_printf(&world, "%s/%s", world_dir, rel);
 }
 
-static void put_file(const char *path, const void *p, size_t n)
+HELPER void put_file(const char *path, const void *p, size_t n)
 {
 	diag d;
 	diag_clear(&d);
@@ -65,12 +67,12 @@ static void put_file(const char *path, const void *p, size_t n)
 		fail_msg("%s", d.text);
 }
 
-static void put_text(const char *path, const char *text)
+HELPER void put_text(const char *path, const char *text)
 {
 	put_file(path, text, strlen(text));
 }
 
-static str file_text(const char *path)
+HELPER str file_text(const char *path)
 {
 	str s = {0};
 	diag d;
@@ -84,7 +86,7 @@ static str file_text(const char *path)
 
 /* A cabinet with one file, stored in blocks of 32768 bytes (type 0: no compression). Layout: "Microsoft
  * Cabinet File Format" (MS-CAB): CFHEADER, CFFOLDER, CFFILE, CFDATA. */
-static str make_cab(str bytes, const char *name)
+HELPER str make_cab(str bytes, const char *name)
 {
 	size_t blocks = (bytes.n + 32767) / 32768, nlen = strlen(name) + 1;
 	size_t data = 36 + 8 + 16 + nlen, total = data + blocks * 8 + bytes.n;
@@ -112,7 +114,7 @@ static str make_cab(str bytes, const char *name)
 }
 
 /* SZDD of literals only: header, missing character, length, then a flag byte 0xff for eight bytes. */
-static str make_szdd(str bytes)
+HELPER str make_szdd(str bytes)
 {
 	uint8_t *p = arena_alloc(&world, 14 + bytes.n + bytes.n / 8 + 2);
 	memcpy(p, "SZDD\x88\xf0\x27\x33\x41", 9);
@@ -127,7 +129,7 @@ static str make_szdd(str bytes)
 }
 
 /* KWAJ, method 0: stored. */
-static str make_kwaj(str bytes)
+HELPER str make_kwaj(str bytes)
 {
 	uint8_t *p = arena_alloc(&world, 14 + bytes.n);
 	memcpy(p, "KWAJ\x88\xf0\x27\xd1", 8);
@@ -237,7 +239,7 @@ static void *http_main(void *u)
 	return NULL;
 }
 
-static void http_start(http *h, const char *root)
+HELPER void http_start(http *h, const char *root)
 {
 	*h = (http){.root = root};
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -251,7 +253,7 @@ static void http_start(http *h, const char *root)
 	assert_int_equal(pthread_create(&h->thread, NULL, http_main, h), 0);
 }
 
-static void http_stop(http *h)
+HELPER void http_stop(http *h)
 {
 	atomic_store(&h->stop, true);
 	shutdown(h->fd, SHUT_RDWR);
@@ -299,7 +301,7 @@ static err on_read(void *u, sym_space space, uint64_t addr, void *p, size_t n, s
 	return ERR_OK;
 }
 
-static sym_store *new_store(said *x)
+HELPER sym_store *new_store(said *x)
 {
 	buf_init(&x->notes, 0);
 	sym_host h = {x, on_read, on_note, on_progress, &x->stop};
