@@ -90,6 +90,8 @@ void cmd_destroy(cmd *c);
  * Errors of single commands are printed and end the line; the return value is the last one.
  */
 err cmd_execute(cmd *c, str line);
+/* "0: kd", "lkd", "0:000": the prompt without its bracket. */
+void cmd_prompt(cmd *c, buf *ret);
 /* Does ENTER repeat this line? */
 bool cmd_repeats(cmd *c, str line);
 const cmd_row *cmd_row_find(str name); /* exact name; NULL */

@@ -205,6 +205,9 @@ static void fill(engine *e, bp *b, const bp_spec *s)
 	b->passes = b->left = s->passes ? s->passes : 1;
 	b->access = s->access;
 	b->size = s->size;
+	b->go_only = s->go_only;
+	b->adder_only = s->adder_only;
+	b->adder = s->adder;
 	b->hits = 0;
 	bp_command_set(e, b, s->command);
 }
@@ -229,13 +232,15 @@ err bp_add(engine *e, const bp_spec *s, bp **ret, bool *redefined_ret, diag *d)
 	bp *b = NULL;
 	bool named = s->id != BP_ID_ANY;
 
-	if (s->kind == BP_BA)
+	if (s->kind == BP_BA && !s->disabled)
 		TRY(check_access(s, d));
-	if (s->kind != BP_BA && s->has_addr && !s->force && e->refuse_mid_insn)
+	if (s->kind != BP_BA && s->has_addr && !s->disabled && !s->force && e->refuse_mid_insn)
 		TRY(bp_check_boundary(e, s->addr, d));
 	if (named)
 		b = bp_find(e, s->id);
-	for (size_t i = 0; !b && i < e->bps->bps.n; i++)
+	if (b && s->fresh)
+		return diag_set(d, ERR_EXISTS, "Breakpoint %u already exists", s->id);
+	for (size_t i = 0; !b && !s->fresh && i < e->bps->bps.n; i++)
 		if (same_place(e->bps->bps.p[i], s))
 			b = e->bps->bps.p[i];
 	bool redefined = b != NULL;
@@ -317,6 +322,28 @@ err bp_renumber(engine *e, bp *b, uint32_t id, diag *d)
 	return ERR_OK;
 }
 
+err bp_move(engine *e, bp *b, uint64_t addr, diag *d)
+{
+	unbind(e, b);
+	b->deferred = false;
+	b->loc.addr = addr;
+	TRY(bind(e, b, d));
+	changed(e);
+	return ERR_OK;
+}
+
+err bp_access_set(engine *e, bp *b, tgt_trap_kind access, uint32_t size, diag *d)
+{
+	bp_spec s = {.kind = BP_BA, .access = access, .size = size, .has_addr = !b->deferred, .addr = b->loc.addr};
+	TRY(check_access(&s, d));
+	unbind(e, b);
+	b->access = access;
+	b->size = size;
+	TRY(bind(e, b, d));
+	changed(e);
+	return ERR_OK;
+}
+
 /* ---- following modules ---- */
 
 static void resolve(engine *e, bp *b)
@@ -340,6 +367,19 @@ static void resolve(engine *e, bp *b)
 	if (ok)
 		(void)!bind(e, b, NULL);
 	bp_command_set(e, b, b->command); /* its condition may name the symbols, too */
+}
+
+err bp_move_expr(engine *e, bp *b, str expr, diag *d)
+{
+	b->expr = str_dup(&b->mem, expr);
+	if (b->kind == BP_BP)
+		b->kind = BP_BU;
+	unbind(e, b);
+	b->deferred = true;
+	b->loc.addr = 0;
+	resolve(e, b);
+	changed(e);
+	return ERR_OK;
 }
 
 void bp_resolve_all(engine *e)

@@ -75,6 +75,9 @@ typedef struct bp_spec {
 	bool has_addr;
 	uint64_t addr;
 	bool one_shot, deferred, internal, direct, disabled, force;
+	bool fresh; /* always a new one (API): never redefines what is there */
+	bool go_only, adder_only;
+	void *adder;
 	uint64_t process, thread;
 	bool has_max, has_min;
 	uint32_t depth_max, depth_min;
@@ -92,6 +95,10 @@ void bp_remove_all(engine *e);
 err bp_enable(engine *e, bp *b, bool on, diag *d) MUST_CHECK;
 err bp_renumber(engine *e, bp *b, uint32_t id, diag *d) MUST_CHECK; /* ERR_EXISTS */
 void bp_command_set(engine *e, bp *b, str command);
+/* Moves it (API's SetOffset, SetOffsetExpression). An expression that does not evaluate defers it. */
+err bp_move(engine *e, bp *b, uint64_t addr, diag *d) MUST_CHECK;
+err bp_move_expr(engine *e, bp *b, str expr, diag *d) MUST_CHECK;
+err bp_access_set(engine *e, bp *b, tgt_trap_kind access, uint32_t size, diag *d) MUST_CHECK;
 bp *bp_find(engine *e, uint32_t id); /* NULL if none */
 bp *bp_nth(engine *e, size_t i);     /* by id; internal ones left out */
 size_t bp_count(engine *e);

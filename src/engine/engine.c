@@ -366,3 +366,8 @@ void eng_interrupt(engine *e)
 	if (e->t && e->status != ST_BREAK)
 		tgt_interrupt(e->t);
 }
+
+void eng_exit_wait(engine *e)
+{
+	atomic_store(&e->exit_wait, true);
+}

@@ -176,6 +176,7 @@ struct eng_plan;
 
 struct engine {
 	eng_hooks hooks;
+	atomic_bool exit_wait;	/* eng_exit_wait was called */
 	cancel cancel;		/* a command that runs is asked to stop */
 	eng_mode mode;
 	tgt *t;			/* NULL: no target */
@@ -251,6 +252,8 @@ err eng_exec_set(engine *e, const eng_exec *x, diag *d) MUST_CHECK;
 err eng_wait(engine *e, int timeout_ms, diag *d) MUST_CHECK;
 /* From any thread or signal handler: break in if running, cancel what runs otherwise. */
 void eng_interrupt(engine *e);
+/* From any thread or signal handler: eng_wait returns ERR_CANCELLED, the target is left as it is. */
+void eng_exit_wait(engine *e);
 /* Shows what a stop shows: registers, symbol line, instruction. */
 void eng_show_stop(engine *e);
 

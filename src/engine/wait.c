@@ -17,6 +17,8 @@
 
 typedef enum outcome { GO_ON, NEW_REQUEST, SHOW_STOP, KEEP_WAITING } outcome;
 
+enum { EXIT_POLL_MS = 100 };
+
 /* ---- text from the target ---- */
 
 static outcome print(engine *e, const tgt_event *ev)
@@ -264,15 +266,21 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 	}
 	for (;;) {
 		tgt_event ev = {0};
-		int left = -1;
+		/* Short waits, so that an exit request from another thread is seen soon. */
+		int left = EXIT_POLL_MS;
 		if (timeout_ms >= 0) {
-			uint64_t now = sys_now_ms();
-			left = now >= deadline ? 0 : (int)(deadline - now);
+			uint64_t now = sys_now_ms(), rest = now >= deadline ? 0 : deadline - now;
+			left = rest < EXIT_POLL_MS ? (int)rest : EXIT_POLL_MS;
 		}
 		e->running = true;
+		if (atomic_exchange(&e->exit_wait, false))
+			return diag_set(d, ERR_CANCELLED, "the wait was ended by an exit request");
 		TRY(tgt_wait(e->t, left, &ev, d));
-		if (ev.kind == TGT_EV_TIMEOUT)
+		if (ev.kind == TGT_EV_TIMEOUT) {
+			if (timeout_ms < 0 || sys_now_ms() < deadline)
+				continue;
 			return diag_set(d, ERR_TIMEOUT, "no event in %d ms", timeout_ms);
+		}
 		if (ev.kind == TGT_EV_DEAD)
 			return died(e, &ev, d);
 		if (stops(&ev)) {
