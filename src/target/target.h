@@ -60,7 +60,14 @@ typedef enum tgt_fact {
 	TGT_F_PCR,	      /* uint64_t in: unit, out: KPCR address */
 	TGT_F_PRCB,	      /* uint64_t in: unit, out: KPRCB address */
 	TGT_F_THREAD,	      /* uint64_t in: unit, out: KTHREAD running there */
+	TGT_F_MEMORY,	      /* tgt_memory_info in: addr, out: what the target says of it */
 } tgt_fact;
+
+typedef struct tgt_memory_info {
+	uint64_t addr;
+	uint32_t space; /* 0 process, 1 session, 2 kernel */
+	uint32_t flags; /* 1 read, 2 write, 4 execute, 8 fixed */
+} tgt_memory_info;
 
 typedef struct tgt_version {
 	uint16_t major, minor; /* NT: major 0xF/0xC = free/checked, minor = build number */
@@ -183,7 +190,7 @@ typedef enum tgt_ctl_code {
 	TGT_CTL_CLEAR_TRAPS  /* take out every entry of the target's own table, ours or not */
 } tgt_ctl_code;
 
-struct tgt_ops {
+typedef struct tgt_ops {
 	const char *name;
 	void (*close)(tgt *t, tgt_leave how);
 	void (*caps)(tgt *t, tgt_caps *ret);
@@ -196,6 +203,8 @@ struct tgt_ops {
 	err (*regs_set)(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d);
 	err (*trap_add)(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d);
 	err (*trap_del)(tgt *t, uint64_t handle, diag *d);
+	/* Optional: several at once. On failure the rest may or may not be out. */
+	err (*trap_del_many)(tgt *t, const uint64_t *handles, size_t n, diag *d);
 	err (*resume)(tgt *t, const tgt_run *how, diag *d); /* returns at once */
 	err (*wait)(tgt *t, int timeout_ms, tgt_event *ret, diag *d); /* -1: for ever */
 	err (*answer)(tgt *t, str text, diag *d);
@@ -207,7 +216,7 @@ struct tgt_ops {
 	void (*interrupt)(tgt *t); /* async-signal-safe */
 	/* A line or more that say what is known of the link (for "no contact" messages). */
 	void (*describe)(tgt *t, buf *out);
-};
+} tgt_ops;
 
 /* The head of every backend's own structure. */
 struct tgt {

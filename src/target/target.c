@@ -1,0 +1,206 @@
+/*
+ * target: the functions that callers use, over whatever backend there is. See target.h.
+ *
+ * An absent function answers "not supported". Searching and filling are done by reading and writing
+ * where the backend cannot do them.
+ */
+#include "target/mem_int.h"
+
+enum { SEARCH_STEP = 32768, FILL_STEP = 16384 };
+
+static err absent(const tgt *t, diag *d, const char *what)
+{
+	return diag_set(d, ERR_UNSUPPORTED, "%s is not possible with this kind of target (%s)", what,
+		t->ops->name);
+}
+
+void tgt_close(tgt *t, tgt_leave how)
+{
+	if (!t)
+		return;
+	if (how == TGT_DETACH)
+		trap_leave(t);
+	tgt_mem_free(t);
+	if (t->ops->close)
+		t->ops->close(t, how);
+	else
+		mem_free(t);
+}
+
+void tgt_caps_get(tgt *t, tgt_caps *ret)
+{
+	*ret = (tgt_caps){0};
+	if (t->ops->caps)
+		t->ops->caps(t, ret);
+}
+
+err tgt_query(tgt *t, tgt_fact f, void *ret, size_t size, diag *d)
+{
+	return t->ops->query ? t->ops->query(t, f, ret, size, d) : absent(t, d, "this query");
+}
+
+err tgt_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d)
+{
+	return t->ops->regs_get ? t->ops->regs_get(t, u, sets, r, d)
+				: absent(t, d, "reading registers");
+}
+
+err tgt_regs_set(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d)
+{
+	return t->ops->regs_set ? t->ops->regs_set(t, u, sets, r, d)
+				: absent(t, d, "writing registers");
+}
+
+err tgt_resume(tgt *t, const tgt_run *how, diag *d)
+{
+	if (!t->ops->resume)
+		return absent(t, d, "running");
+	TRY(trap_flush(t, d));
+	mem_drop(t);
+	return t->ops->resume(t, how, d);
+}
+
+err tgt_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d)
+{
+	if (!t->ops->wait)
+		return absent(t, d, "waiting for events");
+	TRY(t->ops->wait(t, timeout_ms, ret, d));
+	switch (ret->kind) {
+	case TGT_EV_EXCEPTION:
+	case TGT_EV_LOAD:
+	case TGT_EV_UNLOAD:
+	case TGT_EV_COMMAND:
+		mem_drop(t);
+		tgt_mem_of(t)->gen++;
+		trap_event(t, ret);
+		break;
+	case TGT_EV_REBOOT:
+		mem_drop(t);
+		trap_event(t, ret);
+		break;
+	default:
+		break;
+	}
+	return ERR_OK;
+}
+
+err tgt_answer(tgt *t, str text, diag *d)
+{
+	return t->ops->answer ? t->ops->answer(t, text, d) : absent(t, d, "answering");
+}
+
+err tgt_ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d)
+{
+	if (!t->ops->ctl)
+		return absent(t, d, "this");
+	err e = t->ops->ctl(t, c, arg, d);
+	/* Another processor sees other memory. */
+	if (e == ERR_OK && c == TGT_CTL_SWITCH)
+		mem_drop(t);
+	if (e == ERR_OK && c == TGT_CTL_CLEAR_TRAPS && t->mem) {
+		mem_drop(t);
+		t->mem->traps.n = 0;
+	}
+	return e;
+}
+
+void tgt_interrupt(tgt *t)
+{
+	if (t->ops->interrupt)
+		t->ops->interrupt(t);
+}
+
+void tgt_describe(tgt *t, buf *out)
+{
+	if (t->ops->describe)
+		t->ops->describe(t, out);
+}
+
+/* ---- searching and filling ---- */
+
+static err search_by_reading(tgt *t, as_t as, uint64_t addr, uint64_t n, const uint8_t *pat,
+	size_t plen, uint64_t *ret, diag *d)
+{
+	uint8_t *b = mem_alloc(SEARCH_STEP + plen);
+	size_t have = 0; /* bytes before `at` that may begin a match */
+	uint64_t at = addr, end = addr + n;
+	err e = ERR_NOTFOUND;
+	while (at != end) {
+		size_t want = end - at < SEARCH_STEP ? (size_t)(end - at) : SEARCH_STEP, got = 0;
+		err r = tgt_read(t, as, at, b + have, want, &got, NULL);
+		if (r != ERR_OK && r != ERR_FAULT) {
+			e = r;
+			break;
+		}
+		if (r == ERR_FAULT) { /* skip the page */
+			uint64_t next = (at & ~(uint64_t)(MEM_PAGE - 1)) + MEM_PAGE;
+			have = 0;
+			if (next <= at || end - at <= next - at)
+				break;
+			at = next;
+			continue;
+		}
+		size_t total = have + got;
+		const uint8_t *hit = total >= plen ? memmem(b, total, pat, plen) : NULL;
+		if (hit) {
+			*ret = at - have + (uint64_t)(hit - b);
+			e = ERR_OK;
+			break;
+		}
+		size_t keep = total < plen - 1 ? total : plen - 1;
+		memmove(b, b + total - keep, keep);
+		have = keep;
+		at += got;
+	}
+	mem_free(b);
+	if (e == ERR_NOTFOUND)
+		return diag_set(d, e, "the pattern is not there");
+	return e == ERR_OK ? e : diag_set(d, e, "searching: %s", err_name(e));
+}
+
+err tgt_search(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
+	uint64_t *ret, diag *d)
+{
+	if (!plen || plen > SEARCH_STEP)
+		return diag_set(d, ERR_ARG, "a pattern has 1 to %d bytes", SEARCH_STEP);
+	if (n < plen)
+		return diag_set(d, ERR_NOTFOUND, "the pattern is longer than the range");
+	/* The target itself would find planted bytes. */
+	if (t->ops->search && !trap_in_range(t, as, addr, n)) {
+		err e = t->ops->search(t, as, addr, n, pattern, plen, ret, d);
+		if (e != ERR_UNSUPPORTED && e != ERR_ARG)
+			return e;
+	}
+	return search_by_reading(t, as, addr, n, pattern, plen, ret, d);
+}
+
+err tgt_fill(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d)
+{
+	if (!plen || plen > FILL_STEP)
+		return diag_set(d, ERR_ARG, "a pattern has 1 to %d bytes", FILL_STEP);
+	if (!n)
+		return ERR_OK;
+	if (t->ops->fill && !trap_in_range(t, as, addr, n)) {
+		err e = t->ops->fill(t, as, addr, n, pattern, plen, d);
+		if (e == ERR_OK)
+			mem_drop(t);
+		if (e != ERR_UNSUPPORTED)
+			return e;
+		diag_clear(d);
+	}
+	uint8_t *b = mem_alloc(FILL_STEP + plen);
+	size_t unit = FILL_STEP / plen * plen;
+	for (size_t i = 0; i < unit; i += plen)
+		memcpy(b + i, pattern, plen);
+	err e = ERR_OK;
+	uint64_t done = 0;
+	while (done < n && e == ERR_OK) {
+		size_t phase = (size_t)(done % plen), want = unit - phase, got = 0;
+		if (n - done < want)
+			want = (size_t)(n - done);
+		e = tgt_write(t, as, addr + done, b + phase, want, &got, d);
+		done += got;
+	}
+	mem_free(b);
+	return e;
+}
