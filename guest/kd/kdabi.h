@@ -1,7 +1,7 @@
 /*
- * kdabi: the public records that cross the debugger link, under their NT names, so that a kernel that
- * includes this header carries them in its PDB (_CONTEXT, _EXCEPTION_RECORD64, _DBGKD_GET_VERSION64,
- * _KDDEBUGGER_DATA64 ...).
+ * kdabi: the public records that cross the debugger link, under their NT names, so that a kernel
+ * that includes this header carries them in its PDB (_CONTEXT, _EXCEPTION_RECORD64,
+ * _DBGKD_GET_VERSION64, _KDDEBUGGER_DATA64 ...).
  *
  * Layouts: winnt.h (CONTEXT, EXCEPTION_RECORD64), wdbgexts.h (version, debugger data), windbgkd.h
  * (everything else), as published in Microsoft's SDK headers and in ReactOS' sdk/include. Natural
@@ -76,18 +76,18 @@ typedef struct _EXCEPTION_RECORD64 {
 } EXCEPTION_RECORD64;
 
 /* Status codes that the protocol itself uses (ntstatus.h). */
-#define KD_STATUS_SUCCESS		0x00000000u
-#define KD_STATUS_UNSUCCESSFUL		0xC0000001u
-#define KD_STATUS_INVALID_PARAMETER	0xC000000Du
-#define KD_STATUS_MISALIGNMENT		0x80000002u
-#define KD_STATUS_BREAKPOINT		0x80000003u
-#define KD_STATUS_SINGLE_STEP		0x80000004u
-#define KD_STATUS_NO_MORE_ENTRIES	0x8000001Au
-#define KD_STATUS_NO_SUCH_DEVICE	0xC000000Eu
-#define KD_STATUS_WAKE_SYSTEM_DEBUGGER	0x80000007u
-#define KD_DBG_EXCEPTION_HANDLED	0x00010001u
-#define KD_DBG_CONTINUE			0x00010002u
-#define KD_DBG_EXCEPTION_NOT_HANDLED	0x80010001u
+#define KD_STATUS_SUCCESS	       0x00000000u
+#define KD_STATUS_UNSUCCESSFUL	       0xC0000001u
+#define KD_STATUS_INVALID_PARAMETER    0xC000000Du
+#define KD_STATUS_MISALIGNMENT	       0x80000002u
+#define KD_STATUS_BREAKPOINT	       0x80000003u
+#define KD_STATUS_SINGLE_STEP	       0x80000004u
+#define KD_STATUS_NO_MORE_ENTRIES      0x8000001Au
+#define KD_STATUS_NO_SUCH_DEVICE       0xC000000Eu
+#define KD_STATUS_WAKE_SYSTEM_DEBUGGER 0x80000007u
+#define KD_DBG_EXCEPTION_HANDLED       0x00010001u
+#define KD_DBG_CONTINUE		       0x00010002u
+#define KD_DBG_EXCEPTION_NOT_HANDLED   0x80010001u
 
 /* ---- the special registers of control space 2 (216 bytes) ---- */
 
@@ -113,12 +113,12 @@ typedef struct _KSPECIAL_REGISTERS {
 /* ---- wdbgexts.h ---- */
 
 typedef struct _DBGKD_GET_VERSION64 {
-	uint16_t MajorVersion;	/* high byte: DBGKD_MAJOR_NT = 0; low byte: 0xC free, 0xF checked */
-	uint16_t MinorVersion;	/* build number */
-	uint8_t ProtocolVersion;	/* 6: 64 bit, version 2 */
+	uint16_t MajorVersion; /* high byte: DBGKD_MAJOR_NT = 0; low byte: 0xC free, 0xF checked */
+	uint16_t MinorVersion; /* build number */
+	uint8_t ProtocolVersion;    /* 6: 64 bit, version 2 */
 	uint8_t KdSecondaryVersion; /* 2: the CONTEXT above */
 	uint16_t Flags;
-	uint16_t MachineType;	/* 0x8664 */
+	uint16_t MachineType; /* 0x8664 */
 	uint8_t MaxPacketType;
 	uint8_t MaxStateChange;
 	uint8_t MaxManipulate;

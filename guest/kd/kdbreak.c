@@ -1,7 +1,8 @@
 /*
  * kdbreak: the kernel's table of 32 software breakpoints, and the bytes that it owes.
  *
- * Refuses to know packets. An entry is an address and, below the end of user space, the process whose address it is.
+ * Refuses to know packets. An entry is an address and, below the end of user space, the process
+ * whose address it is.
  *
  *   FREE -- add --> PLANTED <---- page appears ---- OWED (page absent: byte not yet written)
  *                     |                               |
@@ -10,8 +11,8 @@
  *                     v         | page appears        v
  *                    FREE <-----' byte put back     FREE
  *
- * Invariants: `original` is meaningful in PLANTED and STALE only; a handle is the index plus one; `used`
- * counts the entries that are not FREE.
+ * Invariants: `original` is meaningful in PLANTED and STALE only; a handle is the index plus one;
+ * `used` counts the entries that are not FREE.
  */
 #include "kdstub.h"
 
@@ -60,7 +61,7 @@ static void plant(entry *e)
 	static const uint8_t trap = INT3;
 	bool other = reach(e);
 	if (kd_port_read_virtual(e->va, &e->original, 1) == 1 &&
-	    kd_port_write_virtual(e->va, &trap, 1) == 1)
+		kd_port_write_virtual(e->va, &trap, 1) == 1)
 		e->state = PLANTED;
 	else
 		e->state = OWED;
@@ -85,8 +86,8 @@ static void unplant(entry *e)
 
 static bool same_place(const entry *e, uint64_t va)
 {
-	/* The observed kernel looks at the address alone and so refuses a second process's breakpoint at a place that
-	 * the first one uses. */
+	/* The observed kernel looks at the address alone and so refuses a second process's
+	 * breakpoint at a place that the first one uses. */
 	return e->va == va && (!KD_VARIANT_B || e->process == process_of(va));
 }
 
@@ -171,14 +172,15 @@ void kd_page_appeared(uint64_t va)
 		return;
 	bool hit = false;
 	for (const entry *e = table; e < table + KD_BREAKPOINTS && !hit; e++)
-		hit = e->state != FREE && (!va || (e->va & -(uint64_t)PAGE) == (va & -(uint64_t)PAGE));
+		hit = e->state != FREE &&
+		      (!va || (e->va & -(uint64_t)PAGE) == (va & -(uint64_t)PAGE));
 	if (!hit)
 		return;
 	kd_port_enter();
 	uint64_t process = kd_port_process();
 	for (entry *e = table; e < table + KD_BREAKPOINTS; e++)
 		if (e->state != FREE && (!e->process || e->process == process) &&
-		    (!va || (e->va & -(uint64_t)PAGE) == (va & -(uint64_t)PAGE)))
+			(!va || (e->va & -(uint64_t)PAGE) == (va & -(uint64_t)PAGE)))
 			settle(e);
 	kd_port_leave();
 }

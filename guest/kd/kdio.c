@@ -27,7 +27,7 @@ bool kd_print(const char *text, size_t n)
 		n = TEXT_MAX;
 	kd_port_enter();
 	io_header(&io, KD_IO_PRINT, n, 0);
-	kd_message m = { &io, sizeof(io), (uint8_t *)text, n };
+	kd_message m = {&io, sizeof(io), (uint8_t *)text, n};
 	kd_link_send(KD_TYPE_DEBUG_IO, &m);
 	want_break = kd_link_take_break();
 	kd_port_leave();
@@ -47,7 +47,7 @@ void kd_trace(const void *data, size_t n)
 	io.level = kd_port_processor_level();
 	io.processor = (uint16_t)kd_port_processor();
 	io.length = (uint32_t)n;
-	kd_message m = { &io, sizeof(io), (uint8_t *)data, n };
+	kd_message m = {&io, sizeof(io), (uint8_t *)data, n};
 	kd_link_send(KD_TYPE_TRACE_IO, &m);
 	kd_port_leave();
 }
@@ -57,13 +57,13 @@ size_t kd_prompt(const char *prompt, size_t n, char *reply, size_t cap)
 	if (kd_absent)
 		return 0;
 	kd_debug_io io, back;
-	kd_message in = { &back, sizeof(back), NULL, 0 };
+	kd_message in = {&back, sizeof(back), NULL, 0};
 	kd_got got = KD_GOT_RESEND;
 	if (n > TEXT_MAX)
 		n = TEXT_MAX;
 	kd_port_enter();
 	io_header(&io, KD_IO_GET_STRING, n, cap < TEXT_MAX ? cap : TEXT_MAX);
-	kd_message m = { &io, sizeof(io), (uint8_t *)prompt, n };
+	kd_message m = {&io, sizeof(io), (uint8_t *)prompt, n};
 	while (got != KD_GOT_PACKET) {
 		if (got == KD_GOT_RESEND)
 			kd_link_send(KD_TYPE_DEBUG_IO, &m);
@@ -88,7 +88,7 @@ size_t kd_prompt(const char *prompt, size_t n, char *reply, size_t cap)
 /* One question and its answer. False: no debugger, or it said no. */
 static bool ask(kd_file_io *io, const void *data, size_t n, kd_message *in)
 {
-	kd_message m = { io, sizeof(*io), (uint8_t *)data, n };
+	kd_message m = {io, sizeof(*io), (uint8_t *)data, n};
 	uint32_t api = io->api;
 	kd_got got = KD_GOT_RESEND;
 	unsigned patience = 50; /* ten seconds: the host may have to open a file on a slow disk */
@@ -119,14 +119,14 @@ bool kd_file_open(const char *path, size_t path_n, kd_file *ret)
 	name[path_n] = 0;
 	kd_port_zero(&io, sizeof(io));
 	io.api = KD_FILE_CREATE;
-	io.u.create.access = 0x00120089;   /* FILE_GENERIC_READ */
-	io.u.create.attributes = 0x80;	   /* FILE_ATTRIBUTE_NORMAL */
-	io.u.create.share = 1;		   /* FILE_SHARE_READ */
-	io.u.create.disposition = 1;	   /* FILE_OPEN */
+	io.u.create.access = 0x00120089; /* FILE_GENERIC_READ */
+	io.u.create.attributes = 0x80;	 /* FILE_ATTRIBUTE_NORMAL */
+	io.u.create.share = 1;		 /* FILE_SHARE_READ */
+	io.u.create.disposition = 1;	 /* FILE_OPEN */
 	bool good = ask(&io, name, (path_n + 1) * sizeof(name[0]), &in);
 	kd_port_leave();
 	if (good)
-		*ret = (kd_file){ io.u.create.handle, io.u.create.length };
+		*ret = (kd_file){io.u.create.handle, io.u.create.length};
 	return good;
 }
 

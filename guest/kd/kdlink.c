@@ -1,8 +1,8 @@
 /*
  * kdlink: packets over a line of bytes.
  *
- * Refuses to know what the packets say, but for the first word of a payload, which tells whether a message may be
- * given up. One link, so one static state; the callers hold the machine (kdport.h).
+ * Refuses to know what the packets say, but for the first word of a payload, which tells whether a
+ * message may be given up. One link, so one static state; the callers hold the machine (kdport.h).
  *
  *   send:     [packet] -> wait for ACK --- ACK with our id ------------> done, id toggles
  *                 ^            |---------- RESEND, RESET, break-in ---+
@@ -12,19 +12,19 @@
  *   receive:  leader -> header -> payload -> trailer, checksum -> ACK -> id as expected? -> done
  *                                   bad: RESEND, start over            no: a repeat, dropped
  *
- * Invariants: `ours` is the id of the next packet out (with the sync bit until the first ACK), `theirs`
- * the id that the next packet in must carry.
+ * Invariants: `ours` is the id of the next packet out (with the sync bit until the first ACK),
+ * `theirs` the id that the next packet in must carry.
  */
 #include "kdstub.h"
 
 /* Times are the kernel's own: the observed one waits some 15 ms and 20 times. On an emulated
  * UART on a busy host that makes needless repeats, so each wait is longer here. */
 enum {
-	KD_WAIT_BYTE_US = 50000,   /* inside a packet */
+	KD_WAIT_BYTE_US = 50000, /* inside a packet */
 	KD_WAIT_ACK_US = 60000,
-	KD_WAIT_IDLE_US = 200000,  /* for a leader when nothing is owed: callers loop */
+	KD_WAIT_IDLE_US = 200000, /* for a leader when nothing is owed: callers loop */
 	KD_TRIES = 20,
-	KD_WAIT_SLOW_US = 500000   /* between repeats of a stop that nobody has answered yet */
+	KD_WAIT_SLOW_US = 500000 /* between repeats of a stop that nobody has answered yet */
 };
 
 static uint32_t ours, theirs;
@@ -81,15 +81,15 @@ static uint32_t sum_bytes(const void *p, size_t n)
 
 static void send_control(unsigned type, uint32_t id)
 {
-	kd_packet p = { KD_LEADER_CONTROL * 0x01010101u, (uint16_t)type, 0, id, 0 };
+	kd_packet p = {KD_LEADER_CONTROL * 0x01010101u, (uint16_t)type, 0, id, 0};
 	put_bytes(&p, sizeof(p));
 }
 
 static void send_data(unsigned type, const kd_message *m)
 {
-	kd_packet p = { KD_LEADER_DATA * 0x01010101u, (uint16_t)type,
+	kd_packet p = {KD_LEADER_DATA * 0x01010101u, (uint16_t)type,
 		(uint16_t)(m->header_n + m->data_n), ours,
-		sum_bytes(m->header, m->header_n) + sum_bytes(m->data, m->data_n) };
+		sum_bytes(m->header, m->header_n) + sum_bytes(m->data, m->data_n)};
 	put_bytes(&p, sizeof(p));
 	put_bytes(m->header, m->header_n);
 	put_bytes(m->data, m->data_n);
@@ -99,8 +99,8 @@ static void send_data(unsigned type, const kd_message *m)
 /* ---- in ---- */
 
 /*
- * Finds four equal leader bytes. A break-in byte counts when nothing follows it; one that a packet follows at
- * once is lost (so does the observed kernel: its debugger repeats it).
+ * Finds four equal leader bytes. A break-in byte counts when nothing follows it; one that a packet
+ * follows at once is lost (so does the observed kernel: its debugger repeats it).
  */
 static kd_got read_leader(uint32_t wait_us, uint8_t *ret)
 {
@@ -139,23 +139,25 @@ static bool read_bytes(void *to, size_t n)
 
 static void reset_ids(void)
 {
-	/* The observed kernel answers a reset without the sync bit; the sysprogs description of KDCOM
-	 * has it set on the first packet of either side. Both occur, so both are here. */
+	/* The observed kernel answers a reset without the sync bit; the sysprogs description of
+	 * KDCOM has it set on the first packet of either side. Both occur, so both are here. */
 	ours = KD_ID_INITIAL | (KD_VARIANT_B ? KD_ID_SYNC : 0);
 	theirs = KD_ID_INITIAL;
 	send_control(KD_TYPE_RESET, 0);
 }
 
 /*
- * Reads what follows a leader. PACKET: a data packet that passed its checks is in payload_in and *p, not yet
- * acknowledged; or it was an ACK. NOTHING: it was no use. RESEND: a control packet asks for a repeat.
+ * Reads what follows a leader. PACKET: a data packet that passed its checks is in payload_in and
+ * *p, not yet acknowledged; or it was an ACK. NOTHING: it was no use. RESEND: a control packet asks
+ * for a repeat.
  */
 static kd_got read_rest(uint8_t leader, kd_packet *p)
 {
 	p->leader = leader * 0x01010101u;
 	if (!read_bytes(&p->type, 2))
 		return KD_GOT_NOTHING;
-	/* A resend request counts from its type on: the rest of it may be lost in the noise that caused it. */
+	/* A resend request counts from its type on: the rest of it may be lost in the noise that
+	 * caused it. */
 	if (leader == KD_LEADER_CONTROL && p->type == KD_TYPE_RESEND) {
 		read_bytes(&p->count, sizeof(*p) - 6);
 		return KD_GOT_RESEND;
@@ -171,8 +173,8 @@ static kd_got read_rest(uint8_t leader, kd_packet *p)
 	}
 	uint8_t trailer;
 	if (p->count > KD_PACKET_MAX || !read_bytes(payload_in, p->count) ||
-	    !read_bytes(&trailer, 1) || trailer != KD_TRAILER ||
-	    sum_bytes(payload_in, p->count) != p->checksum) {
+		!read_bytes(&trailer, 1) || trailer != KD_TRAILER ||
+		sum_bytes(payload_in, p->count) != p->checksum) {
 		send_control(KD_TYPE_RESEND, 0);
 		return KD_GOT_NOTHING;
 	}
@@ -181,7 +183,8 @@ static kd_got read_rest(uint8_t leader, kd_packet *p)
 
 static bool expected_id(uint32_t id)
 {
-	/* The observed kernel compares the whole id, so a first request with the sync bit is a repeat to it. */
+	/* The observed kernel compares the whole id, so a first request with the sync bit is a
+	 * repeat to it. */
 	return (KD_VARIANT_B ? id & ~KD_ID_SYNC : id) == theirs;
 }
 
@@ -206,8 +209,9 @@ static kd_got wait_ack(uint32_t wait_us)
 		}
 		/*
 		 * A data packet instead. If it is a new one the debugger has our packet and the
-		 * ACK was lost; it will send its own again. The observed kernel concludes the same from a
-		 * repeat of the old one, and then a reply that never arrived is not sent again.
+		 * ACK was lost; it will send its own again. The observed kernel concludes the same
+		 * from a repeat of the old one, and then a reply that never arrived is not sent
+		 * again.
 		 */
 		if (KD_VARIANT_B && !expected_id(p.id)) {
 			send_control(KD_TYPE_ACK, p.id & ~KD_ID_SYNC);
@@ -223,10 +227,14 @@ static bool may_give_up(unsigned type, const kd_message *m)
 	uint32_t word;
 	kd_port_copy(&word, m->header, sizeof(word));
 	switch (type) {
-	case KD_TYPE_DEBUG_IO: return word == KD_IO_PRINT;
-	case KD_TYPE_STATE_CHANGE: return word == KD_STATE_LOAD_SYMBOLS;
-	case KD_TYPE_FILE_IO: return word == KD_FILE_CREATE;
-	default: return true;
+	case KD_TYPE_DEBUG_IO:
+		return word == KD_IO_PRINT;
+	case KD_TYPE_STATE_CHANGE:
+		return word == KD_STATE_LOAD_SYMBOLS;
+	case KD_TYPE_FILE_IO:
+		return word == KD_FILE_CREATE;
+	default:
+		return true;
 	}
 }
 

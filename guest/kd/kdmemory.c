@@ -1,12 +1,13 @@
 /*
- * kdmemory: requests about memory, registers, breakpoints and devices; everything but those that end a stop.
+ * kdmemory: requests about memory, registers, breakpoints and devices; everything but those that
+ * end a stop.
  *
- * Refuses to know how packets travel. A request record comes in, is filled in place as the answer, and data
- * for the answer goes to `out`.
+ * Refuses to know how packets travel. A request record comes in, is filled in place as the answer,
+ * and data for the answer goes to `out`.
  *
- * Variants: what is optional is served by one and refused by the other, so that a debugger meets both answers to
- * every such request (rows of the table below). Refusing means status 0xC0000001 and an otherwise unchanged record,
- * as observed.
+ * Variants: what is optional is served by one and refused by the other, so that a debugger meets
+ * both answers to every such request (rows of the table below). Refusing means status 0xC0000001
+ * and an otherwise unchanged record, as observed.
  */
 #include "kdstub.h"
 
@@ -49,8 +50,8 @@ static void read_physical(kd_call *c)
 {
 	size_t n = min_size(c->m->u.memory.count, DATA_MAX);
 	if (!caching_refused(c))
-		c->out_n = kd_port_read_physical(c->m->u.memory.address, c->out, n,
-			c->m->u.memory.actual);
+		c->out_n = kd_port_read_physical(
+			c->m->u.memory.address, c->out, n, c->m->u.memory.actual);
 	status(c, c->out_n == n && n == min_size(c->m->u.memory.count, DATA_MAX));
 	c->m->u.memory.actual = (uint32_t)c->out_n;
 }
@@ -59,8 +60,8 @@ static void write_physical(kd_call *c)
 {
 	size_t n = 0;
 	if (!caching_refused(c))
-		n = kd_port_write_physical(c->m->u.memory.address, c->in, c->in_n,
-			c->m->u.memory.actual);
+		n = kd_port_write_physical(
+			c->m->u.memory.address, c->in, c->in_n, c->m->u.memory.actual);
 	c->m->u.memory.actual = (uint32_t)n;
 	status(c, n == c->in_n);
 }
@@ -76,7 +77,8 @@ static void query_memory(kd_call *c)
 	c->m->u.query.reserved = 0;
 	if (!kd_port_query(c->m->u.query.address, &space, &flags)) {
 		/* The observed kernel looks at the number alone. */
-		space = c->m->u.query.address < kd_port_user_end() ? KD_SPACE_PROCESS : KD_SPACE_KERNEL;
+		space = c->m->u.query.address < kd_port_user_end() ? KD_SPACE_PROCESS
+								   : KD_SPACE_KERNEL;
 		flags = KD_MEM_READ | KD_MEM_WRITE | KD_MEM_EXECUTE;
 	}
 	c->m->u.query.space = space;
@@ -92,15 +94,16 @@ static bool equal(const uint8_t *a, const uint8_t *b, size_t n)
 	return true;
 }
 
-/* Goes through the range in pieces that overlap by the pattern's length less one; pages that cannot be read are
- * stepped over. At most 256 MiB a request, so that a wild length ends. */
+/* Goes through the range in pieces that overlap by the pattern's length less one; pages that cannot
+ * be read are stepped over. At most 256 MiB a request, so that a wild length ends. */
 static void search_memory(kd_call *c)
 {
 	static uint8_t window[2 * KD_PACKET_MAX];
 	uint64_t at = c->m->u.search.address;
 	uint64_t left = c->m->u.search.length;
 	size_t pattern_n = c->m->u.search.pattern_n;
-	if (pattern_n == 0 || pattern_n > c->in_n || pattern_n > KD_PACKET_MAX || left < pattern_n) {
+	if (pattern_n == 0 || pattern_n > c->in_n || pattern_n > KD_PACKET_MAX ||
+		left < pattern_n) {
 		c->m->status = pattern_n && pattern_n <= c->in_n ? KD_STATUS_NO_MORE_ENTRIES
 								 : KD_STATUS_INVALID_PARAMETER;
 		return;
@@ -131,14 +134,15 @@ static void fill_memory(kd_call *c)
 	size_t pattern_n = c->m->u.fill.pattern_n;
 	bool physical = c->m->u.fill.flags == KD_FILL_PHYSICAL;
 	if (pattern_n == 0 || pattern_n > c->in_n ||
-	    (!physical && c->m->u.fill.flags != KD_FILL_VIRTUAL)) {
+		(!physical && c->m->u.fill.flags != KD_FILL_VIRTUAL)) {
 		c->m->status = KD_STATUS_INVALID_PARAMETER;
 		return;
 	}
 	for (; done < length; done++) {
 		const uint8_t *b = c->in + done % pattern_n;
 		uint64_t at = c->m->u.fill.address + done;
-		if ((physical ? kd_port_write_physical(at, b, 1, 0) : kd_port_write_virtual(at, b, 1)) != 1)
+		if ((physical ? kd_port_write_physical(at, b, 1, 0)
+			      : kd_port_write_virtual(at, b, 1)) != 1)
 			break;
 	}
 	c->m->u.fill.length = done;
@@ -252,7 +256,7 @@ static void write_control(kd_call *c)
 	KSPECIAL_REGISTERS special;
 	size_t n = min_size(c->in_n, sizeof(special));
 	bool good = c->m->processor < kd_port_processor_count() &&
-		c->m->u.memory.address == KD_CONTROL_SPECIAL;
+		    c->m->u.memory.address == KD_CONTROL_SPECIAL;
 	if (good) {
 		kd_port_special_get(c->m->processor, &special);
 		kd_port_copy(&special, c->in, n);
@@ -310,7 +314,8 @@ static void write_breakpoint_ex(kd_call *c)
 		kd_batch_entry e;
 		kd_port_copy(&e, c->out + i * sizeof(e), sizeof(e));
 		if (!e.handle)
-			c->m->status = KD_STATUS_UNSUCCESSFUL; /* some failed: handle 0 says which */
+			c->m->status =
+				KD_STATUS_UNSUCCESSFUL; /* some failed: handle 0 says which */
 	}
 	c->out_n = good ? n * sizeof(kd_batch_entry) : 0;
 	if (!good)
@@ -330,8 +335,8 @@ static void restore_breakpoint_ex(kd_call *c)
 }
 
 /*
- * Internal breakpoints count calls of a function for `wt`. They are kept and reported; nothing here counts, because that
- * would need a trap in every function.
+ * Internal breakpoints count calls of a function for `wt`. They are kept and reported; nothing here
+ * counts, because that would need a trap in every function.
  */
 static struct {
 	uint64_t va;
@@ -424,7 +429,8 @@ static void read_io_ex(kd_call *c)
 	if (c->m->status)
 		c->m->u.io_ex.size = 0;
 	else
-		c->m->u.io_ex.value = kd_port_io_read((uint16_t)c->m->u.io_ex.address, c->m->u.io_ex.size);
+		c->m->u.io_ex.value =
+			kd_port_io_read((uint16_t)c->m->u.io_ex.address, c->m->u.io_ex.size);
 }
 
 static void write_io_ex(kd_call *c)
@@ -433,14 +439,15 @@ static void write_io_ex(kd_call *c)
 	if (c->m->status)
 		c->m->u.io_ex.size = 0;
 	else
-		kd_port_io_write((uint16_t)c->m->u.io_ex.address, c->m->u.io_ex.size, c->m->u.io_ex.value);
+		kd_port_io_write(
+			(uint16_t)c->m->u.io_ex.address, c->m->u.io_ex.size, c->m->u.io_ex.value);
 }
 
 static void get_bus(kd_call *c)
 {
 	size_t n = min_size(c->m->u.bus.length, DATA_MAX);
-	c->out_n = kd_port_bus_read(c->m->u.bus.type, c->m->u.bus.bus, c->m->u.bus.slot,
-		c->m->u.bus.offset, c->out, n);
+	c->out_n = kd_port_bus_read(
+		c->m->u.bus.type, c->m->u.bus.bus, c->m->u.bus.slot, c->m->u.bus.offset, c->out, n);
 	c->m->u.bus.length = (uint32_t)c->out_n;
 	status(c, c->out_n != 0);
 }
@@ -479,37 +486,37 @@ static const struct {
 	uint8_t who;
 	void (*serve)(kd_call *c);
 } requests[] = {
-	{ KD_READ_VIRTUAL, BOTH, read_virtual },
-	{ KD_WRITE_VIRTUAL, BOTH, write_virtual },
-	{ KD_GET_CONTEXT, BOTH, get_context },
-	{ KD_SET_CONTEXT, BOTH, set_context },
-	{ KD_WRITE_BREAKPOINT, BOTH, write_breakpoint },
-	{ KD_RESTORE_BREAKPOINT, BOTH, restore_breakpoint },
-	{ KD_READ_CONTROL, BOTH, read_control },
-	{ KD_WRITE_CONTROL, BOTH, write_control },
-	{ KD_READ_IO, BOTH, read_io },
-	{ KD_WRITE_IO, BOTH, write_io },
-	{ KD_READ_PHYSICAL, BOTH, read_physical },
-	{ KD_WRITE_PHYSICAL, BOTH, write_physical },
-	{ KD_SET_INTERNAL_BP, B, set_internal },
-	{ KD_GET_INTERNAL_BP, B, get_internal },
-	{ KD_READ_IO_EX, A, read_io_ex },
-	{ KD_WRITE_IO_EX, A, write_io_ex },
-	{ KD_GET_VERSION, BOTH, get_version },
-	{ KD_WRITE_BREAKPOINT_EX, B, write_breakpoint_ex },
-	{ KD_RESTORE_BREAKPOINT_EX, B, restore_breakpoint_ex },
-	{ KD_PAGE_IN, B, page_in },
-	{ KD_READ_MSR, BOTH, read_msr },
-	{ KD_WRITE_MSR, BOTH, write_msr },
-	{ KD_SEARCH_MEMORY, B, search_memory },
-	{ KD_GET_BUS_DATA, B, get_bus },
-	{ KD_SET_BUS_DATA, B, set_bus },
-	{ KD_CHECK_LOW_MEMORY, B, check_low_memory },
-	{ KD_CLEAR_INTERNAL_BPS, B, clear_internal },
-	{ KD_FILL_MEMORY, B, fill_memory },
-	{ KD_QUERY_MEMORY, A, query_memory },
-	{ KD_GET_CONTEXT_EX, A, get_context_ex },
-	{ KD_SET_CONTEXT_EX, A, set_context_ex },
+	{KD_READ_VIRTUAL, BOTH, read_virtual},
+	{KD_WRITE_VIRTUAL, BOTH, write_virtual},
+	{KD_GET_CONTEXT, BOTH, get_context},
+	{KD_SET_CONTEXT, BOTH, set_context},
+	{KD_WRITE_BREAKPOINT, BOTH, write_breakpoint},
+	{KD_RESTORE_BREAKPOINT, BOTH, restore_breakpoint},
+	{KD_READ_CONTROL, BOTH, read_control},
+	{KD_WRITE_CONTROL, BOTH, write_control},
+	{KD_READ_IO, BOTH, read_io},
+	{KD_WRITE_IO, BOTH, write_io},
+	{KD_READ_PHYSICAL, BOTH, read_physical},
+	{KD_WRITE_PHYSICAL, BOTH, write_physical},
+	{KD_SET_INTERNAL_BP, B, set_internal},
+	{KD_GET_INTERNAL_BP, B, get_internal},
+	{KD_READ_IO_EX, A, read_io_ex},
+	{KD_WRITE_IO_EX, A, write_io_ex},
+	{KD_GET_VERSION, BOTH, get_version},
+	{KD_WRITE_BREAKPOINT_EX, B, write_breakpoint_ex},
+	{KD_RESTORE_BREAKPOINT_EX, B, restore_breakpoint_ex},
+	{KD_PAGE_IN, B, page_in},
+	{KD_READ_MSR, BOTH, read_msr},
+	{KD_WRITE_MSR, BOTH, write_msr},
+	{KD_SEARCH_MEMORY, B, search_memory},
+	{KD_GET_BUS_DATA, B, get_bus},
+	{KD_SET_BUS_DATA, B, set_bus},
+	{KD_CHECK_LOW_MEMORY, B, check_low_memory},
+	{KD_CLEAR_INTERNAL_BPS, B, clear_internal},
+	{KD_FILL_MEMORY, B, fill_memory},
+	{KD_QUERY_MEMORY, A, query_memory},
+	{KD_GET_CONTEXT_EX, A, get_context_ex},
+	{KD_SET_CONTEXT_EX, A, set_context_ex},
 };
 
 bool kd_serve(kd_call *c)

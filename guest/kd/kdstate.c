@@ -1,5 +1,6 @@
 /*
- * kdstate: telling the debugger that the machine stopped, and obeying it until it lets the machine go.
+ * kdstate: telling the debugger that the machine stopped, and obeying it until it lets the machine
+ * go.
  *
  * Refuses to know what the requests do (kdmemory.c) and how packets travel (kdlink.c).
  *
@@ -8,16 +9,12 @@
  *               |   `---- another processor selected <-----------------'   |
  *               `-------- the debugger wants it again (reset, break-in) <--'
  *
- * Invariant: the instruction bytes of a state change never show a planted breakpoint, because every entry
- * that could lie in them has been taken out before they are read.
+ * Invariant: the instruction bytes of a state change never show a planted breakpoint, because every
+ * entry that could lie in them has been taken out before they are read.
  */
 #include "kdstub.h"
 
-enum {
-	EFLAGS_TF = 0x100,
-	CS_KERNEL = 0x10,
-	BUGCHECK_MANUALLY_INITIATED_CRASH = 0xE2
-};
+enum { EFLAGS_TF = 0x100, CS_KERNEL = 0x10, BUGCHECK_MANUALLY_INITIATED_CRASH = 0xE2 };
 
 /* What the loop that serves requests ends with. */
 typedef enum verdict { HANDLED, NOT_HANDLED, AGAIN } verdict;
@@ -70,7 +67,7 @@ static void apply_continue(const kd_manipulate *m, CONTEXT *context)
 
 static void reply(kd_manipulate *m, const uint8_t *data, size_t n)
 {
-	kd_message answer = { m, sizeof(*m), (uint8_t *)data, n };
+	kd_message answer = {m, sizeof(*m), (uint8_t *)data, n};
 	kd_link_send(KD_TYPE_MANIPULATE, &answer);
 }
 
@@ -101,7 +98,8 @@ static bool ends(kd_manipulate *m, CONTEXT *context, verdict *ret)
 	case KD_WRITE_BREAKPOINT_EX:
 		if (KD_VARIANT_B)
 			return false;
-		/* As the observed kernel's source has it: a refusal, and then the machine goes on. */
+		/* As the observed kernel's source has it: a refusal, and then the machine goes on.
+		 */
 		m->status = KD_STATUS_UNSUCCESSFUL;
 		reply(m, NULL, 0);
 		*ret = NOT_HANDLED;
@@ -117,7 +115,7 @@ static verdict converse(const kd_message *change, CONTEXT *own)
 	kd_link_send(KD_TYPE_STATE_CHANGE, change);
 	while (!kd_absent || ((kd_state_change *)change->header)->state != KD_STATE_LOAD_SYMBOLS) {
 		kd_manipulate m;
-		kd_message in = { &m, sizeof(m), NULL, 0 };
+		kd_message in = {&m, sizeof(m), NULL, 0};
 		switch (kd_link_receive(KD_TYPE_MANIPULATE, &in)) {
 		case KD_GOT_NOTHING:
 			continue;
@@ -133,8 +131,9 @@ static verdict converse(const kd_message *change, CONTEXT *own)
 			return how;
 		if (m.api == KD_CLEAR_INTERNAL_BPS && !KD_VARIANT_B)
 			continue; /* as the observed kernel's source has it: no answer at all */
-		kd_call c = { &m, in.data, in.data_n, out, 0, context, selected };
-		/* The processor that runs this has its context with the caller, whoever is reported. */
+		kd_call c = {&m, in.data, in.data_n, out, 0, context, selected};
+		/* The processor that runs this has its context with the caller, whoever is
+		 * reported. */
 		if (m.processor == kd_port_processor() && m.processor != selected) {
 			c.own = own;
 			c.processor = m.processor;
@@ -152,13 +151,14 @@ bool kd_report(kd_state_change *change, const void *data, size_t data_n, CONTEXT
 	do {
 		const CONTEXT *shown = selected_context(context);
 		fill(change, shown);
-		kd_message m = { change, sizeof(*change), (uint8_t *)data, data_n };
+		kd_message m = {change, sizeof(*change), (uint8_t *)data, data_n};
 		how = converse(&m, context);
 		if (how == AGAIN && change->state == KD_STATE_EXCEPTION) {
 			/* The new processor has had no exception: it was woken for the debugger. */
 			kd_port_zero(&change->u, sizeof(change->u));
 			change->u.exception.record.ExceptionCode = KD_STATUS_WAKE_SYSTEM_DEBUGGER;
-			change->u.exception.record.ExceptionAddress = selected_context(context)->Rip;
+			change->u.exception.record.ExceptionAddress =
+				selected_context(context)->Rip;
 			change->u.exception.first_chance = 1;
 		}
 	} while (how == AGAIN);
@@ -220,8 +220,8 @@ void kd_report_load_symbols(const char *path, size_t path_n, uint64_t base, uint
 	kd_port_leave();
 }
 
-void kd_command_string(const char *name, size_t name_n, const char *command, size_t command_n,
-	CONTEXT *context)
+void kd_command_string(
+	const char *name, size_t name_n, const char *command, size_t command_n, CONTEXT *context)
 {
 	enum { NAME_MAX = 127, ROOM = KD_PACKET_MAX - sizeof(kd_state_change) };
 	static char text[ROOM];

@@ -18,23 +18,24 @@
 typedef enum kd_got {
 	KD_GOT_PACKET,
 	KD_GOT_NOTHING, /* time ran out */
-	KD_GOT_RESEND	/* the debugger wants the last thing again (or asked for a reset or a break) */
+	KD_GOT_RESEND	/* the debugger wants the last thing again (or asked for a reset or a break)
+			 */
 } kd_got;
 
 /* A packet's payload in two pieces, as all of them are: a fixed header and data behind it. */
 typedef struct kd_message {
 	void *header;
 	size_t header_n;
-	uint8_t *data;	/* sending: bytes; receiving: where they landed */
+	uint8_t *data; /* sending: bytes; receiving: where they landed */
 	size_t data_n;
 } kd_message;
 
 void kd_link_init(void);
-/* Sends and waits for the ACK. Text, load events and "create file" are given up after some tries, and then the
- * debugger counts as absent; everything else is repeated until somebody answers. */
+/* Sends and waits for the ACK. Text, load events and "create file" are given up after some tries,
+ * and then the debugger counts as absent; everything else is repeated until somebody answers. */
 void kd_link_send(unsigned type, const kd_message *m);
-/* Waits a while for a packet of this type whose payload is at least header_n bytes; fills *header, points
- * data at the rest (valid until the next receive). */
+/* Waits a while for a packet of this type whose payload is at least header_n bytes; fills *header,
+ * points data at the rest (valid until the next receive). */
 kd_got kd_link_receive(unsigned type, kd_message *m);
 /* Whether a break-in byte came while we were talking; forgets it. */
 bool kd_link_take_break(void);
@@ -45,7 +46,8 @@ void kd_break_init(void);
 uint32_t kd_break_add(uint64_t va); /* handle 1..32, 0: refused */
 bool kd_break_remove(uint32_t handle);
 void kd_break_remove_all(void);
-/* Takes out all entries in [first, last] that belong to this address space; true if there were any. */
+/* Takes out all entries in [first, last] that belong to this address space; true if there were any.
+ */
 bool kd_break_remove_range(uint64_t first, uint64_t last);
 
 /* ---- kdmemory.c ---- */
@@ -57,8 +59,8 @@ typedef struct kd_call {
 	size_t in_n;
 	uint8_t *out;
 	size_t out_n;
-	CONTEXT *own;	     /* the context of the processor that is reported */
-	unsigned processor;  /* the one that is reported */
+	CONTEXT *own;	    /* the context of the processor that is reported */
+	unsigned processor; /* the one that is reported */
 } kd_call;
 
 /* The context of the processor that the request names; NULL: none such. */

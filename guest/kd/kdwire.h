@@ -1,7 +1,7 @@
 /*
- * kdwire: the numbers and records of the link as windbgkd.h publishes them (ReactOS sdk/include/reactos/
- * windbgkd.h). Refuses to know what they do. Natural alignment gives the wire layout, and both ends of this seam
- * are little-endian.
+ * kdwire: the numbers and records of the link as windbgkd.h publishes them (ReactOS
+ * sdk/include/reactos/ windbgkd.h). Refuses to know what they do. Natural alignment gives the wire
+ * layout, and both ends of this seam are little-endian.
  */
 #ifndef KD_WIRE_H
 #define KD_WIRE_H
@@ -9,13 +9,13 @@
 #include "kdabi.h"
 
 enum {
-	KD_PACKET_MAX = 4000,	/* payload of a data packet, header of the request included */
-	KD_STREAM_MAX = 16,	/* instruction bytes in a state change */
+	KD_PACKET_MAX = 4000, /* payload of a data packet, header of the request included */
+	KD_STREAM_MAX = 16,   /* instruction bytes in a state change */
 	KD_BREAKPOINTS = 32
 };
 
 enum {
-	KD_LEADER_DATA = 0x30,	/* four of these open a data packet */
+	KD_LEADER_DATA = 0x30, /* four of these open a data packet */
 	KD_LEADER_CONTROL = 0x69,
 	KD_TRAILER = 0xAA,
 	KD_BREAK_IN = 0x62
@@ -47,7 +47,12 @@ enum kd_packet_type {
 enum { KD_STATE_EXCEPTION = 0x3030, KD_STATE_LOAD_SYMBOLS = 0x3031, KD_STATE_COMMAND = 0x3032 };
 enum { KD_IO_PRINT = 0x3230, KD_IO_GET_STRING = 0x3231 };
 enum { KD_TRACE_PRINT = 0x3330 };
-enum { KD_FILE_CREATE = 0x3430, KD_FILE_READ = 0x3431, KD_FILE_WRITE = 0x3432, KD_FILE_CLOSE = 0x3433 };
+enum {
+	KD_FILE_CREATE = 0x3430,
+	KD_FILE_READ = 0x3431,
+	KD_FILE_WRITE = 0x3432,
+	KD_FILE_CLOSE = 0x3433
+};
 
 enum kd_request {
 	KD_READ_VIRTUAL = 0x3130,
@@ -138,7 +143,8 @@ typedef struct kd_manipulate {
 		/* also control space, where address is the number of the space */
 		struct {
 			uint64_t address;
-			uint32_t count, actual;	/* physical: actual is the caching type on the way in */
+			uint32_t count,
+				actual; /* physical: actual is the caching type on the way in */
 		} memory;
 		uint32_t context_flags;
 		struct {
@@ -149,7 +155,8 @@ typedef struct kd_manipulate {
 		struct {
 			uint32_t status;
 			uint32_t trace;
-			uint32_t dr7[2], symbol_start[2], symbol_end[2]; /* packed to 4 in the header */
+			uint32_t dr7[2], symbol_start[2],
+				symbol_end[2]; /* packed to 4 in the header */
 		} resume;
 		struct {
 			uint64_t address;
@@ -206,8 +213,8 @@ typedef struct kd_batch_entry {
 typedef struct kd_debug_io {
 	uint32_t api;
 	uint16_t level, processor;
-	uint32_t length;	/* of the text, or of the prompt */
-	uint32_t reply_length;	/* GetString: room for the answer; in the answer: its length */
+	uint32_t length;       /* of the text, or of the prompt */
+	uint32_t reply_length; /* GetString: room for the answer; in the answer: its length */
 } kd_debug_io;
 
 /* ---- trace I/O: 64 bytes, then data ---- */

@@ -26,7 +26,7 @@ static bool fail(const char *what, const char *spec)
 
 static bool open_unix(channel *c, const char *path, bool listening, const char *spec)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (strlen(path) >= sizeof(a.sun_path)) {
 		errno = ENAMETOOLONG;
@@ -46,12 +46,12 @@ static bool open_unix(channel *c, const char *path, bool listening, const char *
 	return true;
 }
 
-static bool open_tcp(channel *c, const char *port, bool listening, char *name, size_t name_n,
-	const char *spec)
+static bool open_tcp(
+	channel *c, const char *port, bool listening, char *name, size_t name_n, const char *spec)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET,
+	struct sockaddr_in a = {.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -133,9 +133,10 @@ void channel_flush(channel *c)
 		if (n > 0) {
 			done += (size_t)n;
 		} else if (errno == EAGAIN) {
-			struct pollfd p = { c->fd, POLLOUT, 0 };
+			struct pollfd p = {c->fd, POLLOUT, 0};
 			if (poll(&p, 1, 200) == 0)
-				break; /* a peer that does not read loses bytes, as on a serial line */
+				break; /* a peer that does not read loses bytes, as on a serial line
+					*/
 		} else if (errno != EINTR) {
 			drop(c);
 		}
@@ -153,8 +154,8 @@ void channel_put(channel *c, uint8_t byte)
 /* Waits for input or a peer; true if something may be there. */
 static bool wait_input(channel *c, uint32_t wait_us)
 {
-	struct pollfd p = { c->fd >= 0 ? c->fd : c->listener, POLLIN, 0 };
-	struct timespec t = { wait_us / 1000000, (wait_us % 1000000) * 1000l };
+	struct pollfd p = {c->fd >= 0 ? c->fd : c->listener, POLLIN, 0};
+	struct timespec t = {wait_us / 1000000, (wait_us % 1000000) * 1000l};
 	if (ppoll(&p, p.fd >= 0, &t, NULL) <= 0)
 		return false;
 	if (c->fd < 0 && c->listener >= 0) {
@@ -191,7 +192,8 @@ int channel_get(channel *c, uint32_t wait_us)
 		uint64_t end = now_us() + wait_us;
 		channel_flush(c);
 		fill(c);
-		for (uint64_t now = end - wait_us; c->in_pos == c->in_n && now < end; now = now_us()) {
+		for (uint64_t now = end - wait_us; c->in_pos == c->in_n && now < end;
+			now = now_us()) {
 			if (!wait_input(c, (uint32_t)(end - now)))
 				break;
 			fill(c);

@@ -28,7 +28,8 @@ typedef struct channel {
 bool channel_open(channel *c, const char *spec, char *name, size_t name_n);
 void channel_put(channel *c, uint8_t byte); /* buffered */
 void channel_flush(channel *c);
-/* The next byte, or -1 after wait_us microseconds without one. Flushes first; accepts a waiting peer. */
+/* The next byte, or -1 after wait_us microseconds without one. Flushes first; accepts a waiting
+ * peer. */
 int channel_get(channel *c, uint32_t wait_us);
 /* Sleeps up to wait_us or until there is input. */
 void channel_idle(channel *c, uint32_t wait_us);

@@ -2,8 +2,9 @@
  * faultproxy: sits between a debugger and a target, and damages, loses, repeats, delays and cuts
  * what passes. Seeded: the same traffic meets the same faults.
  *
- * It splits both streams into packets (a stray byte passes by itself) and rolls one die a packet and, if
- * asked, one a byte. With --record it writes what it let through in the form of the captures in
+ * It splits both streams into packets (a stray byte passes by itself) and rolls one die a packet
+ * and, if asked, one a byte. With --record it writes what it let through in the form of the
+ * captures in
  * ../shared/kd-captures: "seconds direction hex", payloads over 64 bytes zeroed.
  *
  *   faultproxy [options] DEBUGGER-SIDE TARGET-SIDE      e.g. unix:/tmp/p unixto:/tmp/guest
@@ -21,7 +22,7 @@
 
 enum { FRAME_MAX = 16 + 4096 + 1, PARTIAL_MS = 30, ZERO_OVER = 64 };
 enum { DROP, FLIP, DUPLICATE, DELAY, CUT, KINDS };
-static const char *const kind_names[KINDS] = { "drop", "flip", "dup", "delay", "cut" };
+static const char *const kind_names[KINDS] = {"drop", "flip", "dup", "delay", "cut"};
 
 typedef struct way {
 	channel *from, *to;
@@ -83,7 +84,8 @@ static uint32_t sum_of(const uint8_t *p, size_t n)
 	return sum;
 }
 
-/* Fixed headers are kept; data behind them is zeroed when long, and the checksum made right again. */
+/* Fixed headers are kept; data behind them is zeroed when long, and the checksum made right again.
+ */
 static void record(const way *w, const uint8_t *b, size_t n)
 {
 	static uint8_t copy[FRAME_MAX];
@@ -93,7 +95,8 @@ static void record(const way *w, const uint8_t *b, size_t n)
 	if (n > 17 && !memcmp(b, "0000", 4)) {
 		size_t head = b[4] == 7 ? 240 : b[4] == 2 ? 56 : b[4] == 11 ? 64 : 16;
 		size_t end = n - 1;
-		if (16 + head + ZERO_OVER < end && sum_of(b + 16, end - 16) == (uint32_t)(b[12] | b[13] << 8 | b[14] << 16)) {
+		if (16 + head + ZERO_OVER < end &&
+			sum_of(b + 16, end - 16) == (uint32_t)(b[12] | b[13] << 8 | b[14] << 16)) {
 			memset(copy + 16 + head, 0, end - 16 - head);
 			uint32_t sum = sum_of(copy + 16, end - 16);
 			for (int i = 0; i < 4; i++)
@@ -118,9 +121,14 @@ static void pass(way *w, const uint8_t *b, size_t n)
 		if (chance(w->byte_rate)) {
 			w->hurt_bytes++;
 			switch (below(3)) {
-			case 0: continue;
-			case 1: byte ^= (uint8_t)(1u << below(8)); break;
-			default: channel_put(w->to, byte); break;
+			case 0:
+				continue;
+			case 1:
+				byte ^= (uint8_t)(1u << below(8));
+				break;
+			default:
+				channel_put(w->to, byte);
+				break;
 			}
 		}
 		channel_put(w->to, byte);
@@ -240,7 +248,8 @@ static void usage(void)
 	      "  --delay MS               longest delay, default 300\n"
 	      "  --dead-after N           after N bytes nothing passes any more\n"
 	      "  --close-after N          after N bytes both sides are closed\n"
-	      "  --record FILE\n", stderr);
+	      "  --record FILE\n",
+		stderr);
 	exit(2);
 }
 
@@ -259,8 +268,8 @@ static void run(way *up, way *down, channel *near, channel *far)
 {
 	unsigned seen = 0;
 	while (!stopping) {
-		struct pollfd p[2] = { { near->fd >= 0 ? near->fd : near->listener, POLLIN, 0 },
-			{ far->fd, POLLIN, 0 } };
+		struct pollfd p[2] = {{near->fd >= 0 ? near->fd : near->listener, POLLIN, 0},
+			{far->fd, POLLIN, 0}};
 		if (up->hold_until)
 			p[0].fd = -1;
 		if (down->hold_until)
@@ -283,30 +292,51 @@ static void run(way *up, way *down, channel *near, channel *far)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "seed", 1, NULL, 's' }, { "rate", 1, NULL, 'r' },
-		{ "up", 1, NULL, 'u' }, { "down", 1, NULL, 'd' }, { "byte-rate", 1, NULL, 'b' },
-		{ "kinds", 1, NULL, 'k' }, { "delay", 1, NULL, 'D' }, { "dead-after", 1, NULL, 'x' },
-		{ "close-after", 1, NULL, 'c' }, { "record", 1, NULL, 'R' }, { 0 } };
+	static const struct option options[] = {{"seed", 1, NULL, 's'}, {"rate", 1, NULL, 'r'},
+		{"up", 1, NULL, 'u'}, {"down", 1, NULL, 'd'}, {"byte-rate", 1, NULL, 'b'},
+		{"kinds", 1, NULL, 'k'}, {"delay", 1, NULL, 'D'}, {"dead-after", 1, NULL, 'x'},
+		{"close-after", 1, NULL, 'c'}, {"record", 1, NULL, 'R'}, {0}};
 	static channel near, far;
-	static way up = { .from = &near, .to = &far, .mark = '>' };
-	static way down = { .from = &far, .to = &near, .mark = '<' };
+	static way up = {.from = &near, .to = &far, .mark = '>'};
+	static way down = {.from = &far, .to = &near, .mark = '<'};
 	uint64_t seed = 1;
 	int c;
 	P.kinds = (1u << KINDS) - 1;
 	P.delay_ms = 300;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 's': seed = strtoull(optarg, NULL, 0); break;
-		case 'r': up.packet_rate = down.packet_rate = atof(optarg); break;
-		case 'u': up.packet_rate = atof(optarg); break;
-		case 'd': down.packet_rate = atof(optarg); break;
-		case 'b': up.byte_rate = down.byte_rate = atof(optarg); break;
-		case 'k': P.kinds = parse_kinds(optarg); break;
-		case 'D': P.delay_ms = (unsigned)atoi(optarg) + 1; break;
-		case 'x': P.dead_after = strtoul(optarg, NULL, 0); break;
-		case 'c': P.close_after = strtoul(optarg, NULL, 0); break;
-		case 'R': P.record = fopen(optarg, "w"); break;
-		default: usage();
+		case 's':
+			seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'r':
+			up.packet_rate = down.packet_rate = atof(optarg);
+			break;
+		case 'u':
+			up.packet_rate = atof(optarg);
+			break;
+		case 'd':
+			down.packet_rate = atof(optarg);
+			break;
+		case 'b':
+			up.byte_rate = down.byte_rate = atof(optarg);
+			break;
+		case 'k':
+			P.kinds = parse_kinds(optarg);
+			break;
+		case 'D':
+			P.delay_ms = (unsigned)atoi(optarg) + 1;
+			break;
+		case 'x':
+			P.dead_after = strtoul(optarg, NULL, 0);
+			break;
+		case 'c':
+			P.close_after = strtoul(optarg, NULL, 0);
+			break;
+		case 'R':
+			P.record = fopen(optarg, "w");
+			break;
+		default:
+			usage();
 		}
 	}
 	if (optind + 2 != argc)
@@ -314,11 +344,12 @@ int main(int argc, char **argv)
 	P.random = seed * 0x9E3779B97F4A7C15ull + 1;
 	P.start_us = now_us();
 	if (P.record)
-		fprintf(P.record, "# seconds direction(> debugger to kernel, < kernel to debugger) one frame or "
-			"stray bytes in hex; memory payloads over 64 bytes are zeroed\n");
+		fprintf(P.record, "# seconds direction(> debugger to kernel, < kernel to debugger) "
+				  "one frame or "
+				  "stray bytes in hex; memory payloads over 64 bytes are zeroed\n");
 	char name[128], other[128];
 	if (!channel_open(&far, argv[optind + 1], other, sizeof(other)) ||
-	    !channel_open(&near, argv[optind], name, sizeof(name)))
+		!channel_open(&near, argv[optind], name, sizeof(name)))
 		return 1;
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);

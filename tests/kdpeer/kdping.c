@@ -1,7 +1,7 @@
 /*
- * kdping [--tour] CHANNEL: joins, shows version and a few bytes, lets the kernel go. With --tour also
- * sets a breakpoint in the toy kernel, hits it, steps, and uses a debug register: enough to record a sample from.
- * For looking at a peer by hand; the tests use ping.c themselves.
+ * kdping [--tour] CHANNEL: joins, shows version and a few bytes, lets the kernel go. With --tour
+ * also sets a breakpoint in the toy kernel, hits it, steps, and uses a debug register: enough to
+ * record a sample from. For looking at a peer by hand; the tests use ping.c themselves.
  */
 #include "ping.h"
 
@@ -25,8 +25,8 @@ static bool stop_at(bool break_in)
 			ping_u64(p.state + 40));
 		ping_continue(&p, false, 0x400);
 	}
-	printf("stop   processor %u of %u, pc %" PRIx64 ", exception %08x\n", p.state[6], p.state[8], ping_pc(&p),
-		ping_u32(p.state + 32));
+	printf("stop   processor %u of %u, pc %" PRIx64 ", exception %08x\n", p.state[6],
+		p.state[8], ping_pc(&p), ping_u32(p.state + 32));
 	return true;
 }
 
@@ -34,14 +34,14 @@ static bool go(void)
 {
 	uint8_t code[2];
 	if (ping_read(&p, ping_pc(&p), code, 2) && code[0] == 0xcc &&
-	    !ping_set_pc(&p, ping_pc(&p) + 1))
+		!ping_set_pc(&p, ping_pc(&p) + 1))
 		return false;
 	return ping_continue(&p, false, 0x400);
 }
 
 static bool tour(uint64_t base)
 {
-	uint64_t work = base + 0x1040, special[2] = { 2, 216 };
+	uint64_t work = base + 0x1040, special[2] = {2, 216};
 	uint8_t regs[216];
 	if (!ping_breakpoint(&p, work) || !go() || !stop_at(false))
 		return false;
@@ -54,7 +54,8 @@ static bool tour(uint64_t base)
 	memcpy(regs + 32, &work, 8);
 	regs[72] = 1;
 	if (!ping_ask(&p, 0x3138, p.state[6], special, 16, regs, 216, &r) ||
-	    !ping_continue(&p, false, 0x401) || !stop_at(false) || !ping_continue(&p, false, 0x400))
+		!ping_continue(&p, false, 0x401) || !stop_at(false) ||
+		!ping_continue(&p, false, 0x400))
 		return false;
 	return stop_at(true);
 }

@@ -1,8 +1,9 @@
 /*
- * machine: see machine.h. RAM, page tables, boot, the round-robin of processors, and the stub's port.
+ * machine: see machine.h. RAM, page tables, boot, the round-robin of processors, and the stub's
+ * port.
  *
- * One thread: "freezing" the other processors is to not step them. All state is in one static structure,
- * because the port functions have no argument to carry it.
+ * One thread: "freezing" the other processors is to not step them. All state is in one static
+ * structure, because the port functions have no argument to carry it.
  */
 #include "machine.h"
 #include "toycpu.h"
@@ -20,8 +21,11 @@ enum {
 	FRAMES = 2048, /* 8 MiB */
 	PROCESSES = 2,
 	CODE_PAGES = 16,
-	PRESENT = 1, WRITABLE = 2, USER = 4,
-	CS_KERNEL = 0x10, CS_USER = 0x33
+	PRESENT = 1,
+	WRITABLE = 2,
+	USER = 4,
+	CS_KERNEL = 0x10,
+	CS_USER = 0x33
 };
 #define USER_END 0x7fffffff0000ull
 
@@ -46,7 +50,7 @@ static struct {
 		uint8_t was[PAGE];
 	} code[CODE_PAGES];
 	unsigned code_n;
-	uint64_t kernel;	/* base */
+	uint64_t kernel; /* base */
 	uint64_t cold_frame;
 	cpu cpus[MACHINE_CPUS_MAX];
 	unsigned running, selected;
@@ -55,8 +59,8 @@ static struct {
 	bool churn_loaded;
 	uint64_t churn_base;
 	uint8_t ports[0x10000];
-	uint64_t out_skip;	/* bytes that a dead debugger took with it */
-	uint8_t script[256];	/* bytes that it had sent */
+	uint64_t out_skip;   /* bytes that a dead debugger took with it */
+	uint8_t script[256]; /* bytes that it had sent */
 	size_t script_n, script_pos;
 	unsigned prompts, commands, faults, unhandled;
 } M;
@@ -129,7 +133,8 @@ static size_t copy_virtual(uint64_t root, uint64_t va, void *buf, size_t n, bool
 static void poke(uint64_t root, uint64_t va, const void *p, size_t n)
 {
 	if (copy_virtual(root, va, (void *)p, n, true) != n)
-		fprintf(stderr, "toy machine: building touches unmapped %llx\n", (unsigned long long)va);
+		fprintf(stderr, "toy machine: building touches unmapped %llx\n",
+			(unsigned long long)va);
 }
 
 static void poke64(uint64_t root, uint64_t va, uint64_t v)
@@ -156,12 +161,25 @@ unsigned machine_int3_left(void)
 
 /* Offsets in the kernel image. */
 enum {
-	K_CODE = 0x1000, K_BREAK = K_CODE, K_IRET = K_CODE + 0x10, K_SYSCALL = K_CODE + 0x20,
-	K_WORK = K_CODE + 0x40, K_SERVICE = K_CODE + 0x80,
-	K_DATA = 0x2000, K_KDBG_LIST = K_DATA, K_MODULES = K_DATA + 0x40, K_KDBG = K_DATA + 0x100,
-	K_WORK_COUNT = K_DATA + 0xf00, K_LDR = 0x3000, K_PCR = 0x4000, K_STACKS = 0x10000,
-	K_THREADS = 0x1c000, K_SIZE = 0x20000,
-	PRCB_IN_PCR = 0x180, HAL_AT = 0x40000, HAL_SIZE = 0x2000
+	K_CODE = 0x1000,
+	K_BREAK = K_CODE,
+	K_IRET = K_CODE + 0x10,
+	K_SYSCALL = K_CODE + 0x20,
+	K_WORK = K_CODE + 0x40,
+	K_SERVICE = K_CODE + 0x80,
+	K_DATA = 0x2000,
+	K_KDBG_LIST = K_DATA,
+	K_MODULES = K_DATA + 0x40,
+	K_KDBG = K_DATA + 0x100,
+	K_WORK_COUNT = K_DATA + 0xf00,
+	K_LDR = 0x3000,
+	K_PCR = 0x4000,
+	K_STACKS = 0x10000,
+	K_THREADS = 0x1c000,
+	K_SIZE = 0x20000,
+	PRCB_IN_PCR = 0x180,
+	HAL_AT = 0x40000,
+	HAL_SIZE = 0x2000
 };
 /* Offsets in the data page of a program. */
 enum { U_FUNC_COUNT = 0, U_LOOP_COUNT = 8, U_COLD_COUNT = 16 };
@@ -177,7 +195,7 @@ static void emit(code *k, const void *p, size_t n)
 	memcpy(k->b + k->n, p, n);
 	k->n += n;
 }
-#define EMIT(k, ...) emit(k, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define EMIT(k, ...) emit(k, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
 static void emit_rel(code *k, uint64_t target)
 {
@@ -212,7 +230,7 @@ static void emit_program(code *k, unsigned cold_after)
 	emit_rel(k, loops);
 	EMIT(k, 0x48, 0x3d);
 	emit(k, &limit, 4);
-	EMIT(k, 0x72, (uint8_t)-(int)(k->n + 2), 0xe8);
+	EMIT(k, 0x72, (uint8_t) - (int)(k->n + 2), 0xe8);
 	emit_rel(k, MACHINE_USER_COLD);
 	EMIT(k, 0xe9);
 	emit_rel(k, MACHINE_USER_CODE);
@@ -236,7 +254,7 @@ static void emit_kernel(code *k)
 /* As much of a PE32+ header as says what the image is. */
 static void image_header(uint64_t root, uint64_t base, uint32_t stamp, uint32_t size)
 {
-	uint8_t h[0x200] = { 'M', 'Z' };
+	uint8_t h[0x200] = {'M', 'Z'};
 	uint32_t lfanew = 0x80, entry = 0x1000, align = 0x1000;
 	uint16_t machine = 0x8664, magic = 0x20b, opt_n = 240, flags = 0x22;
 	memcpy(h + 0x3c, &lfanew, 4);
@@ -255,12 +273,12 @@ static void image_header(uint64_t root, uint64_t base, uint32_t stamp, uint32_t 
 	poke(root, base, h, sizeof(h));
 }
 
-/* An entry of the module list as KLDR_DATA_TABLE_ENTRY has been since Windows 2000: links, DllBase at 30,
- * SizeOfImage at 40, FullDllName at 48, BaseDllName at 58. */
+/* An entry of the module list as KLDR_DATA_TABLE_ENTRY has been since Windows 2000: links, DllBase
+ * at 30, SizeOfImage at 40, FullDllName at 48, BaseDllName at 58. */
 static void module_entry(uint64_t root, uint64_t at, uint64_t prev, uint64_t next, uint64_t base,
 	uint32_t size, const char *name)
 {
-	uint16_t text[64] = { 0 };
+	uint16_t text[64] = {0};
 	size_t n = strlen(name);
 	for (size_t i = 0; i < n; i++)
 		text[i] = (uint8_t)name[i];
@@ -288,27 +306,31 @@ static void build_kernel(void)
 	map_range(root, k, K_SIZE, WRITABLE);
 	map_range(root, k + HAL_AT, HAL_SIZE, WRITABLE);
 	map_range(root, k + 0x80000, 0x40000, WRITABLE); /* where churn.sys wanders */
-	for (unsigned p = 1; p < PROCESSES; p++) /* the upper half is common */
+	for (unsigned p = 1; p < PROCESSES; p++)	 /* the upper half is common */
 		memcpy(&M.ram[M.root[p] / PAGE][PAGE / 2], &M.ram[root / PAGE][PAGE / 2], PAGE / 2);
 	image_header(root, k, 0x5f000001, K_SIZE);
 	image_header(root, k + HAL_AT, 0x5f000002, HAL_SIZE);
-	code c = { .va = k + K_CODE };
+	code c = {.va = k + K_CODE};
 	emit_kernel(&c);
 	poke(root, k + K_CODE, c.b, PAGE);
 	uint64_t pa, flags;
 	if (walk(root, k + K_CODE, &pa, &flags))
 		remember_code(pa & ~0xfffull);
 
-	KDDEBUGGER_DATA64 d = { .Header = { { k + K_KDBG_LIST, k + K_KDBG_LIST }, KDBG_TAG, sizeof(d) },
-		.KernBase = k, .BreakpointWithStatus = k + K_BREAK, .PsLoadedModuleList = k + K_MODULES,
-		.MmPageSize = PAGE, .MmHighestUserAddress = USER_END - 1 };
+	KDDEBUGGER_DATA64 d = {.Header = {{k + K_KDBG_LIST, k + K_KDBG_LIST}, KDBG_TAG, sizeof(d)},
+		.KernBase = k,
+		.BreakpointWithStatus = k + K_BREAK,
+		.PsLoadedModuleList = k + K_MODULES,
+		.MmPageSize = PAGE,
+		.MmHighestUserAddress = USER_END - 1};
 	poke(root, k + K_KDBG, &d, sizeof(d));
 	poke64(root, k + K_KDBG_LIST, k + K_KDBG);
 	poke64(root, k + K_KDBG_LIST + 8, k + K_KDBG);
 	poke64(root, k + K_MODULES, k + K_LDR);
 	poke64(root, k + K_MODULES + 8, k + K_LDR + 0x400);
 	module_entry(root, k + K_LDR, k + K_MODULES, k + K_LDR + 0x400, k, K_SIZE, "ntoskrnl.exe");
-	module_entry(root, k + K_LDR + 0x400, k + K_LDR, k + K_MODULES, k + HAL_AT, HAL_SIZE, "hal.dll");
+	module_entry(
+		root, k + K_LDR + 0x400, k + K_LDR, k + K_MODULES, k + HAL_AT, HAL_SIZE, "hal.dll");
 	for (unsigned i = 0; i < M.o.processors; i++) {
 		uint64_t pcr = k + K_PCR + i * PAGE;
 		poke64(root, pcr + 0x18, pcr);
@@ -320,12 +342,13 @@ static void build_kernel(void)
 static void build_process(unsigned p, uint64_t shared)
 {
 	uint64_t root = M.root[p], frame = new_frame();
-	code c = { .va = MACHINE_USER_CODE };
+	code c = {.va = MACHINE_USER_CODE};
 	map(root, MACHINE_USER_BASE, new_frame(), USER);
 	image_header(root, MACHINE_USER_BASE, 0x5f000010 + p, 0x9000);
 	map(root, MACHINE_USER_CODE, frame, USER);
 	map(root, MACHINE_USER_DATA, new_frame(), USER | WRITABLE);
-	map_range(root, MACHINE_USER_BASE + 0x10000, MACHINE_CPUS_MAX * PAGE, USER | WRITABLE); /* stacks */
+	map_range(root, MACHINE_USER_BASE + 0x10000, MACHINE_CPUS_MAX * PAGE,
+		USER | WRITABLE); /* stacks */
 	map(root, MACHINE_SHARED + 0x1000, shared, USER);
 	emit_program(&c, p == 0 ? M.o.cold_after : 0);
 	poke(root, MACHINE_USER_CODE, c.b, PAGE);
@@ -342,7 +365,7 @@ static void build(void)
 	build_kernel();
 
 	uint64_t shared = new_frame();
-	code c = { .va = MACHINE_SHARED + 0x1000 };
+	code c = {.va = MACHINE_SHARED + 0x1000};
 	EMIT(&c, 0x53, 0x31, 0xc0, 0x90, 0x90, 0x5b, 0xc3);
 	memcpy(M.ram[shared / PAGE], c.b, PAGE);
 	remember_code(shared);
@@ -350,7 +373,7 @@ static void build(void)
 		build_process(p, shared);
 
 	M.cold_frame = new_frame();
-	code cold = { .va = MACHINE_USER_COLD };
+	code cold = {.va = MACHINE_USER_COLD};
 	emit_function(&cold, 0, MACHINE_USER_DATA + U_COLD_COUNT);
 	memcpy(M.ram[M.cold_frame / PAGE], cold.b, PAGE);
 	remember_code(M.cold_frame);
@@ -375,8 +398,8 @@ static void reset_cpu(unsigned i)
 	u->special.Cr3 = M.root[u->process];
 	u->special.Cr4 = 0x6f8;
 	u->special.KernelDr7 = 0x400;
-	u->special.Gdtr = (KDESCRIPTOR){ { 0 }, 0x7f, M.kernel + K_PCR + i * PAGE + 0x800 };
-	u->special.Idtr = (KDESCRIPTOR){ { 0 }, 0xfff, M.kernel + K_PCR + i * PAGE + 0x900 };
+	u->special.Gdtr = (KDESCRIPTOR){{0}, 0x7f, M.kernel + K_PCR + i * PAGE + 0x800};
+	u->special.Idtr = (KDESCRIPTOR){{0}, 0xfff, M.kernel + K_PCR + i * PAGE + 0x900};
 	u->special.Tr = 0x40;
 	u->special.MxCsr = 0x1f80;
 	u->special.MsrGsBase = M.kernel + K_PCR + i * PAGE;
@@ -461,9 +484,12 @@ uint64_t kd_port_block(unsigned n, kd_block which)
 {
 	uint64_t pcr = M.kernel + K_PCR + n * PAGE;
 	switch (which) {
-	case KD_BLOCK_KPCR: return pcr;
-	case KD_BLOCK_KPRCB: return pcr + PRCB_IN_PCR;
-	default: return M.kernel + K_THREADS + n * 0x400;
+	case KD_BLOCK_KPCR:
+		return pcr;
+	case KD_BLOCK_KPRCB:
+		return pcr + PRCB_IN_PCR;
+	default:
+		return M.kernel + K_THREADS + n * 0x400;
 	}
 }
 
@@ -531,7 +557,8 @@ bool kd_port_query(uint64_t va, kd_space *space_ret, unsigned *flags_ret)
 	return true;
 }
 
-/* The one page that is ever absent. Like a page of an image file it is never dirty, so it could be dropped again. */
+/* The one page that is ever absent. Like a page of an image file it is never dirty, so it could be
+ * dropped again. */
 bool kd_port_page_in(uint64_t va)
 {
 	if (root_now() != M.root[0] || (va & ~0xfffull) != MACHINE_USER_COLD)
@@ -559,12 +586,18 @@ static uint64_t *msr(uint32_t number)
 	static uint64_t apic = 0xfee00900, efer = 0xd01;
 	KSPECIAL_REGISTERS *s = &M.cpus[M.running].special;
 	switch (number) {
-	case 0x1b: return &apic;
-	case 0xc0000080: return &efer;
-	case 0xc0000082: return &s->MsrLStar;
-	case 0xc0000101: return &s->MsrGsBase;
-	case 0xc0000102: return &s->MsrGsSwap;
-	default: return NULL;
+	case 0x1b:
+		return &apic;
+	case 0xc0000080:
+		return &efer;
+	case 0xc0000082:
+		return &s->MsrLStar;
+	case 0xc0000101:
+		return &s->MsrGsBase;
+	case 0xc0000102:
+		return &s->MsrGsSwap;
+	default:
+		return NULL;
 	}
 }
 
@@ -584,9 +617,10 @@ bool kd_port_msr_write(uint32_t number, uint64_t value)
 	return m != NULL;
 }
 
-static uint8_t pci_config[256] = { 0x86, 0x80, 0x37, 0x12, 0x03, 0x01, 0, 0, 0x02, 0, 0, 6 };
+static uint8_t pci_config[256] = {0x86, 0x80, 0x37, 0x12, 0x03, 0x01, 0, 0, 0x02, 0, 0, 6};
 
-size_t kd_port_bus_read(unsigned type, unsigned bus, unsigned slot, unsigned offset, void *to, size_t n)
+size_t kd_port_bus_read(
+	unsigned type, unsigned bus, unsigned slot, unsigned offset, void *to, size_t n)
 {
 	if (type != 4 || bus || slot || offset >= sizeof(pci_config))
 		return 0;
@@ -596,8 +630,8 @@ size_t kd_port_bus_read(unsigned type, unsigned bus, unsigned slot, unsigned off
 	return n;
 }
 
-size_t kd_port_bus_write(unsigned type, unsigned bus, unsigned slot, unsigned offset, const void *from,
-	size_t n)
+size_t kd_port_bus_write(
+	unsigned type, unsigned bus, unsigned slot, unsigned offset, const void *from, size_t n)
 {
 	if (type != 4 || bus || slot || offset >= sizeof(pci_config))
 		return 0;
@@ -646,8 +680,10 @@ static size_t cpu_write(void *u, uint64_t va, const void *from, size_t n)
 
 static void raise_exception(cpu *u, uint32_t code_, unsigned parameters, uint64_t p0, uint64_t p1)
 {
-	EXCEPTION_RECORD64 r = { .ExceptionCode = code_, .ExceptionAddress = u->c.Rip,
-		.NumberParameters = parameters, .ExceptionInformation = { p0, p1 } };
+	EXCEPTION_RECORD64 r = {.ExceptionCode = code_,
+		.ExceptionAddress = u->c.Rip,
+		.NumberParameters = parameters,
+		.ExceptionInformation = {p0, p1}};
 	uint64_t rip = u->c.Rip;
 	M.running = (unsigned)(u - M.cpus);
 	memcpy(&u->c.Dr0, &u->special.KernelDr0, 6 * sizeof(uint64_t));
@@ -659,8 +695,8 @@ static void raise_exception(cpu *u, uint32_t code_, unsigned parameters, uint64_
 		u->c.Rip++;
 }
 
-/* What the clock interrupt does on a break-in: DbgBreakPointWithStatus on the kernel's stack, whose return
- * address leads to the iret that resumes what was interrupted. */
+/* What the clock interrupt does on a break-in: DbgBreakPointWithStatus on the kernel's stack, whose
+ * return address leads to the iret that resumes what was interrupted. */
 static void break_in(cpu *u, uint64_t break_status)
 {
 	unsigned i = (unsigned)(u - M.cpus);
@@ -687,7 +723,7 @@ void kd_port_bug_check(uint32_t code_)
 
 static void step(cpu *u)
 {
-	toy_memory m = { u, cpu_read, cpu_write };
+	toy_memory m = {u, cpu_read, cpu_write};
 	uint64_t va;
 	unsigned i = (unsigned)(u - M.cpus);
 	M.running = M.selected = i;
@@ -751,7 +787,8 @@ static void churn(void)
 {
 	static const char path[] = "\\SystemRoot\\system32\\drivers\\churn.sys";
 	if (!M.churn_loaded) {
-		M.churn_base = M.kernel + 0x80000 + (M.tick / (M.o.churn_every ? M.o.churn_every : 1) % 8) * 0x4000;
+		M.churn_base = M.kernel + 0x80000 +
+			       (M.tick / (M.o.churn_every ? M.o.churn_every : 1) % 8) * 0x4000;
 		image_header(M.root[0], M.churn_base, 0x5f000020, 0x2000);
 	}
 	report_image(path, M.churn_base, 0x2000, M.churn_loaded);
@@ -778,7 +815,8 @@ static void ask_file(void)
 		print("no replacement\n");
 		return;
 	}
-	size_t n = kd_file_read(&f, 0, data, f.length < sizeof(data) ? (size_t)f.length : sizeof(data));
+	size_t n = kd_file_read(
+		&f, 0, data, f.length < sizeof(data) ? (size_t)f.length : sizeof(data));
 	uint32_t sum = 0;
 	for (size_t i = 0; i < n; i++)
 		sum += data[i];
@@ -797,7 +835,8 @@ static void every(unsigned interval, void (*what)(void))
 static void say(void)
 {
 	char text[80];
-	snprintf(text, sizeof(text), "tick %llu on processor %u\n", (unsigned long long)M.tick, M.running);
+	snprintf(text, sizeof(text), "tick %llu on processor %u\n", (unsigned long long)M.tick,
+		M.running);
 	print(text);
 }
 
@@ -830,15 +869,15 @@ static void events(void)
 }
 
 /*
- * The remains of a debugger that died: it had joined, asked for 3,900 bytes and was killed in the middle of the
- * answer, with half of another packet sent. What it received is skipped; the line comes alive inside the
- * kernel's answer.
+ * The remains of a debugger that died: it had joined, asked for 3,900 bytes and was killed in the
+ * middle of the answer, with half of another packet sent. What it received is skipped; the line
+ * comes alive inside the kernel's answer.
  */
 static void script_dead_debugger(void)
 {
 	uint8_t *p = M.script;
-	static const uint8_t ack[16] = { 0x69, 0x69, 0x69, 0x69, 4, 0, 0, 0, 0, 0, 0x80, 0x80 };
-	uint8_t request[16 + 56 + 1] = { 0x30, 0x30, 0x30, 0x30, 2, 0, 56, 0, 0, 0, 0x80, 0x80 };
+	static const uint8_t ack[16] = {0x69, 0x69, 0x69, 0x69, 4, 0, 0, 0, 0, 0, 0x80, 0x80};
+	uint8_t request[16 + 56 + 1] = {0x30, 0x30, 0x30, 0x30, 2, 0, 56, 0, 0, 0, 0x80, 0x80};
 	uint32_t n = 3900, sum = 0;
 	request[16] = 0x30;
 	request[17] = 0x31;
@@ -877,7 +916,8 @@ static void boot(void)
 		return;
 	}
 	if (M.o.boot_log) {
-		static const char log[] = "SeaBIOS (toy)\r\nBooting from 0000:7c00\r\n00000000 iiiiiii b\r\n";
+		static const char log[] =
+			"SeaBIOS (toy)\r\nBooting from 0000:7c00\r\n00000000 iiiiiii b\r\n";
 		for (const char *p = log; *p; p++)
 			kd_port_putc((uint8_t)*p);
 	}
@@ -926,12 +966,13 @@ static uint64_t peek64(uint64_t root, uint64_t va)
 void machine_print_state(void)
 {
 	printf("boots %llu ticks %llu kernel %llu", (unsigned long long)M.boots,
-		(unsigned long long)M.tick, (unsigned long long)peek64(M.root[0], M.kernel + K_WORK_COUNT));
+		(unsigned long long)M.tick,
+		(unsigned long long)peek64(M.root[0], M.kernel + K_WORK_COUNT));
 	for (unsigned p = 0; p < PROCESSES; p++)
 		printf(" func%u %llu loop%u %llu", p,
 			(unsigned long long)peek64(M.root[p], MACHINE_USER_DATA + U_FUNC_COUNT), p,
 			(unsigned long long)peek64(M.root[p], MACHINE_USER_DATA + U_LOOP_COUNT));
 	printf(" cold %llu unhandled %u int3 %u\n",
-		(unsigned long long)peek64(M.root[0], MACHINE_USER_DATA + U_COLD_COUNT), M.unhandled,
-		machine_int3_left());
+		(unsigned long long)peek64(M.root[0], MACHINE_USER_DATA + U_COLD_COUNT),
+		M.unhandled, machine_int3_left());
 }

@@ -52,7 +52,8 @@ static void control(ping *p, unsigned type, uint32_t id)
 	send(p, 0x69, type, NULL, 0, id);
 }
 
-/* Control type seen (ACK id in *id), 0x100 for a fresh data packet in p->frame, 0: nothing in time, -1: noise. */
+/* Control type seen (ACK id in *id), 0x100 for a fresh data packet in p->frame, 0: nothing in time,
+ * -1: noise. */
 static int frame(ping *p, unsigned ms, uint32_t *id)
 {
 	uint64_t end = now_ms() + ms;
@@ -235,8 +236,8 @@ bool ping_reset(ping *p)
 	return false;
 }
 
-bool ping_ask(ping *p, unsigned api, unsigned processor, const void *arg, size_t arg_n, const void *data,
-	size_t data_n, ping_reply *ret)
+bool ping_ask(ping *p, unsigned api, unsigned processor, const void *arg, size_t arg_n,
+	const void *data, size_t data_n, ping_reply *ret)
 {
 	static uint8_t body[4096];
 	memset(body, 0, 56);
@@ -249,7 +250,8 @@ bool ping_ask(ping *p, unsigned api, unsigned processor, const void *arg, size_t
 	for (int tries = 0; tries < 20; tries++) {
 		if (!send_data(p, 2, body, 56 + data_n))
 			return false;
-		/* The packet that came while waiting for the ACK was digested; replies come behind it. */
+		/* The packet that came while waiting for the ACK was digested; replies come behind
+		 * it. */
 		for (uint64_t end = now_ms() + 1500; now_ms() < end;) {
 			uint32_t id;
 			if (frame(p, 300, &id) != 0x100)
@@ -272,7 +274,7 @@ bool ping_ask(ping *p, unsigned api, unsigned processor, const void *arg, size_t
 
 bool ping_tell(ping *p, unsigned api, unsigned processor)
 {
-	uint8_t body[56] = { 0 };
+	uint8_t body[56] = {0};
 	put32(body, api);
 	body[6] = (uint8_t)processor;
 	p->have_state = false;
@@ -281,7 +283,7 @@ bool ping_tell(ping *p, unsigned api, unsigned processor)
 
 bool ping_continue(ping *p, bool trace, uint64_t dr7)
 {
-	uint8_t body[56] = { 0 };
+	uint8_t body[56] = {0};
 	put32(body, 0x313c);
 	put32(body + 16, 0x00010002);
 	put32(body + 20, trace);
@@ -295,7 +297,7 @@ bool ping_continue(ping *p, bool trace, uint64_t dr7)
 bool ping_read(ping *p, uint64_t va, void *to, size_t n)
 {
 	ping_reply r;
-	uint8_t arg[16] = { 0 };
+	uint8_t arg[16] = {0};
 	put64(arg, va);
 	put32(arg + 8, (uint32_t)n);
 	if (!ping_ask(p, 0x3130, 0, arg, 16, NULL, 0, &r) || r.status || r.data_n != n)
@@ -307,7 +309,7 @@ bool ping_read(ping *p, uint64_t va, void *to, size_t n)
 bool ping_write(ping *p, uint64_t va, const void *from, size_t n)
 {
 	ping_reply r;
-	uint8_t arg[16] = { 0 };
+	uint8_t arg[16] = {0};
 	put64(arg, va);
 	put32(arg + 8, (uint32_t)n);
 	return ping_ask(p, 0x3131, 0, arg, 16, from, n, &r) && !r.status;
@@ -316,9 +318,10 @@ bool ping_write(ping *p, uint64_t va, const void *from, size_t n)
 uint32_t ping_breakpoint(ping *p, uint64_t va)
 {
 	ping_reply r;
-	uint8_t arg[16] = { 0 };
+	uint8_t arg[16] = {0};
 	put64(arg, va);
-	return ping_ask(p, 0x3134, 0, arg, 16, NULL, 0, &r) && !r.status ? ping_u32(r.header + 24) : 0;
+	return ping_ask(p, 0x3134, 0, arg, 16, NULL, 0, &r) && !r.status ? ping_u32(r.header + 24)
+									 : 0;
 }
 
 bool ping_restore(ping *p, uint32_t handle)

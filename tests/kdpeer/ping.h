@@ -1,6 +1,7 @@
 /*
- * ping: a deliberately small KD debugger, written against the public description only, to check the peers of this folder
- * with something that is not the product. Numbers are spelled out here again on purpose.
+ * ping: a deliberately small KD debugger, written against the public description only, to check the
+ * peers of this folder with something that is not the product. Numbers are spelled out here again
+ * on purpose.
  */
 #ifndef KDPEER_PING_H
 #define KDPEER_PING_H
@@ -17,7 +18,7 @@ typedef struct ping {
 	uint8_t state_data[4096];
 	size_t state_data_n;
 	bool have_state;
-	char text[65536];    /* what the kernel printed */
+	char text[65536]; /* what the kernel printed */
 	size_t text_n;
 	unsigned resends, resets, bad, traces;
 	const uint8_t *file; /* content offered for any driver; NULL: refuse */
@@ -40,8 +41,8 @@ bool ping_wait(ping *p, unsigned ms, bool break_in);
 /* RESET handshake of a stopped kernel: ends with the state change again. */
 bool ping_reset(ping *p);
 /* arg: the 40 bytes behind the request's 16; short ones are padded. False: no answer. */
-bool ping_ask(ping *p, unsigned api, unsigned processor, const void *arg, size_t arg_n, const void *data,
-	size_t data_n, ping_reply *ret);
+bool ping_ask(ping *p, unsigned api, unsigned processor, const void *arg, size_t arg_n,
+	const void *data, size_t data_n, ping_reply *ret);
 /* No reply is expected. */
 bool ping_continue(ping *p, bool trace, uint64_t dr7);
 bool ping_tell(ping *p, unsigned api, unsigned processor);

@@ -1,10 +1,11 @@
 /*
- * replay: a target made of recordings. It boots with the recorded text, prompts and load events, answers each
- * request as the recorded kernel answered the same request, stops with a recorded stop when it is broken
- * into or stepped, and refuses what was never recorded (0xC0000001).
+ * replay: a target made of recordings. It boots with the recorded text, prompts and load events,
+ * answers each request as the recorded kernel answered the same request, stops with a recorded stop
+ * when it is broken into or stepped, and refuses what was never recorded (0xC0000001).
  *
- * A recording is a text file, one packet (or run of stray bytes) a line: "seconds direction hex", `>` from the
- * debugger, `<` from the kernel. Memory payloads over 64 bytes have been zeroed by whoever made it.
+ * A recording is a text file, one packet (or run of stray bytes) a line: "seconds direction hex",
+ * `>` from the debugger, `<` from the kernel. Memory payloads over 64 bytes have been zeroed by
+ * whoever made it.
  *
  * Framing is the stub's (guest/kd/kdlink.c); nothing else of the stub is in here.
  *
@@ -24,7 +25,7 @@ enum { FRAMES_MAX = 4096, BYTES_MAX = 8 << 20, IMAGE_MAX = 65536, RUN_MS = 50 };
 
 typedef struct recorded {
 	bool from_kernel;
-	unsigned type;	/* packet type; 0: stray bytes or control */
+	unsigned type;	  /* packet type; 0: stray bytes or control */
 	const uint8_t *p; /* payload */
 	size_t n;
 	bool used;
@@ -122,7 +123,7 @@ static bool add_line(const char *s)
 	if (R.n == FRAMES_MAX || !n)
 		return false;
 	recorded *r = &R.f[R.n++];
-	*r = (recorded){ mark == '<', 0, b, n, false };
+	*r = (recorded){mark == '<', 0, b, n, false};
 	if (n >= 17 && u32(b) == 0x30303030u && (size_t)(b[6] | b[7] << 8) == n - 17) {
 		r->type = b[4];
 		r->p = b + 16;
@@ -149,7 +150,7 @@ static bool add_file(const char *path)
 		perror(path);
 	/* Nothing pairs across files. */
 	if (good && R.n < FRAMES_MAX)
-		R.f[R.n++] = (recorded){ false, 0, (const uint8_t *)"", 0, true };
+		R.f[R.n++] = (recorded){false, 0, (const uint8_t *)"", 0, true};
 	return good;
 }
 
@@ -181,33 +182,37 @@ static void learn_all(void)
 		const recorded *r = &R.f[i];
 		if (!r->from_kernel)
 			continue;
-		if (r->type == KD_TYPE_STATE_CHANGE && r->n >= 240 && (r->p[212] | r->p[213] << 8) <= 16)
+		if (r->type == KD_TYPE_STATE_CHANGE && r->n >= 240 &&
+			(r->p[212] | r->p[213] << 8) <= 16)
 			learn(u64(r->p + 24), r->p + 216, r->p[212]);
-		if (is(r, true, KD_TYPE_MANIPULATE, KD_READ_VIRTUAL) && r->n > 56 && r->n <= 56 + 64)
+		if (is(r, true, KD_TYPE_MANIPULATE, KD_READ_VIRTUAL) && r->n > 56 &&
+			r->n <= 56 + 64)
 			learn(u64(r->p + 16), r->p + 56, r->n - 56);
 	}
 }
 
 /* ---- finding what was recorded ---- */
 
-/* Whether a request is the same as a recorded one, whatever processor level and leftover status it carried. Data that
- * a recording has zeroed is not compared. */
-static bool same_request(const recorded *r, const kd_manipulate *m, const uint8_t *data, size_t data_n)
+/* Whether a request is the same as a recorded one, whatever processor level and leftover status it
+ * carried. Data that a recording has zeroed is not compared. */
+static bool same_request(
+	const recorded *r, const kd_manipulate *m, const uint8_t *data, size_t data_n)
 {
 	const uint8_t *p = (const uint8_t *)m;
 	return r->n == sizeof(*m) + data_n && u32(r->p) == m->api && !memcmp(r->p + 6, p + 6, 2) &&
-		!memcmp(r->p + 16, p + 16, sizeof(*m) - 16) &&
-		(data_n > 64 || !memcmp(r->p + 56, data, data_n));
+	       !memcmp(r->p + 16, p + 16, sizeof(*m) - 16) &&
+	       (data_n > 64 || !memcmp(r->p + 56, data, data_n));
 }
 
-/* The reply to the request at i: the next manipulate packet from the kernel before another request. */
+/* The reply to the request at i: the next manipulate packet from the kernel before another request.
+ */
 static size_t reply_of(size_t i)
 {
 	for (size_t k = i + 1; k < R.n; k++) {
 		if (R.f[k].used && !R.f[k].n)
 			return 0;
 		if (!R.f[k].from_kernel && R.f[k].type == KD_TYPE_MANIPULATE &&
-		    memcmp(R.f[k].p, R.f[i].p, R.f[i].n < R.f[k].n ? R.f[i].n : R.f[k].n))
+			memcmp(R.f[k].p, R.f[i].p, R.f[i].n < R.f[k].n ? R.f[i].n : R.f[k].n))
 			return 0;
 		if (R.f[k].from_kernel && R.f[k].type == KD_TYPE_MANIPULATE)
 			return u32(R.f[k].p) == u32(R.f[i].p) ? k : 0;
@@ -222,7 +227,7 @@ static size_t find_request(const kd_manipulate *m, const uint8_t *data, size_t d
 	for (size_t i = 0; i < R.n; i++) {
 		const recorded *r = &R.f[i];
 		if (r->from_kernel || r->type != KD_TYPE_MANIPULATE || r->n < sizeof(*m) ||
-		    !same_request(r, m, data, data_n) || !reply_of(i))
+			!same_request(r, m, data, data_n) || !reply_of(i))
 			continue;
 		found = i;
 		if (!r->used)
@@ -231,7 +236,8 @@ static size_t find_request(const kd_manipulate *m, const uint8_t *data, size_t d
 	return found;
 }
 
-/* The next stop of a kind in recorded order, round and round. after: what the debugger did before it. */
+/* The next stop of a kind in recorded order, round and round. after: what the debugger did before
+ * it. */
 typedef enum why { AFTER_BREAK_IN, AFTER_STEP, AFTER_GO, BY_ITSELF } why;
 
 static why why_stopped(size_t i)
@@ -253,7 +259,7 @@ static const recorded *next_stop(why kind, size_t *cursor)
 	for (size_t n = 0; n < R.n; n++) {
 		size_t i = (*cursor + n) % R.n;
 		if (is(&R.f[i], true, KD_TYPE_STATE_CHANGE, KD_STATE_EXCEPTION) &&
-		    why_stopped(i) == kind) {
+			why_stopped(i) == kind) {
 			*cursor = i + 1;
 			return &R.f[i];
 		}
@@ -265,7 +271,7 @@ static const recorded *next_stop(why kind, size_t *cursor)
 
 static void send(unsigned type, const uint8_t *p, size_t n)
 {
-	kd_message m = { (void *)p, n, NULL, 0 };
+	kd_message m = {(void *)p, n, NULL, 0};
 	kd_link_send(type, &m);
 	channel_flush(&R.line);
 }
@@ -305,7 +311,8 @@ static void improvise(kd_manipulate *m)
 	m->status = KD_STATUS_UNSUCCESSFUL;
 	if (m->api == KD_READ_VIRTUAL) {
 		for (const uint8_t *b; n < m->u.memory.count && n < KD_PACKET_MAX - sizeof(*m) &&
-		     (b = image_at(m->u.memory.address + n)); n++)
+				       (b = image_at(m->u.memory.address + n));
+			n++)
 			packet[sizeof(*m) + n] = *b;
 		m->status = n == m->u.memory.count ? KD_STATUS_SUCCESS : KD_STATUS_UNSUCCESSFUL;
 		m->u.memory.actual = (uint32_t)n;
@@ -349,7 +356,7 @@ static bool stop(const recorded *change)
 	send(KD_TYPE_STATE_CHANGE, change->p, change->n);
 	while (!stopping) {
 		kd_manipulate m;
-		kd_message in = { &m, sizeof(m), NULL, 0 };
+		kd_message in = {&m, sizeof(m), NULL, 0};
 		switch (kd_link_receive(KD_TYPE_MANIPULATE, &in)) {
 		case KD_GOT_NOTHING:
 			if (kd_absent && u32(change->p) == KD_STATE_LOAD_SYMBOLS)
@@ -373,7 +380,7 @@ static bool stop(const recorded *change)
 static void prompt(const recorded *r)
 {
 	kd_debug_io back;
-	kd_message in = { &back, sizeof(back), NULL, 0 };
+	kd_message in = {&back, sizeof(back), NULL, 0};
 	kd_got got = KD_GOT_RESEND;
 	while (got != KD_GOT_PACKET) {
 		if (got == KD_GOT_RESEND)
@@ -382,8 +389,8 @@ static void prompt(const recorded *r)
 	}
 }
 
-/* Text, prompts, load events and stops that nobody asked for, of all recordings in order; what was printed in answer to a request waits
- * for that request. */
+/* Text, prompts, load events and stops that nobody asked for, of all recordings in order; what was
+ * printed in answer to a request waits for that request. */
 static void boot(void)
 {
 	bool asked = false;
@@ -402,7 +409,8 @@ static void boot(void)
 		else if (is(r, true, KD_TYPE_DEBUG_IO, KD_IO_GET_STRING))
 			prompt(r);
 		else if (is(r, true, KD_TYPE_STATE_CHANGE, KD_STATE_LOAD_SYMBOLS) ||
-			 (is(r, true, KD_TYPE_STATE_CHANGE, KD_STATE_EXCEPTION) && why_stopped(i) == BY_ITSELF))
+			 (is(r, true, KD_TYPE_STATE_CHANGE, KD_STATE_EXCEPTION) &&
+				 why_stopped(i) == BY_ITSELF))
 			stop(r);
 	}
 }
@@ -415,13 +423,16 @@ static void run(void)
 		channel_idle(&R.line, 1000);
 		if (kd_poll_break_in())
 			change = next_stop(AFTER_BREAK_IN, &breaks);
-		for (bool step = false; change; step = stop(change), change = step ? next_stop(AFTER_STEP, &steps) : NULL)
+		for (bool step = false; change;
+			step = stop(change), change = step ? next_stop(AFTER_STEP, &steps) : NULL)
 			;
 		/* A breakpoint that the recording planted is hit as the recording says. */
-		if (R.planted && (change = next_stop(AFTER_GO, &goes)) && u64(change->p + 24) == R.planted) {
+		if (R.planted && (change = next_stop(AFTER_GO, &goes)) &&
+			u64(change->p + 24) == R.planted) {
 			usleep(RUN_MS * 1000);
 			R.planted = 0;
-			for (bool step = stop(change); step && (change = next_stop(AFTER_STEP, &steps));)
+			for (bool step = stop(change);
+				step && (change = next_stop(AFTER_STEP, &steps));)
 				step = stop(change);
 		}
 	}

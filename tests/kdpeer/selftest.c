@@ -1,6 +1,6 @@
 /*
- * selftest: the peers of this folder, checked with a debugger that shares no code with the product (ping.c).
- * Programs are looked for in $KDPEER_DIR, else in $RS_BUILD_ROOT/tests/kdpeer.
+ * selftest: the peers of this folder, checked with a debugger that shares no code with the product
+ * (ping.c). Programs are looked for in $KDPEER_DIR, else in $RS_BUILD_ROOT/tests/kdpeer.
  */
 #include "ping.h"
 
@@ -19,9 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-	EXCEPTION = 0x3030, LOAD = 0x3031, COMMAND = 0x3032
-};
+enum { EXCEPTION = 0x3030, LOAD = 0x3031, COMMAND = 0x3032 };
 static const uint32_t BREAKPOINT = 0x80000003u, STEP = 0x80000004u;
 static const uint64_t USER_FUNC = 0x140001080, USER_COUNT = 0x140002000, USER_COLD = 0x140008000;
 static const uint32_t REFUSED = 0xC0000001u;
@@ -49,7 +47,7 @@ static void start(peer *k, const char *program, const char *options)
 {
 	static unsigned number;
 	static char path[600], words[2048];
-	char *argv[32] = { path }, unixspec[80];
+	char *argv[32] = {path}, unixspec[80];
 	int n = 1, fd[2];
 	snprintf(path, sizeof(path), "%s/%s", program_dir(), program);
 	snprintf(k->socket, sizeof(k->socket), "/tmp/kdpeer-%d-%u", (int)getpid(), number++);
@@ -91,7 +89,8 @@ static void stop(peer *k)
 	size_t n = 0;
 	ssize_t got;
 	kill(k->pid, SIGTERM);
-	while (n < sizeof(k->tail) - 1 && (got = read(k->out, k->tail + n, sizeof(k->tail) - 1 - n)) > 0)
+	while (n < sizeof(k->tail) - 1 &&
+		(got = read(k->out, k->tail + n, sizeof(k->tail) - 1 - n)) > 0)
 		n += (size_t)got;
 	k->tail[n] = 0;
 	close(k->out);
@@ -171,7 +170,7 @@ static uint64_t kernel_base(void)
 
 static unsigned ask(unsigned api, uint64_t a, uint64_t b, uint64_t c, const void *data, size_t n)
 {
-	uint64_t arg[3] = { a, b, c };
+	uint64_t arg[3] = {a, b, c};
 	assert_true(ping_ask(&P, api, 0, arg, sizeof(arg), data, n, &A));
 	return A.status;
 }
@@ -190,7 +189,7 @@ static void test_memory(void **variant)
 	uint64_t base = kernel_base();
 	assert_int_equal(A.header[16], 0xc);
 	assert_int_equal(A.header[20], 6);
-	uint8_t mz[2], b[4] = { 1, 2, 3, 4 }, back[4];
+	uint8_t mz[2], b[4] = {1, 2, 3, 4}, back[4];
 	assert_true(ping_read(&P, base, mz, 2));
 	assert_memory_equal(mz, "MZ", 2);
 	/* one packet holds 3944 bytes; a read that runs off the end is short */
@@ -218,7 +217,8 @@ static void test_memory(void **variant)
 	assert_memory_equal(A.data, "MZ", 2);
 	assert_int_equal(ask(0x313d, 0xfee00020, 4, 0, NULL, 0), REFUSED);
 	for (uint64_t caching = 1; caching <= 3; caching++)
-		assert_int_equal(ask(0x313d, table, 2 | caching << 32, 0, NULL, 0), is_b(variant) ? 0 : REFUSED);
+		assert_int_equal(ask(0x313d, table, 2 | caching << 32, 0, NULL, 0),
+			is_b(variant) ? 0 : REFUSED);
 	ping_close(&P);
 	stop(&k);
 	assert_int_equal(number_after(&k, "int3 "), 0);
@@ -243,14 +243,14 @@ static void test_registers(void **variant)
 	uint64_t base = kernel_base();
 	for (unsigned n = 0; n < 2; n++)
 		for (uint64_t space = 0; space < 6; space++) {
-			uint64_t arg[2] = { space, 8 };
+			uint64_t arg[2] = {space, 8};
 			assert_true(ping_ask(&P, 0x3137, n, arg, 16, NULL, 0, &A));
 			assert_int_equal(A.status, space > 3 ? REFUSED : 0);
 			if (space == 0)
 				assert_int_equal(ping_u64(A.data), base + 0x4000 + n * 0x1000);
 		}
 	/* part of a context */
-	uint32_t part[3] = { 0xf8, 8, 0 };
+	uint32_t part[3] = {0xf8, 8, 0};
 	assert_true(ping_ask(&P, 0x315f, 1, part, 12, NULL, 0, &A));
 	assert_int_equal(A.status, is_b(variant) ? REFUSED : 0);
 	if (!is_b(variant)) {
@@ -307,7 +307,7 @@ static void test_table_of_32(void **variant)
 	assert_false(ping_restore(&P, handle[5]));
 	assert_true(ping_read(&P, at + 5, &b, 1));
 	assert_int_equal(b, 0);
-	assert_int_equal(ping_breakpoint(&P, at + 6), 0); /* has one */
+	assert_int_equal(ping_breakpoint(&P, at + 6), 0);		  /* has one */
 	assert_int_equal(ping_breakpoint(&P, 0xdead0000beef), handle[5]); /* absent: accepted */
 	ping_close(&P);
 
@@ -325,7 +325,7 @@ static void test_table_of_32(void **variant)
 /* Counts hits of one process's function, putting the byte back each time as a debugger does. */
 static void test_hits_and_steps(void **variant)
 {
-	static const uint8_t lengths[] = { 1, 7, 8, 4, 4 };
+	static const uint8_t lengths[] = {1, 7, 8, 4, 4};
 	peer k;
 	uint8_t b[16];
 	start(&k, kernel_of(*variant), "--stopped --instructions 37");
@@ -368,7 +368,7 @@ static void test_hits_and_steps(void **variant)
 static void set_debug_register(unsigned processor, uint64_t va, uint64_t dr7)
 {
 	static uint8_t special[216];
-	uint64_t arg[2] = { 2, 216 };
+	uint64_t arg[2] = {2, 216};
 	assert_true(ping_ask(&P, 0x3137, processor, arg, 16, NULL, 0, &A));
 	memcpy(special, A.data, 216);
 	memcpy(special + 32, &va, 8);
@@ -473,12 +473,13 @@ static void test_optional(void **variant)
 		assert_int_equal(ping_u64(A.header + 16), base + 0x80);
 		assert_int_equal(ask(0x3156, base, 0x1000, 4, "none", 4), 0x8000001a);
 	}
-	assert_int_equal(ask(0x315b, base + 0x1800, 4 | 1ull << 32 | 2ull << 48, 0, "xy", 2), only_b);
+	assert_int_equal(
+		ask(0x315b, base + 0x1800, 4 | 1ull << 32 | 2ull << 48, 0, "xy", 2), only_b);
 	assert_true(ping_read(&P, base + 0x1800, b, 4));
 	assert_memory_equal(b, is_b(variant) ? "xyxy" : "\0\0\0\0", 4);
 	assert_int_equal(ask(0x3157, 4, 0, 64, NULL, 0), only_b);
 	if (is_b(variant)) {
-		uint32_t bus[5] = { 4, 0, 0, 0, 4 };
+		uint32_t bus[5] = {4, 0, 0, 0, 4};
 		assert_true(ping_ask(&P, 0x3157, 0, bus, 20, NULL, 0, &A));
 		assert_int_equal(ping_u32(A.data), 0x12378086);
 	}
@@ -489,10 +490,10 @@ static void test_optional(void **variant)
 	assert_int_equal(ping_read(&P, USER_COLD, b, 1), is_b(variant));
 	if (is_b(variant)) {
 		assert_int_equal(ask(0x315a, 0, 0, 0, NULL, 0), 0);
-		uint64_t batch[4] = { base + 0x1900, 0, base + 0x1901, 0 };
+		uint64_t batch[4] = {base + 0x1900, 0, base + 0x1901, 0};
 		assert_int_equal(ask(0x3147, 2, 0, 0, batch, sizeof(batch)), 0);
 		assert_int_equal(A.data_n, 32);
-		uint32_t handles[2] = { ping_u32(A.data + 8), ping_u32(A.data + 24) };
+		uint32_t handles[2] = {ping_u32(A.data + 8), ping_u32(A.data + 24)};
 		assert_int_not_equal(handles[0], 0);
 		assert_int_not_equal(handles[1], 0);
 		assert_int_equal(ask(0x3147, 1, 0, 0, batch, 16), REFUSED); /* there already */
@@ -506,7 +507,7 @@ static void test_optional(void **variant)
 		assert_int_equal(ping_u32(A.header + 32), 2);
 		assert_int_equal(ask(0x315c, base, 0, 7, NULL, 0), 0xC000000D);
 	}
-	uint32_t port[7] = { 1, 1, 0, 1, 0x3fd };
+	uint32_t port[7] = {1, 1, 0, 1, 0x3fd};
 	assert_true(ping_ask(&P, 0x3144, 0, port, 28, NULL, 0, &A));
 	assert_int_equal(A.status, only_a);
 	assert_int_equal(ask(0x3139, 0x3fd, 1, 0, NULL, 0), 0);
@@ -517,9 +518,11 @@ static void test_optional(void **variant)
 	assert_int_equal(ping_u32(A.header + 28), 0x55);
 	assert_int_equal(ask(0x3152, 0x1b, 0, 0, NULL, 0), 0);
 	assert_int_equal(ping_u32(A.header + 20), 0xfee00900);
-	assert_int_equal(ask(0x3152, 0xc0000102 + 0x77, 0, 0, NULL, 0), is_b(variant) ? 0xC000000E : 0);
-	/* refused by all: special calls, custom breakpoints, partitions, numbers that do not exist */
-	static const uint16_t never[] = { 0x313f, 0x3140, 0x3141, 0x315d, 0x315e, 0x3163, 0x4444 };
+	assert_int_equal(
+		ask(0x3152, 0xc0000102 + 0x77, 0, 0, NULL, 0), is_b(variant) ? 0xC000000E : 0);
+	/* refused by all: special calls, custom breakpoints, partitions, numbers that do not exist
+	 */
+	static const uint16_t never[] = {0x313f, 0x3140, 0x3141, 0x315d, 0x315e, 0x3163, 0x4444};
 	for (unsigned i = 0; i < 7; i++)
 		assert_int_equal(ask(never[i], 0, 0, 0, NULL, 0), REFUSED);
 	ping_close(&P);
@@ -533,8 +536,10 @@ static void test_events(void **variant)
 	uint32_t sum = 0;
 	for (unsigned i = 0; i < sizeof(file); i++)
 		sum += file[i] = (uint8_t)(i * 7);
-	start(&k, kernel_of(*variant), "--print-every 7 --trace-every 11 --churn-every 20 --prompt-after 30 "
-		"--command-after 40 --fault-after 50 --command k --file \\SystemRoot\\system32\\drivers\\toy.sys");
+	start(&k, kernel_of(*variant),
+		"--print-every 7 --trace-every 11 --churn-every 20 --prompt-after 30 "
+		"--command-after 40 --fault-after 50 --command k --file "
+		"\\SystemRoot\\system32\\drivers\\toy.sys");
 	join(&k);
 	P.file = file;
 	P.file_n = sizeof(file);
@@ -656,7 +661,8 @@ static void test_faults(void **variant)
 	peer k, f;
 	char options[160];
 	start(&k, kernel_of(*variant), "--stopped");
-	snprintf(options, sizeof(options), "--seed 5 --rate 0.02 --delay 50 -- unixto:%s", k.socket);
+	snprintf(
+		options, sizeof(options), "--seed 5 --rate 0.02 --delay 50 -- unixto:%s", k.socket);
 	start(&f, "faultproxy", options);
 	join(&f);
 	until_exception(true);
@@ -670,8 +676,9 @@ static void test_faults(void **variant)
 	ping_close(&P);
 	stop(&f);
 	stop(&k);
-	assert_true(number_after(&f, "drop ") + number_after(&f, "flip ") + number_after(&f, "dup ") +
-		number_after(&f, "cut ") > 5);
+	assert_true(number_after(&f, "drop ") + number_after(&f, "flip ") +
+			    number_after(&f, "dup ") + number_after(&f, "cut ") >
+		    5);
 }
 
 static void test_dead_link(void **variant)
@@ -735,8 +742,8 @@ static void test_replay_sample(void **unused)
 static void test_replay_captures(void **unused)
 {
 	(void)unused;
-	static const char *const names[] = { "boot", "attach-after-crash", "attach-requests",
-		"breakpoint-step-hardware", "prompt-exception", "user-module-loads" };
+	static const char *const names[] = {"boot", "attach-after-crash", "attach-requests",
+		"breakpoint-step-hardware", "prompt-exception", "user-module-loads"};
 	const char *root = getenv("RS_SOURCE_ROOT");
 	char files[1024] = "", dir[512];
 	struct stat st;
@@ -752,17 +759,26 @@ static void test_replay_captures(void **unused)
 	walk_replay(files, 30);
 }
 
-#define BOTH(f)                                                                                    \
-	cmocka_unit_test_prestate(f, "a"), cmocka_unit_test_prestate(f, "b")
+#define BOTH(f) cmocka_unit_test_prestate(f, "a"), cmocka_unit_test_prestate(f, "b")
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_memory), BOTH(test_registers), BOTH(test_table_of_32),
-		BOTH(test_hits_and_steps), BOTH(test_hardware), BOTH(test_absent_page),
-		BOTH(test_optional), BOTH(test_events), BOTH(test_leaving_and_coming_back),
-		BOTH(test_mid_packet), BOTH(test_quirks), BOTH(test_faults), BOTH(test_dead_link),
-		cmocka_unit_test(test_replay_sample), cmocka_unit_test(test_replay_captures),
+		BOTH(test_memory),
+		BOTH(test_registers),
+		BOTH(test_table_of_32),
+		BOTH(test_hits_and_steps),
+		BOTH(test_hardware),
+		BOTH(test_absent_page),
+		BOTH(test_optional),
+		BOTH(test_events),
+		BOTH(test_leaving_and_coming_back),
+		BOTH(test_mid_packet),
+		BOTH(test_quirks),
+		BOTH(test_faults),
+		BOTH(test_dead_link),
+		cmocka_unit_test(test_replay_sample),
+		cmocka_unit_test(test_replay_captures),
 	};
 	alarm(300);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static uint64_t execute_hits(const KSPECIAL_REGISTERS *s, uint64_t rip)
 	uint64_t hits = 0;
 	for (unsigned i = 0; i < 4; i++)
 		if ((s->KernelDr7 >> (2 * i) & 3) && (s->KernelDr7 >> (16 + 4 * i) & 3) == 0 &&
-		    dr[i] == rip)
+			dr[i] == rip)
 			hits |= 1u << i;
 	return hits;
 }
@@ -74,11 +74,11 @@ static uint64_t write_hits(const run *r)
 	const uint64_t *dr = &r->special->KernelDr0;
 	uint64_t hits = 0;
 	for (unsigned i = 0; i < 4 && r->wrote_n; i++) {
-		static const uint8_t length[4] = { 1, 2, 8, 4 };
+		static const uint8_t length[4] = {1, 2, 8, 4};
 		unsigned n = length[r->special->KernelDr7 >> (18 + 4 * i) & 3];
 		if ((r->special->KernelDr7 >> (2 * i) & 3) &&
-		    (r->special->KernelDr7 >> (16 + 4 * i) & 1) && dr[i] < r->wrote + r->wrote_n &&
-		    r->wrote < dr[i] + n)
+			(r->special->KernelDr7 >> (16 + 4 * i) & 1) &&
+			dr[i] < r->wrote + r->wrote_n && r->wrote < dr[i] + n)
 			hits |= 1u << i;
 	}
 	return hits;
@@ -91,7 +91,8 @@ static int32_t imm32(const uint8_t *p)
 	return v;
 }
 
-/* Instructions with a REX.W prefix; p stands behind it. 0: unknown, -1: fault, else length with prefix. */
+/* Instructions with a REX.W prefix; p stands behind it. 0: unknown, -1: fault, else length with
+ * prefix. */
 static int wide(run *r, const uint8_t *p, uint64_t at)
 {
 	CONTEXT *c = r->c;
@@ -115,7 +116,7 @@ static int wide(run *r, const uint8_t *p, uint64_t at)
 		return 6;
 	case 0x8b: /* mov r, [rip+disp32] */
 		if ((p[1] & 0xc7) != 5 ||
-		    !load(r, at + 7 + (uint64_t)(int64_t)imm32(p + 2), reg(c, p[1] >> 3 & 7)))
+			!load(r, at + 7 + (uint64_t)(int64_t)imm32(p + 2), reg(c, p[1] >> 3 & 7)))
 			return (p[1] & 0xc7) == 5 ? -1 : 0;
 		return 7;
 	case 0x89: /* mov [rip+disp32], r */
@@ -147,8 +148,10 @@ static int narrow(run *r, const uint8_t *p, uint64_t at)
 	CONTEXT *c = r->c;
 	uint64_t v;
 	switch (p[0]) {
-	case 0x90: return 1;
-	case 0xf3: return p[1] == 0x90 ? 2 : 0;
+	case 0x90:
+		return 1;
+	case 0xf3:
+		return p[1] == 0x90 ? 2 : 0;
 	case 0xc3:
 		if (!pop(r, &v))
 			return -1;
@@ -159,8 +162,12 @@ static int narrow(run *r, const uint8_t *p, uint64_t at)
 			return -1;
 		c->Rip = at + 5 + (uint64_t)(int64_t)imm32(p + 1);
 		return 0x100;
-	case 0xe9: c->Rip = at + 5 + (uint64_t)(int64_t)imm32(p + 1); return 0x100;
-	case 0xeb: c->Rip = at + 2 + (uint64_t)(int64_t)(int8_t)p[1]; return 0x100;
+	case 0xe9:
+		c->Rip = at + 5 + (uint64_t)(int64_t)imm32(p + 1);
+		return 0x100;
+	case 0xeb:
+		c->Rip = at + 2 + (uint64_t)(int64_t)(int8_t)p[1];
+		return 0x100;
 	case 0x72: /* jb */
 		if (!(c->EFlags & CF))
 			return 2;
@@ -199,9 +206,9 @@ static int narrow(run *r, const uint8_t *p, uint64_t at)
 
 toy_trap toy_step(CONTEXT *c, KSPECIAL_REGISTERS *special, const toy_memory *m, uint64_t *fault_va)
 {
-	uint8_t p[16] = { 0 };
+	uint8_t p[16] = {0};
 	uint64_t at = c->Rip;
-	run r = { c, special, m, at, 0, 0 };
+	run r = {c, special, m, at, 0, 0};
 	*fault_va = at;
 	if (m->read(m->u, at, p, 15) == 0)
 		return TOY_FAULT;

@@ -21,10 +21,10 @@ typedef struct toy_memory {
 
 typedef enum toy_trap {
 	TOY_NONE,
-	TOY_INT3,	/* Rip stands on it */
-	TOY_DEBUG,	/* step or debug register; special->KernelDr6 says which */
-	TOY_FAULT,	/* *fault_va; Rip stands on the instruction */
-	TOY_SYSCALL,	/* Rip stands behind it */
+	TOY_INT3,    /* Rip stands on it */
+	TOY_DEBUG,   /* step or debug register; special->KernelDr6 says which */
+	TOY_FAULT,   /* *fault_va; Rip stands on the instruction */
+	TOY_SYSCALL, /* Rip stands behind it */
 	TOY_SYSRET,
 	TOY_IRET,
 	TOY_ILLEGAL
