@@ -481,8 +481,6 @@ err pdb_open(const void *p, size_t n, pdb **ret, diag *d)
 	f->m = m;
 	arena_init(&f->a);
 	map_init(&f->defs);
-	map_init(&f->strings);
-	map_init(&f->inlinees);
 	f->id.compressed = msf_compressed(m);
 	err e = read_info(f, d);
 	if (e == ERR_OK)
@@ -503,8 +501,6 @@ void pdb_close(pdb *f)
 	if (!f)
 		return;
 	map_deinit(&f->defs);
-	map_deinit(&f->strings);
-	map_deinit(&f->inlinees);
 	msf_close(f->m);
 	arena_deinit(&f->a);
 	mem_free(f);

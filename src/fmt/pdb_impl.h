@@ -44,7 +44,7 @@ typedef struct pdb_module {
 	pdb_entry *entries; /* sorted by rva; built on the first question */
 	size_t nentries;
 	bool indexed;
-	struct pdb_lines *lines;
+	struct pdb_lines *lines; /* on the first question */
 } pdb_module;
 
 /* TPI or IPI. */
@@ -96,12 +96,9 @@ struct pdb {
 	/* types */
 	pdb_tpi tpi, ipi;
 	map defs;    /* declaration -> definition + 1 */
-	map strings; /* names made by hand, so that they are made once */
 	/* names */
 	pdb_part names;
 	bool names_read;
-	/* locals and inlines */
-	map inlinees; /* by module: parsed inlinee lines */
 };
 
 /* ---- pdb.c ---- */
@@ -147,6 +144,41 @@ bool pdb_mod_rec(pdb *f, uint32_t mod, uint32_t off, cv_rec *ret);
 
 bool pdb_sym_of(pdb *f, const cv_rec *c, uint32_t mod, pdb_sym *ret);
 const pdb_entry *pdb_entries(pdb *f, uint32_t mod, size_t *n);
+
+/* ---- pdb_line.c ---- */
+
+/* A module's C13 line information, found once. */
+typedef struct pdb_frag { /* one DEBUG_S_LINES subsection: the lines of a function */
+	uint32_t rva, size;
+	const uint8_t *p; /* behind its header */
+	uint32_t n;
+	bool columns;
+} pdb_frag;
+typedef struct pdb_inlinee {
+	uint32_t id, file, line; /* file: offset in the checksums */
+} pdb_inlinee;
+typedef struct pdb_lines {
+	pdb_frag *frags; /* sorted by rva */
+	size_t nfrags;
+	pdb_inlinee *inl; /* sorted by id */
+	size_t ninl;
+	const uint8_t *sums;
+	size_t nsums;
+} pdb_lines;
+
+pdb_lines *pdb_lines_of(pdb *f, uint32_t mod); /* never NULL; empty if there are none */
+/* Path (and checksum into l, if not NULL) of an offset in a module's file checksums. */
+str pdb_file_at(pdb *f, const pdb_lines *m, uint32_t off, pdb_line *l);
+
+/* ---- pdb_local.c ---- */
+
+/* One piece of an inlined call's code. */
+typedef struct pdb_row {
+	uint32_t begin, end; /* relative to the function */
+	uint32_t line, file;
+} pdb_row;
+/* Decodes the annotations of an inline site; rows live in a. */
+size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row **ret);
 
 /* ---- pdb_type.c ---- */
 
