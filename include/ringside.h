@@ -333,8 +333,9 @@ RS_API rs_result rs_set_input_callbacks(rs_session *session, rs_input_fn *fn, vo
 
 /* Did q, qq or qd run? *leave_running is 0 only for an abandoned target. */
 RS_API int rs_quit_requested(rs_session *session);
-/* Does an empty line repeat this command? */
-RS_API int rs_command_repeats(rs_session *session, const char *command);
+/* What an empty line after this command runs: the command, "db" after "db 1000" (it goes on), or "". */
+RS_API rs_result rs_get_repeat_line(rs_session *session, const char *command, char *buffer, uint32_t size,
+	uint32_t *needed);
 /* Candidates for the word that ends at `at` in line; sorted, at most max. Freed by
  * rs_free_completions. *start: where the word begins. */
 RS_API size_t rs_complete(rs_session *session, const char *line, size_t at, size_t max, char ***ret,

@@ -10,9 +10,12 @@ int rs_quit_requested(rs_session *s)
 	return s && s->c->quit;
 }
 
-int rs_command_repeats(rs_session *s, const char *command)
+rs_result rs_get_repeat_line(rs_session *s, const char *command, char *buffer, uint32_t size, uint32_t *needed)
 {
-	return s && command && cmd_repeats(s->c, str_of(command));
+	API_ENTER(s);
+	if (!command)
+		return RS_E_INVALIDARG;
+	return api_copy(cmd_repeat_line(s->c, str_of(command)), buffer, size, needed);
 }
 
 int rs_get_command_info(size_t index, rs_command_info *ret)

@@ -342,7 +342,7 @@ rs_result rs_execute_command_file(rs_session *s, uint32_t output_control, const 
 		if (line.n)
 			r = rs_execute(s, output_control, str_z(&a, line), flags);
 		if (s->e->t && s->e->status != ST_BREAK && eng_wait(s->e, -1, &s->d) == ERR_OK)
-			eng_show_stop(s->e);
+			cmd_show_stop(s->c);
 	}
 	arena_deinit(&a);
 	return r;
@@ -366,7 +366,7 @@ rs_result rs_output_current_state(rs_session *s, uint32_t output_control, uint32
 	err e = eng_accessible(s->e, &s->d);
 	if (e == ERR_OK) {
 		s->muted = output_control == RS_OUTCTL_IGNORE;
-		eng_show_stop(s->e);
+		cmd_show_stop(s->c);
 		s->muted = false;
 	}
 	return api_result(e);

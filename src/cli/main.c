@@ -133,9 +133,7 @@ static void session(cli *c)
 				continue;
 			snprintf(line, sizeof line, "%s", c->last);
 		}
-		if (rs_command_repeats(c->s, line))
-			memcpy(c->last, line, sizeof c->last);
-		else
+		if (rs_get_repeat_line(c->s, line, c->last, sizeof c->last, NULL) != RS_S_OK)
 			c->last[0] = 0;
 		if (!execute(c, line, false))
 			return;

@@ -255,7 +255,15 @@ err lang_settle(cmd *c)
 	if (c->e->inside_wait || !is_running(c->e))
 		return ERR_OK;
 	diag_clear(&c->d);
-	return eng_wait(c->e, -1, &c->d);
+	TRY(eng_wait(c->e, -1, &c->d));
+	cmd_show_stop(c);
+	return ERR_OK;
+}
+
+void cmd_show_stop(cmd *c)
+{
+	eng_show_stop(c->e);
+	(void)!cmd_on_stop(c);
 }
 
 static err check_row(cmd *c, const cmd_call *call)

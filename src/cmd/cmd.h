@@ -92,6 +92,10 @@ void cmd_destroy(cmd *c);
 err cmd_execute(cmd *c, str line);
 /* "0: kd", "lkd", "0:000": the prompt without its bracket. */
 void cmd_prompt(cmd *c, buf *ret);
+/* What a stop shows, then the per-prompt command (.pcmd). */
+void cmd_show_stop(cmd *c);
+/* The text that ENTER repeats after this line; empty if nothing. */
+str cmd_repeat_line(cmd *c, str line);
 /* Does ENTER repeat this line? */
 bool cmd_repeats(cmd *c, str line);
 const cmd_row *cmd_row_find(str name); /* exact name; NULL */

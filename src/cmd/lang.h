@@ -143,7 +143,6 @@ err help_list(cmd *c, help_kind kind);
 
 /* What ENTER runs after this line: the line, for d and u only the command (they go on where they
  * ended), nothing for lines that are not repeated. */
-str cmd_repeat_line(cmd *c, str line);
 /* The front end shows a prompt after a stop: runs .pcmd's command. */
 err cmd_on_stop(cmd *c);
 void cmd_set_command_line(cmd *c, str text); /* vercommand */

@@ -498,7 +498,7 @@ static err parse_group(parser *p, char close, size_t open)
 /* @@( ) @@c++( ) @@masm( ): the first two hold C++. */
 static err parse_switch(parser *p)
 {
-	size_t begin = p->pos, open = begin + 2, close;
+	size_t begin = p->pos, open = begin + 2, close = begin;
 	bool masm = str_istarts(str_skip(p->text, open), STR("masm("));
 	if (masm) {
 		p->pos = open + 4;

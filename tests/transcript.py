@@ -1,0 +1,176 @@
+"""Golden transcripts: a file names a target and commands, and holds what the session must look like.
+
+    # What it shows.
+    target: fakekernel a --stopped | replay FILE... | image FILE | guest a [run options] | none
+    options: -lines            (more options of ringside; optional)
+    mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
+    > command
+    > command
+    ---
+    the session, masked
+
+Built-in masks hide what differs from boot to boot: addresses and times. `--update` rewrites files.
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+BUILTIN = [
+    (r"\x1b\[[0-9;]*m", ""),
+    (r"\((Sun|Mon|Tue|Wed|Thu|Fri|Sat) .*? \d{4}\)", "(TIME)"),
+    (r"Ringside Debugger Version \S+", "Ringside Debugger Version N"),
+]
+ADDRESS = [
+    (r"\b(ffff[0-9a-f]{4})`[0-9a-f]{8}\b", "KADDR"),
+    (r"\bffff[0-9a-f]{12}\b", "KADDR"),
+    (r"0x(ffff[0-9a-f]{4})`[0-9a-f]{8}\b", "0xKADDR"),
+]
+
+
+class Case:
+    def __init__(self, path):
+        self.path = path
+        self.head, self.commands, self.masks, self.options = [], [], [], []
+        self.target = "none"
+        self.keep_addresses = False
+        text = path.read_text()
+        front, _, self.expected = text.partition("\n---\n")
+        for line in front.splitlines():
+            self.head.append(line)
+            if line.startswith("target: "):
+                self.target = line[8:]
+            elif line.startswith("options: "):
+                self.options += line[9:].split()
+            elif line.startswith("mask: "):
+                pattern, _, to = line[6:].partition(" => ")
+                self.masks.append((pattern, to))
+            elif line == "keep-addresses":
+                self.keep_addresses = True
+            elif line.startswith("> ") or line == ">":
+                self.commands.append(line[2:])
+
+    def normalise(self, text):
+        masks = self.masks + BUILTIN + ([] if self.keep_addresses else ADDRESS)
+        for pattern, to in masks:
+            text = re.sub(pattern, to, text, flags=re.M)
+        return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+    def save(self, actual):
+        self.path.write_text("\n".join(self.head) + "\n---\n" + actual)
+
+
+@contextlib.contextmanager
+def process(args, ready=None, **kw):
+    """Runs args in the background; ready: a path that appears when it can be used."""
+    p = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **kw)
+    try:
+        until = time.time() + 30
+        while ready and not os.path.exists(ready) and p.poll() is None and time.time() < until:
+            time.sleep(0.02)
+        if p.poll() is not None:
+            raise RuntimeError(f"{args[0]} ended: {p.stderr.read().decode(errors='replace')[-400:]}")
+        yield p
+    finally:
+        p.terminate()
+        try:
+            p.wait(10)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.wait()
+
+
+@contextlib.contextmanager
+def target(words, build, tmp):
+    """The ringside options for a target line, with whatever it needs running."""
+    kind, rest = words[0], words[1:]
+    sock = str(tmp / "kd")
+    kd = ["-k", f"com:pipe,port={sock},reconnect"]
+    if kind == "none":
+        yield []
+    elif kind == "image":
+        yield ["-z", str(ROOT / build / rest[0])]
+    elif kind == "fakekernel":
+        with process([str(ROOT / build / f"tests/kdpeer/fakekernel-{rest[0]}"), *rest[1:], f"unix:{sock}"], sock):
+            yield kd
+    elif kind == "replay":
+        with process([str(ROOT / build / "tests/kdpeer/replay"), f"unix:{sock}", *rest], sock):
+            yield kd
+    elif kind == "guest":
+        log = tmp / "guest.log"
+        with process([str(ROOT / "guest/run"), "--build", str(ROOT / build / "guest"), "--variant", rest[0], "--pipe", sock,
+                      "--debug-log", str(log), *rest[1:]], sock):
+            yield kd
+    else:
+        raise RuntimeError(f"unknown target {kind}")
+
+
+def ringside(build, args, commands, timeout=120, env=None):
+    environment = dict(os.environ, NO_COLOR="1", HOME="/nonexistent-home", **(env or {}))
+    for name in ("_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH"):
+        environment.pop(name, None)
+    p = subprocess.Popen([str(ROOT / build / "src/ringside"), *args], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    try:
+        out, _ = p.communicate(("\n".join(commands) + "\n").encode() if commands else b"", timeout)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        out, _ = p.communicate()
+        return out.decode(errors="replace") + "\n*** timed out\n", None
+    return out.decode(errors="replace"), p.returncode
+
+
+def run_case(case, build):
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        tmp = pathlib.Path(d)
+        words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
+                 for w in case.target.split()]
+        with target(words, build, tmp) as kd:
+            expand = lambda s: s.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
+            text, code = ringside(build, kd + [expand(o) for o in case.options], [expand(c) for c in case.commands],
+                                  env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+        text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
+        text = case.normalise(text)
+        return text if code == 0 else text + f"exit code {code}\n"
+
+
+def difference(case, actual):
+    import difflib
+    return "\n".join(difflib.unified_diff(case.expected.splitlines(), actual.splitlines(), "expected", "actual", lineterm="", n=2))
+
+
+def main(folder):
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--build", default="build")
+    ap.add_argument("--update", action="store_true")
+    ap.add_argument("names", nargs="*")
+    a = ap.parse_args()
+    bad = 0
+    for path in sorted(folder.glob("*.golden")):
+        if a.names and path.stem not in a.names:
+            continue
+        case = Case(path)
+        try:
+            actual = run_case(case, a.build)
+        except RuntimeError as e:
+            print(f"FAIL {path.stem}: {e}", flush=True)
+            bad += 1
+            continue
+        if a.update:
+            case.save(actual)
+            print(f"wrote {path.name}", flush=True)
+        elif actual == case.expected:
+            print(f"ok {path.stem}", flush=True)
+        else:
+            print(f"FAIL {path.stem}", flush=True)
+            print(difference(case, actual), flush=True)
+            bad += 1
+    return bad
