@@ -531,7 +531,7 @@ static err do_each_thread(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{"!process", "!process [/s Session] [/m Module] [Process [Flags]]\n!process 0 Flags ImageName",
-		"display one process or all of them",
+		"Display one process or all of them",
 		"Process is the address of an EPROCESS, a process id, 0 for all processes, or -1 for the process "
 		"that the current processor is in (also when it is left out). What .process looks at plays no "
 		"part here: !process -1 0 shows where the processor really is.\n\n"
@@ -549,29 +549,29 @@ static const cmd_row rows[] = {
 		"  !process 0 0 fscapture.exe     the address of one by name\n"
 		"  !process 44 7                  process id 0x44 with threads and stacks",
 		TARGET, do_process},
-	{"!thread", "!thread [-p] [-t] [Address [Flags]]", "display a thread",
+	{"!thread", "!thread [-p] [-t] [Address [Flags]]", "Display a thread",
 		"Address is an ETHREAD; nothing or -1 means the thread that the current processor runs. With -t it "
 		"is a thread id. -p shows the process that owns the thread first.\n\n"
 		"Flags: 2 waits and times, 4 (with 2) the stack, 8 the stack without arguments, 10 user symbols "
 		"of the owning process are reloaded for the stack. The default is 6.",
 		TARGET, do_thread},
-	{"!running", "!running [-i] [-t]", "list the threads that run on all processors",
+	{"!running", "!running [-i] [-t]", "List the threads that run on all processors",
 		"-i includes idle processors, -t adds each processor's stack. The last column are the 16 queued "
 		"spin locks: . free, O owned here, W waited for.",
 		TARGET, do_running},
-	{"!ready", "!ready [Flags]", "list threads that are ready to run, by falling priority",
+	{"!ready", "!ready [Flags]", "List threads that are ready to run, by falling priority",
 		"Flags as for !thread, except 10: return addresses only. The default is 6.", TARGET, do_ready},
-	{"!stacks", "!stacks [Detail [Filter]]", "summarise the stack of every thread",
+	{"!stacks", "!stacks [Detail [Filter]]", "Summarise the stack of every thread",
 		"Detail 0 shows one line a thread, 1 also threads whose stack is paged out, 2 the whole stacks. "
 		"Only threads with Filter in the name of one of their frames are shown if it is given.\n\n"
 		"  !stacks 2 nt!KeWaitForSingleObject",
 		TARGET, do_stacks},
-	{"!for_each_process", "!for_each_process [\"CommandString\"]", "run commands once for each process",
+	{"!for_each_process", "!for_each_process [\"CommandString\"]", "Run commands once for each process",
 		"@#Process in CommandString is replaced by the address of the process before anything else is "
 		"parsed. Without commands: !process @#Process 1. Ctrl+C ends the loop.\n\n"
 		"  !for_each_process \".process /p @#Process; !peb\"",
 		TARGET | CMD_REST, do_each_process},
-	{"!for_each_thread", "!for_each_thread [\"CommandString\"]", "run commands once for each thread",
+	{"!for_each_thread", "!for_each_thread [\"CommandString\"]", "Run commands once for each thread",
 		"@#Thread in CommandString is replaced by the address of the thread before anything else is "
 		"parsed. Without commands: !thread @#Thread 2. Ctrl+C ends the loop.",
 		TARGET | CMD_REST, do_each_thread},
