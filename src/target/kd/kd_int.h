@@ -203,6 +203,8 @@ err kd_query_memory(kd *k, tgt_memory_info *m, diag *d) MUST_CHECK;
 /* kd_regs.c */
 err kd_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d);
 err kd_regs_set(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d);
+/* Sets EFlags.RF on the stopped processor, with the fewest requests. */
+err kd_resume_flag(kd *k, diag *d) MUST_CHECK;
 err kd_special(kd *k, unit_t u, kd_cpu **ret, diag *d) MUST_CHECK;
 
 /* kd_trap.c */

@@ -7,7 +7,7 @@
  */
 #include "target/kd/kd_int.h"
 
-enum { CTX_FLAGS = 0x30 };
+enum { CTX_FLAGS = 0x30, CTX_EFLAGS = 0x44 }; /* ContextFlags, EFlags of winnt.h's CONTEXT */
 static const uint32_t CTX_ALL = 0x10001f; /* CONTEXT_AMD64 with all of its parts */
 
 static err cpu_of(kd *k, unit_t u, kd_cpu **ret, diag *d)
@@ -68,10 +68,11 @@ static err context_range(kd *k, unit_t u, kd_cpu *c, size_t begin, size_t end, d
 	kd_manip m = {.api = KD_GET_CONTEXT_EX, .cpu = (uint16_t)u};
 	m.u.context_ex.offset = (uint32_t)begin;
 	m.u.context_ex.count = (uint32_t)(end - begin);
-	err e = kd_request_optional(k, &m, NULL, 0, true, d);
+	err e = kd_request_optional(k, &m, NULL, 0, true, NULL);
 	if (e == ERR_UNSUPPORTED)
 		return whole_context(k, u, c, d);
-	TRY(e);
+	if (e != ERR_OK)
+		return diag_set(d, e, "the context of processor %u: %s", u, err_name(e));
 	if (k->reply.status || k->reply.n < end - begin)
 		return whole_context(k, u, c, d);
 	memcpy(c->ctx + begin, k->reply.data, end - begin);
@@ -161,13 +162,13 @@ static err set_range(kd *k, unit_t u, kd_cpu *c, const uint8_t *img, size_t lo, 
 	kd_manip m = {.api = KD_SET_CONTEXT_EX, .cpu = (uint16_t)u};
 	m.u.context_ex.offset = (uint32_t)lo;
 	m.u.context_ex.count = (uint32_t)(hi - lo);
-	err e = kd_request_optional(k, &m, img + lo, hi - lo, true, d);
+	err e = kd_request_optional(k, &m, img + lo, hi - lo, true, NULL);
 	if (e == ERR_OK && !k->reply.status) {
 		memcpy(c->ctx + lo, img + lo, hi - lo);
 		return ERR_OK;
 	}
 	if (e != ERR_OK && e != ERR_UNSUPPORTED)
-		return e;
+		return diag_set(d, e, "the context of processor %u: %s", u, err_name(e));
 	/* In one piece, with what is there around it. */
 	uint8_t keep[X64_CONTEXT_SIZE];
 	memcpy(keep, img + lo, hi - lo);
@@ -205,6 +206,30 @@ static err set_context(kd *k, unit_t u, kd_cpu *c, unsigned sets, const x64_regs
 	if (begin == end)
 		return ERR_OK;
 	return set_range(k, u, c, img, begin, end, d);
+}
+
+err kd_resume_flag(kd *k, diag *d)
+{
+	kd_cpu *c = NULL;
+	unit_t u = k->st.cpu;
+	TRY(cpu_of(k, u, &c, d));
+	/* The flags came with the stop: if parts can be written, nothing has to be read. */
+	if (!c->ctx_end && k->st.has_report && !kd_refused(k, KD_SET_CONTEXT_EX)) {
+		uint8_t b[4];
+		kd_manip m = {.api = KD_SET_CONTEXT_EX, .cpu = (uint16_t)u};
+		put32(b, k->st.eflags | X64_FL_RF);
+		m.u.context_ex.offset = CTX_EFLAGS;
+		m.u.context_ex.count = sizeof b;
+		err e = kd_request_optional(k, &m, b, sizeof b, true, NULL);
+		if (e == ERR_OK && !k->reply.status)
+			return ERR_OK;
+		if (e != ERR_OK && e != ERR_UNSUPPORTED)
+			return diag_set(d, e, "setting the resume flag: %s", err_name(e));
+	}
+	x64_regs r = {0};
+	TRY(kd_regs_get(&k->t, u, X64_SET_CONTROL, &r, d));
+	r.eflags |= X64_FL_RF;
+	return kd_regs_set(&k->t, u, X64_SET_CONTROL, &r, d);
 }
 
 err kd_regs_set(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d)

@@ -243,9 +243,7 @@ static err pass_execute_trap(kd *k, diag *d)
 	for (unsigned i = 0; i < KD_HW_SLOTS; i++) {
 		if (!k->hw[i].used || k->hw[i].kind != TGT_TRAP_EXEC || k->hw[i].addr != pc)
 			continue;
-		TRY(kd_regs_get(&k->t, k->st.cpu, X64_SET_CONTROL, &r, d));
-		r.eflags |= X64_FL_RF;
-		return kd_regs_set(&k->t, k->st.cpu, X64_SET_CONTROL, &r, d);
+		return kd_resume_flag(k, d);
 	}
 	return ERR_OK;
 }
