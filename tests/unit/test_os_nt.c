@@ -6,6 +6,7 @@
 #include "os/nt/nt.h"
 
 #include "base/reader.h"
+#include "target/mem_int.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -137,8 +138,10 @@ static uint64_t at(fix *f, const char *name)
 	return s.addr;
 }
 
+/* The target's memory changes under the debugger here, as if it had run: nothing cached is right. */
 static uint8_t *mem(fix *f, uint64_t addr)
 {
+	mem_drop(&f->t);
 	assert_true(addr >= KERNEL_BASE && addr - KERNEL_BASE < f->image_n);
 	return f->image + (addr - KERNEL_BASE);
 }
@@ -146,6 +149,7 @@ static uint8_t *mem(fix *f, uint64_t addr)
 /* root -> tables at 0x10000.. -> USER_VA's page table, whose address is returned. */
 static uint64_t map_tables(fix *f, uint64_t root, uint64_t tables)
 {
+	mem_drop(&f->t);
 	uint64_t at_phys = root;
 	for (int level = 3; level >= 1; level--, tables += 0x1000) {
 		put64(f->phys + at_phys + (USER_VA >> (12 + 9 * level) & 0x1ff) * 8, tables | 7);
@@ -182,6 +186,8 @@ static fix *start(bool layout_b, bool bare)
 	f->o = os_nt_create(&oh, &v, KERNEL_BASE, 0, 0);
 	f->n = nt_of(f->o);
 	assert_non_null(f->n);
+	if (!bare)
+		assert_true(nt_has(f->n, "_EPROCESS", "Peb")); /* names are found from here on */
 	return f;
 }
 
@@ -189,6 +195,7 @@ static void finish(fix *f)
 {
 	f->o->ops->destroy(f->o);
 	sym_store_destroy(f->syms);
+	tgt_mem_free(&f->t);
 	run("rm -rf %s", f->dir);
 	mem_free(f->image);
 	arena_deinit(&f->a);
@@ -305,6 +312,7 @@ static void test_threads(void **state)
 	assert_int_equal(f->o->ops->thread(f->o, at(f, "CaptureThread"), &t, &f->d), ERR_OK);
 	assert_true(t.running && t.unit == 0);
 	memcpy(m, b, 8);
+	mem_drop(&f->t);
 	f->o->ops->stopped(f->o);
 }
 
@@ -392,11 +400,13 @@ static void test_soft_pte(void **state)
 	uint8_t *ppe = f->phys + (le64(pxe) & ~0xfffULL) + (USER_VA >> 30 & 0x1ff) * 8;
 	uint8_t *pde = f->phys + (le64(ppe) & ~0xfffULL) + (USER_VA >> 21 & 0x1ff) * 8;
 	put64(pde, (le64(pde) & ~0xfffULL) | 1 << 11);
+	mem_drop(&f->t);
 	assert_int_equal(soft(f, USER_VA + 0x44, &phys), ERR_OK);
 	assert_true(phys == 0x20044);
 	assert_int_equal(soft(f, USER_VA + 0x1044, &phys), ERR_OK);
 	assert_true(phys == 0x21044);
 	put64(pde, (le64(pde) & ~0xfffULL) | 7);
+	mem_drop(&f->t);
 	/* over a page boundary, present and transition in one read */
 	os_process p;
 	uint8_t b[32];
@@ -457,11 +467,13 @@ static void test_damage(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(wild); i++) {
 		s.n = 0;
 		put64(m, wild[i]);
+		mem_drop(&f->t);
 		assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_CORRUPT);
 		assert_int_equal(s.n, 3);
 		assert_non_null(strstr(f->d.text, "PsActiveProcessHead"));
 	}
 	memcpy(m, keep, 8);
+	mem_drop(&f->t);
 	/* a damaged module list keeps what is known */
 	check_kernel_modules(f);
 	nt_off mod;
@@ -473,6 +485,7 @@ static void test_damage(void **state)
 	assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_CORRUPT);
 	assert_non_null(sym_mod_in(f->syms, 0, KERNEL_BASE + 0x300010));
 	memcpy(m, keep, 8);
+	mem_drop(&f->t);
 	/* an entry with a base that is none is left out, with a word */
 	assert_int_equal(nt_field(f->n, type, "DllBase", &mod, &f->d), ERR_OK);
 	m = mem(f, at(f, "ModHal") + mod.off);
@@ -483,6 +496,7 @@ static void test_damage(void **state)
 	assert_non_null(strstr(f->warned, "left out"));
 	assert_null(sym_mod_find(f->syms, STR("hal")));
 	memcpy(m, keep, 8);
+	mem_drop(&f->t);
 }
 
 static void test_globals(void **state)
@@ -526,7 +540,7 @@ static void test_bare(void **state)
 	for (int b = 0; b < 2; b++) {
 		fix *k = start(b, false), *f = start(b, true);
 		nt_off off;
-		uint64_t head = (nt_has(k->n, "_EPROCESS", "Peb"), at(k, "KdpDebuggerDataListHead"));
+		uint64_t head = at(k, "KdpDebuggerDataListHead");
 		uint64_t list = at(k, "PsLoadedModuleList"), block = at(k, "KdDebuggerDataBlock");
 		f->o->ops->destroy(f->o);
 		f->o = bare_os(f, head, list);
