@@ -358,15 +358,15 @@ static void z_runs(msf *m, stream *s)
 		rd_seek(&r, s->list);
 		for (uint32_t left = rd_u32(&r); left && left != NIL; left = rd_u32(&r)) {
 			uint64_t loc = rd_u64(&r);
-			run x = {.off = off, .len = left, .p = m->p + loc};
+			run x = {.off = off, .len = left};
 			if (!(loc & IN_CHUNKS)) {
+				x.p = m->p + loc;
 				if (pass)
 					s->runs[n] = x;
 				n++;
 				off += left;
 				continue;
 			}
-			x.p = NULL;
 			x.chunk = (uint32_t)(loc >> 32) & 0x7fffffff;
 			x.in = (uint32_t)loc;
 			for (uint64_t rest = left; rest; x.chunk++, x.in = 0, n++) {

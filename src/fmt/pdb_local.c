@@ -37,8 +37,11 @@ static void row_end(rows *v, uint32_t end)
 		v->p[v->n - 1].end = end;
 }
 
-/* A code offset starts a row and ends the one before; a length ends it and moves on behind it (as
- * llvm/DebugInfo/PDB/Native/NativeInlineSiteSymbol.cpp reads them). */
+/*
+ * A code offset starts a row and ends the one before. A length alone, which clang writes, ends the row
+ * and counts for the next offset (llvm/lib/MC/MCCodeView.cpp). A length with an offset, which Microsoft's
+ * compiler writes, does not: taken otherwise, sites of published PDBs pass the end of their function.
+ */
 size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row **ret)
 {
 	const pdb_inlinee *in = inlinee(pdb_lines_of(f, mod), site->inlinee);
@@ -71,7 +74,6 @@ size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row *
 			code += n.b;
 			row_end(&v, code);
 			vec_push(&v, (pdb_row){code, code + n.a, (uint32_t)line, file});
-			code += n.a;
 			break;
 		default:
 			break; /* columns, kinds of ranges */

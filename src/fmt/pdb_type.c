@@ -518,6 +518,7 @@ typedef struct walker {
 	void *u;
 	bool stop;
 	uint32_t count;
+	unsigned enum_bits; /* of a signed enum; 0 else */
 } walker;
 
 static void give(walker *w, pdb_field *x)
@@ -532,6 +533,12 @@ static void give(walker *w, pdb_field *x)
 	if ((x->kind == PDB_F_BASE || x->kind == PDB_F_VBASE) && pdb_type_get(w->f, x->type, &t) == ERR_OK)
 		x->name = t.name;
 	x->anonymous = x->kind == PDB_F_MEMBER && !x->name.n;
+	/* Some compilers write -1 of a 32-bit enum as 0xffffffff. */
+	if (x->kind == PDB_F_ENUMERATOR && w->enum_bits && !x->neg && x->value >> (w->enum_bits - 1) == 1) {
+		x->neg = true;
+		if (w->enum_bits < 64)
+			x->value |= ~(uint64_t)0 << w->enum_bits;
+	}
 	w->stop = !w->cb(w->u, x) || ++w->count >= MAX_FIELDS;
 }
 
@@ -681,6 +688,10 @@ err pdb_type_fields(pdb *f, uint32_t ti, bool (*cb)(void *u, const pdb_field *x)
 		list = t.fields;
 	}
 	walker w = {.f = f, .cb = cb, .u = u};
+	pdb_type under;
+	if (t.kind == PDB_T_ENUM && pdb_type_get(f, t.elem, &under) == ERR_OK && under.kind == PDB_T_INT &&
+		under.size <= 8)
+		w.enum_bits = 8 * (unsigned)under.size;
 	for (int hops = 0; list && !w.stop; hops++) {
 		if (hops == MAX_LISTS || !pdb_tpi_rec(f, &f->tpi, list, &c) || c.kind != LF_FIELDLIST)
 			return ERR_CORRUPT;
