@@ -762,10 +762,37 @@ static err take_segment(cmd *c, str *rest, uint64_t *base)
 	return ERR_OK;
 }
 
+/*
+ * Where an option like " /t" follows: it would read as a division. Only a blank, the slash, one or
+ * two letters or digits and a blank or the end are taken for one, and not inside parentheses or
+ * quotes.
+ */
+static size_t option_behind(str r)
+{
+	for (size_t i = 0, depth = 0; i < r.n; i++) {
+		char ch = r.p[i];
+		if (ch == '"') {
+			i = lex_quoted(r, i) - 1;
+		} else if (ch == '(' || ch == '[') {
+			depth++;
+		} else if ((ch == ')' || ch == ']') && depth) {
+			depth--;
+		} else if (ch == '/' && i && lex_blank(r.p[i - 1]) && !depth) {
+			size_t n = 1;
+			while (i + n < r.n && n <= 3 && is_word_char(r.p[i + n]))
+				n++;
+			bool ends = i + n >= r.n || lex_blank(r.p[i + n]);
+			if (n > 1 && n <= 3 && ends && is_letter(r.p[i + 1]))
+				return i;
+		}
+	}
+	return r.n;
+}
+
 err cmd_arg_expr(cmd *c, str *rest, uint64_t *ret)
 {
 	uint64_t base = 0, v;
-	str r = str_skip(*rest, lex_skip(*rest, 0));
+	str r = str_skip(*rest, lex_skip(*rest, 0)), whole = r;
 	if (r.n && r.p[0] == '%')
 		r = str_skip(r, 1);
 	else if (r.n && (r.p[0] == '&' || r.p[0] == '#')) {
@@ -774,7 +801,9 @@ err cmd_arg_expr(cmd *c, str *rest, uint64_t *ret)
 			c, ERR_UNSUPPORTED, "16-bit addresses ('%c') are not supported", r.p[0]);
 	}
 	TRY(take_segment(c, &r, &base));
+	r = str_take(r, option_behind(r));
 	TRY(eval_prefix(c, &r, &v));
+	r = (str){r.p, (size_t)(whole.p + whole.n - r.p)};
 	skip_separator(&r);
 	*rest = r;
 	*ret = v + base;

@@ -97,7 +97,7 @@ static const cmd_row *find_page(cmd *c, str name)
 	return r;
 }
 
-static err print_matches(cmd *c, str pattern)
+static err print_matches(cmd *c, str pattern, str topic)
 {
 	help_entries v = {0};
 	for (int k = HELP_COMMANDS; k <= HELP_EXTENSIONS; k++) {
@@ -114,7 +114,7 @@ static err print_matches(cmd *c, str pattern)
 	size_t n = v.n;
 	print_entries(c, &v);
 	vec_deinit(&v);
-	return n ? ERR_OK : cmd_fail(c, ERR_NOTFOUND, "No help for '%.*s'", STR_ARG(pattern));
+	return n ? ERR_OK : cmd_fail(c, ERR_NOTFOUND, "No help for '%.*s'", STR_ARG(topic));
 }
 
 static err help_topic(cmd *c, str topic)
@@ -125,8 +125,8 @@ static err help_topic(cmd *c, str topic)
 		return ERR_OK;
 	}
 	/* A part of a name lists what holds it. */
-	return print_matches(
-		c, str_has_wild(topic) ? topic : str_printf(&c->a, "*%.*s*", STR_ARG(topic)));
+	return print_matches(c,
+		str_has_wild(topic) ? topic : str_printf(&c->a, "*%.*s*", STR_ARG(topic)), topic);
 }
 
 static err cmd_help(cmd *c, cmd_call *call)

@@ -48,7 +48,9 @@ static void log_output(void *u, unsigned mask, str text)
 {
 	cmd *c = u;
 	lang *l = c->lang;
-	if (mask & l->log_mask) {
+	/* An echo of the line that is about to run: log_input writes that one. */
+	bool echo = mask == OUT_PROMPT && str_find(text, STR("> ")) != SIZE_MAX;
+	if ((mask & l->log_mask) && !echo) {
 		log_write(l, text);
 		fflush(l->log);
 	}
@@ -258,17 +260,18 @@ static err cmd_outmask(cmd *c, cmd_call *call)
 		TRY(lang_eval(c, rest, &v));
 		mask = remove ? mask & ~(unsigned)v : mask | (unsigned)v;
 	}
+	/* Said while normal output can be seen: before it is closed, or after it was opened. */
+	bool before = *show & OUT_NORMAL;
+	if (before)
+		out(c->e, "Output mask is 0x%x\n", mask);
 	*show = mask;
 	if (l->log) {
 		if (!keep_log)
 			l->log_mask = mask;
 		c->e->out_mask = l->show_mask | l->log_mask;
 	}
-	/* Not through the mask: it may just have been closed for normal output. */
-	unsigned now = c->e->out_mask;
-	c->e->out_mask |= OUT_NORMAL;
-	out(c->e, "Output mask is 0x%x\n", mask);
-	c->e->out_mask = now;
+	if (!before)
+		out(c->e, "Output mask is 0x%x\n", mask);
 	return ERR_OK;
 }
 
