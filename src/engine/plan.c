@@ -245,6 +245,26 @@ static bool steps_over(const struct eng_plan *p, const x64_insn *in)
 	return in->flow == X64_FLOW_CALL || in->flow == X64_FLOW_SYSCALL || in->rep;
 }
 
+/* iretq and sysret load the flags, and with them lose the trap flag: where do they go? */
+static bool return_address(engine *e, const x64_insn *in, uint64_t *ret)
+{
+	static const uint8_t sysret[] = {0x0f, 0x07};
+	x64_regs r = {0};
+	uint8_t raw[8];
+
+	if (unit_regs(e, X64_SET_CONTROL | X64_SET_INTEGER, &r, NULL) != ERR_OK)
+		return false;
+	if (in->len >= 2 && !memcmp(in->bytes + in->len - 2, sysret, 2)) {
+		*ret = r.gpr[X64_RCX];
+		return true;
+	}
+	if (tgt_read_all(e->t, as_current(), r.gpr[X64_RSP], raw, sizeof raw, NULL) != ERR_OK)
+		return false;
+	*ret = le64(raw);
+	/* A frame that leads nowhere is no frame: step as usual then. */
+	return tgt_read_all(e->t, as_current(), *ret, raw, 1, NULL) == ERR_OK;
+}
+
 err plan_resume(engine *e, diag *d)
 {
 	struct eng_plan *p = e->plan;
@@ -253,6 +273,12 @@ err plan_resume(engine *e, diag *d)
 	if (!p->active || plan_free_run(e) || p->over)
 		return run_on(e, d);
 	bool known = eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK;
+	uint64_t back;
+	if (known && in.flow == X64_FLOW_SYSRET && return_address(e, &in, &back)) {
+		p->over_sp = 0;
+		p->over = temp_site(e, back, false);
+		return run_on(e, d);
+	}
 	if (known && steps_over(p, &in)) {
 		x64_regs r = {0};
 		TRY(unit_regs(e, X64_SET_CONTROL, &r, d));

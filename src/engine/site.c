@@ -175,7 +175,8 @@ void sites_dropped(engine *e, const tgt_event *ev)
 	for (uint32_t k = 0; k < ev->n_dropped; k++)
 		for (size_t i = 0; i < t->sites.n; i++) {
 			site *s = t->sites.p[i];
-			if (s->state == SITE_ARMED && s->as.kind != AS_ROOT && s->handle == ev->dropped[k])
+			if (s->state == SITE_ARMED && s->as.kind != AS_ROOT && s->kind == TGT_TRAP_SOFT &&
+				s->addr == ev->dropped[k])
 				s->state = SITE_IDLE;
 		}
 }
@@ -200,13 +201,13 @@ site *site_at(engine *e, uint64_t pc)
 site *site_hard(engine *e, uint64_t dr6)
 {
 	struct bp_table *t = e->bps;
-	for (size_t i = 0; i < t->sites.n; i++) {
-		site *s = t->sites.p[i];
-		if (s->kind == TGT_TRAP_SOFT || s->state != SITE_ARMED)
-			continue;
-		uint64_t reg = s->handle & 3;
-		if (s->handle == TGT_HARD_HANDLE(reg) && dr6 >> reg & 1)
-			return s;
+	for (unsigned reg = 0; reg < 4; reg++) {
+		uint64_t handle = dr6 >> reg & 1 ? tgt_trap_in_register(e->t, reg) : 0;
+		for (size_t i = 0; handle && i < t->sites.n; i++) {
+			site *s = t->sites.p[i];
+			if (s->kind != TGT_TRAP_SOFT && s->state == SITE_ARMED && s->handle == handle)
+				return s;
+		}
 	}
 	return NULL;
 }

@@ -127,7 +127,8 @@ typedef struct tgt_event {
 	char path[TGT_PATH_MAX]; /* NUL-terminated, cut if longer */
 	/* print, prompt, command, notice, dead: valid until the next wait */
 	str text;
-	/* traps that the target took out by itself at this stop: their handles are void */
+	/* addresses of software traps that the target took out by itself at this stop: their handles
+	 * are void */
 	uint32_t n_dropped;
 	uint64_t dropped[TGT_DROPPED_MAX];
 } tgt_event;
@@ -148,9 +149,6 @@ typedef struct tgt_trap {
 	uint64_t addr;
 	uint32_t size; /* 1 2 4 8; SOFT: 0 */
 } tgt_trap;
-
-/* Handle of a hardware trap in debug register i (0-3): a DR6 bit leads straight to its trap. */
-#define TGT_HARD_HANDLE(i) (0x80000000ull | (i))
 
 /* ---- running ---- */
 
@@ -235,6 +233,8 @@ err tgt_regs_set(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d) MU
 err tgt_trap_add(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d) MUST_CHECK;
 err tgt_trap_del(tgt *t, uint64_t handle, diag *d) MUST_CHECK;
 err tgt_resume(tgt *t, const tgt_run *how, diag *d) MUST_CHECK;
+/* Handle of the trap in debug register i (a DR6 bit); 0 if there is none of ours. */
+uint64_t tgt_trap_in_register(tgt *t, unsigned i);
 err tgt_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d) MUST_CHECK;
 err tgt_answer(tgt *t, str text, diag *d) MUST_CHECK;
 err tgt_search(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,

@@ -371,6 +371,18 @@ err tgt_trap_del(tgt *t, uint64_t handle, diag *d)
 	return ERR_OK;
 }
 
+uint64_t tgt_trap_in_register(tgt *t, unsigned i)
+{
+	tgt_mem *m = tgt_mem_of(t);
+	for (size_t k = 0; k < m->traps.n; k++) {
+		const trap_rec *r = &m->traps.p[k];
+		/* Backends number hardware traps so that the low bits are the register. */
+		if (r->state == TRAP_ARMED && r->t.kind != TGT_TRAP_SOFT && (r->handle & 3) == i)
+			return k + 1;
+	}
+	return 0;
+}
+
 /* ---- stops ---- */
 
 void trap_event(tgt *t, tgt_event *ev)
