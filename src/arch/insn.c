@@ -181,6 +181,37 @@ bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret)
 	return zinsn_ea(&z, zinsn_mem(&z), in->addr, r, ret);
 }
 
+static size_t add_reg(ZydisRegister reg, const x64_reg **ret, size_t n, size_t max)
+{
+	const char *name = ZydisRegisterGetString(reg);
+	const x64_reg *r = name ? x64_reg_find(str_of(name)) : NULL;
+	for (size_t i = 0; i < n; i++)
+		if (ret[i] == r)
+			return n;
+	if (!r || n == max)
+		return n;
+	ret[n] = r;
+	return n + 1;
+}
+
+size_t x64_insn_regs(const x64_insn *in, const x64_reg **ret, size_t max)
+{
+	zinsn z;
+	size_t n = 0;
+	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK)
+		return 0;
+	for (int i = 0; i < z.i.operand_count_visible; i++) {
+		const ZydisDecodedOperand *op = &z.op[i];
+		if (op->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+			n = add_reg(op->reg.value, ret, n, max);
+		} else if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+			n = add_reg(op->mem.base, ret, n, max);
+			n = add_reg(op->mem.index, ret, n, max);
+		}
+	}
+	return n;
+}
+
 /* Intel SDM volume 1, appendix B: the low four bits of the opcode are the condition. */
 static bool condition(unsigned cc, uint32_t f)
 {

@@ -86,8 +86,7 @@ static err read_info(const x64_unwind_env *env, const x64_func *f, unwind_info *
 	return ERR_OK;
 }
 
-/* The first entry of the function that f is a part of. */
-static err primary(const x64_unwind_env *env, const x64_func *f, x64_func *ret)
+err x64_func_primary(const x64_unwind_env *env, const x64_func *f, x64_func *ret)
 {
 	x64_func at = *f;
 	unwind_info ui;
@@ -149,12 +148,12 @@ static bool leaves(const frame *s, uint64_t target)
 	x64_func to, a, b;
 	uint64_t begin = s->f.base + s->f.begin;
 	if (target >= begin && target < s->f.base + s->f.end)
-		return target == begin && primary(s->env, &s->f, &a) == ERR_OK &&
+		return target == begin && x64_func_primary(s->env, &s->f, &a) == ERR_OK &&
 			a.begin == s->f.begin;
 	if (s->env->func(s->env->u, target, &to) != ERR_OK)
 		return true;
 	/* Another piece of the same function is not outside. */
-	if (primary(s->env, &s->f, &a) != ERR_OK || primary(s->env, &to, &b) != ERR_OK)
+	if (x64_func_primary(s->env, &s->f, &a) != ERR_OK || x64_func_primary(s->env, &to, &b) != ERR_OK)
 		return true;
 	return a.base != b.base || a.begin != b.begin || target == b.base + b.begin;
 }
@@ -384,7 +383,7 @@ static err run_function(frame *s, x64_frame_info *info)
 			x64_func first;
 			TRY(e);
 			info->establisher = entry_rsp;
-			if (primary(s->env, &s->f, &first) == ERR_OK)
+			if (x64_func_primary(s->env, &s->f, &first) == ERR_OK)
 				info->func_begin = first.base + first.begin;
 			return ERR_OK;
 		}

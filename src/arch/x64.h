@@ -124,6 +124,9 @@ err x64_decode(const uint8_t *p, size_t n, uint64_t addr, x64_insn *ret) MUST_CH
 void x64_format(const x64_insn *in, const x64_names *names, buf *out);
 /* Effective address of the memory operand; false if none or a needed set is not valid. */
 bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret);
+/* Registers that the instruction names, those of addresses included, each once and in the order of its
+ * operands; implied ones (the stack pointer of push) are left out. Returns how many, at most max. */
+size_t x64_insn_regs(const x64_insn *in, const x64_reg **ret, size_t max);
 /* Condition code of jcc, setcc, cmovcc (0 o, 1 no, 2 b ... 15 g) against flags. */
 bool x64_cond(unsigned cc, uint32_t eflags);
 /* Whether a branch is taken with these registers (loop and jrcxz look at rcx). */
@@ -183,6 +186,10 @@ typedef struct x64_unwind_env {
 	/* Stack bytes. All or nothing. */
 	err (*stack)(void *u, uint64_t addr, void *buf, size_t n);
 } x64_unwind_env;
+
+/* The first entry of the function that f is a piece of (chained unwind data): equal for all pieces of
+ * one function. Uses only env's image. */
+err x64_func_primary(const x64_unwind_env *env, const x64_func *f, x64_func *ret) MUST_CHECK;
 
 typedef struct x64_frame_info {
 	bool machine_frame;	 /* an exception or interrupt frame was crossed */

@@ -282,6 +282,23 @@ static void branches_taken(void **state)
 	assert_false(x64_taken(&nop, &r));
 }
 
+static void registers_named(void **state)
+{
+	const x64_reg *r[4];
+	(void)state;
+	x64_insn in = decode("488b448b10"); /* mov rax,[rbx+rcx*4+10h] */
+	assert_int_equal(x64_insn_regs(&in, r, 4), 3);
+	assert_string_equal(r[0]->name, "rax");
+	assert_string_equal(r[1]->name, "rbx");
+	assert_string_equal(r[2]->name, "rcx");
+	assert_int_equal(x64_insn_regs(&in, r, 2), 2);
+	in = decode("33c0"); /* each once */
+	assert_int_equal(x64_insn_regs(&in, r, 4), 1);
+	assert_string_equal(r[0]->name, "eax");
+	in = decode("c3");
+	assert_int_equal(x64_insn_regs(&in, r, 4), 0);
+}
+
 static void bytes_that_are_no_instruction(void **state)
 {
 	x64_insn in = {.len = 99};
@@ -303,6 +320,7 @@ int main(void)
 		cmocka_unit_test(flow_of_instructions),
 		cmocka_unit_test(memory_operands),
 		cmocka_unit_test(branches_taken),
+		cmocka_unit_test(registers_named),
 		cmocka_unit_test(bytes_that_are_no_instruction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

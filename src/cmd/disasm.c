@@ -1,0 +1,503 @@
+/*
+ * disasm: u ub uu up, # and .asm: instructions as text. Whole functions (uf) are in disasm_func.c.
+ * Refuses to know encodings: the arch room decodes and prints.
+ */
+#include "cmd/disasm.h"
+
+#include "base/reader.h"
+#include "cmd/code.h"
+
+#include <stdio.h>
+
+enum {
+	DEFAULT_COUNT = 8,
+	COUNT_MAX = 1 << 20,
+	BACK_MAX = 1 << 16,   /* bytes that ub decodes from a function's start */
+	SEARCH_MAX = 1 << 24, /* instructions that # looks at without a size */
+	BYTES_WIDTH = 16,
+	PATTERN_MAX = 256
+};
+
+/* .asm options and what # remembers. */
+typedef struct disasm_state {
+	bool no_code_bytes, ignore_width, source_line;
+	bool has_pattern, has_addr;
+	char pattern[PATTERN_MAX + 4];
+	uint64_t addr;
+} disasm_state;
+
+static disasm_state *state(cmd *c)
+{
+	return cmd_state(c, "disasm", sizeof(disasm_state));
+}
+
+/* ---- lines ---- */
+
+/* "nt!Foo+0x12 (fffff800`12345678)" */
+static bool name_of(void *u, uint64_t addr, buf *b)
+{
+	engine *e = u;
+	if (!e->syms || !sym_format(e->syms, addr, b))
+		return false;
+	buf_addf(b, " (%s)", out_addr(e, addr));
+	return true;
+}
+
+void disasm_text(cmd *c, const x64_insn *in, bool symbols, buf *b)
+{
+	x64_names names = {c->e, name_of};
+	x64_format(in, symbols ? &names : NULL, b);
+}
+
+static void add_head(cmd *c, uint64_t addr, const uint8_t *p, size_t n, buf *b)
+{
+	disasm_state *s = state(c);
+	sym_line l;
+	if (s->source_line && c->e->syms && sym_line_at(c->e->syms, addr, &l) == ERR_OK)
+		buf_addf(b, "%5u ", l.line);
+	buf_addf(b, "%s ", out_addr(c->e, addr));
+	if (s->no_code_bytes)
+		return;
+	size_t column = b->n + BYTES_WIDTH;
+	for (size_t i = 0; i < n; i++)
+		buf_addf(b, "%02x", p[i]);
+	do
+		if (b->n < column || n * 2 >= BYTES_WIDTH)
+			buf_addc(b, ' ');
+	while (b->n < column);
+}
+
+void disasm_line(cmd *c, const x64_insn *in, bool symbols, buf *b)
+{
+	add_head(c, in->addr, in->bytes, in->len, b);
+	disasm_text(c, in, symbols, b);
+	buf_addc(b, '\n');
+}
+
+static void bad_line(cmd *c, uint64_t addr, const uint8_t *byte, buf *b)
+{
+	buf_addf(b, "%s ", out_addr(c->e, addr));
+	size_t column = b->n + BYTES_WIDTH;
+	if (byte)
+		buf_addf(b, "%02x", *byte);
+	else
+		buf_addz(b, "??");
+	while (b->n < column)
+		buf_addc(b, ' ');
+	buf_addz(b, "???\n");
+}
+
+bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
+{
+	engine *e = c->e;
+	sym s;
+	sym_line l;
+	uint64_t disp;
+	if (!e->syms || sym_at(e->syms, addr, &s, &disp) != ERR_OK || s.addr == *last)
+		return false;
+	*last = s.addr;
+	if (!sym_format(e->syms, addr, b))
+		return false;
+	if (e->lines_on && e->show_source && sym_line_at(e->syms, addr, &l) == ERR_OK)
+		buf_addf(b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
+	buf_addz(b, ":\n");
+	return true;
+}
+
+void code_at(cmd *c, uint64_t addr, buf *b)
+{
+	x64_insn in;
+	uint64_t last = 0;
+	if (c->e->show_symbol)
+		(void)disasm_label(c, addr, &last, b);
+	if (!c->e->show_disasm)
+		return;
+	if (eng_insn(c->e, addr, &in, NULL) == ERR_OK)
+		disasm_line(c, &in, true, b);
+	else
+		bad_line(c, addr, NULL, b);
+}
+
+/* ---- reading ---- */
+
+typedef struct code_view {
+	cmd *c;
+	bool phys;
+} code_view;
+
+/* ERR_FAULT: nothing there. ERR_CORRUPT: no instruction, *byte is its first byte. */
+static err decode_at(const code_view *v, uint64_t addr, x64_insn *ret, uint8_t *byte)
+{
+	uint8_t raw[X64_INSN_MAX];
+	size_t got = 0;
+	engine *e = v->c->e;
+	err r = v->phys ? eng_read_phys(e, addr, 0, raw, sizeof raw, &got, NULL)
+			: eng_read(e, addr, raw, sizeof raw, &got, NULL);
+	if (r != ERR_OK || !got)
+		return ERR_FAULT;
+	*byte = raw[0];
+	r = x64_decode(raw, got, addr, ret);
+	return r == ERR_OK ? r : ERR_CORRUPT;
+}
+
+/* ---- u, uu, up ---- */
+
+typedef struct code_range {
+	uint64_t addr;
+	uint64_t count; /* instructions; 0: by end */
+	uint64_t end;	/* behind the last byte */
+	bool backwards; /* L-n */
+} code_range;
+
+static bool is_length(str s)
+{
+	return s.n >= 2 && (s.p[0] == 'L' || s.p[0] == 'l') && (strchr("?-@( \t", s.p[1]) ||
+		(s.p[1] >= '0' && s.p[1] <= '9') || ((s.p[1] | 32) >= 'a' && (s.p[1] | 32) <= 'f'));
+}
+
+/* An address, with "L n" instructions or up to a second address. */
+static err parse_range(cmd *c, str *rest, uint64_t dflt, code_range *ret)
+{
+	code_range v = {.addr = dflt, .count = DEFAULT_COUNT};
+	cmd_range r;
+	str look = str_trim(*rest);
+	if (look.n && !is_length(look))
+		TRY(cmd_arg_expr(c, &look, &v.addr));
+	bool length = is_length(look);
+	/* The range's own rules (L?, L-, limits) are cmd_arg_range's. */
+	TRY(cmd_arg_range(c, rest, 1, DEFAULT_COUNT, dflt, &r));
+	if (r.has_count && length) {
+		v.addr = r.addr;
+		v.count = r.count;
+		v.backwards = look.n > 1 && look.p[1] == '-';
+		/* L-n counted bytes there; here it means instructions that end at the address. */
+		if (v.backwards)
+			v.addr = r.addr + r.bytes;
+		if (v.count > COUNT_MAX)
+			return cmd_fail(c, ERR_LIMIT, "at most 0x%x instructions", COUNT_MAX);
+	} else if (r.has_count) {
+		v.count = 0;
+		v.end = r.addr + r.bytes;
+	}
+	*ret = v;
+	return ERR_OK;
+}
+
+static err unassemble(const code_view *v, const code_range *r, bool across, uint64_t *next)
+{
+	cmd *c = v->c;
+	uint64_t addr = r->addr, last = 0;
+	err result = ERR_OK;
+	buf b;
+	buf_init(&b, 0);
+	for (uint64_t i = 0; r->count ? i < r->count : addr < r->end; i++) {
+		x64_insn in;
+		uint8_t byte;
+		err e = decode_at(v, addr, &in, &byte);
+		if (!v->phys)
+			(void)disasm_label(c, addr, &last, &b);
+		if (e == ERR_OK) {
+			disasm_line(c, &in, !v->phys, &b);
+			addr += in.len;
+		} else {
+			bad_line(c, addr, e == ERR_CORRUPT ? &byte : NULL, &b);
+			addr++;
+		}
+		out_str(c->e, OUT_NORMAL, buf_str(&b));
+		buf_clear(&b);
+		if (e == ERR_FAULT && !across) {
+			result = cmd_fail(c, ERR_FAULT, "Memory access error at '%s'",
+				out_addr(c->e, addr - 1));
+			break;
+		}
+		if (cancelled(&c->e->cancel)) {
+			result = ERR_CANCELLED;
+			break;
+		}
+	}
+	buf_deinit(&b);
+	*next = addr;
+	return result;
+}
+
+/* Where u goes on: behind its last instruction, at first at the current one. */
+static err start_address(cmd *c, uint64_t *ret)
+{
+	if (c->memo.has_next_u) {
+		*ret = c->memo.next_u;
+		return ERR_OK;
+	}
+	return eng_ip(c->e, ret, &c->d);
+}
+
+static err back(cmd *c, uint64_t addr, uint64_t count);
+
+static err cmd_u(cmd *c, cmd_call *call)
+{
+	code_view v = {c, !strcmp(call->row->name, "up")};
+	str rest = call->args;
+	uint64_t start;
+	code_range r;
+	TRY(start_address(c, &start));
+	TRY(parse_range(c, &rest, start, &r));
+	TRY(cmd_arg_end(c, rest));
+	if (r.backwards && !v.phys)
+		return back(c, r.addr, r.count);
+	err e = unassemble(&v, &r, !strcmp(call->row->name, "uu"), &c->memo.next_u);
+	c->memo.has_next_u = true;
+	return e;
+}
+
+/* ---- ub ---- */
+
+/* Instructions from `from` on that end exactly at `to`; the last `want` are kept in ring. Returns how
+ * many there are in all, 0 if decoding misses `to`. */
+static uint64_t decode_up_to(const code_view *v, uint64_t from, uint64_t to, x64_insn *ring, uint64_t want)
+{
+	uint64_t n = 0, addr = from;
+	while (addr < to) {
+		x64_insn in;
+		uint8_t byte;
+		if (decode_at(v, addr, &in, &byte) != ERR_OK || cancelled(&v->c->e->cancel))
+			return 0;
+		ring[n++ % want] = in;
+		addr += in.len;
+	}
+	return addr == to ? n : 0;
+}
+
+/* A place below addr where an instruction starts for certain. */
+static bool known_start(cmd *c, uint64_t addr, uint64_t *ret)
+{
+	engine *e = c->e;
+	uint64_t base, disp;
+	uint32_t begin, end, unwind;
+	sym s;
+	if (!e->syms)
+		return false;
+	if (sym_unwind_func(e->syms, addr - 1, &base, &begin, &end, &unwind) == ERR_OK)
+		*ret = base + begin;
+	else if (sym_at(e->syms, addr - 1, &s, &disp) == ERR_OK && s.code)
+		*ret = s.addr;
+	else
+		return false;
+	return addr - *ret <= BACK_MAX;
+}
+
+/*
+ * The `want` instructions in front of `to`, in order, at the end of list. From the function's start if
+ * it is known; else from the farthest place from which decoding meets `to`: wrong starts fall into step
+ * after a few instructions.
+ */
+static uint64_t before(const code_view *v, uint64_t to, uint64_t want, x64_insn *list)
+{
+	uint64_t from, n = 0;
+	x64_insn *ring = arena_array(&v->c->a, (size_t)want, sizeof *ring);
+	if (known_start(v->c, to, &from))
+		n = decode_up_to(v, from, to, ring, want);
+	for (uint64_t far = want * 4 + X64_INSN_MAX; !n && far > 0; far--)
+		n = decode_up_to(v, to - far, to, ring, want);
+	uint64_t kept = n < want ? n : want;
+	for (uint64_t i = 0; i < kept; i++)
+		list[want - kept + i] = ring[(n - kept + i) % want];
+	return kept;
+}
+
+static err back(cmd *c, uint64_t addr, uint64_t count)
+{
+	code_view v = {c, false};
+	x64_insn *list = arena_array(&c->a, (size_t)count, sizeof *list);
+	uint64_t left = count, to = addr, last = 0;
+	buf b;
+	while (left) {
+		uint64_t n = before(&v, to, left, list);
+		if (!n)
+			break;
+		to = list[left - n].addr;
+		left -= n;
+		if (cancelled(&c->e->cancel))
+			return ERR_CANCELLED;
+	}
+	if (left == count)
+		return cmd_fail(c, ERR_FAULT, "Memory access error at '%s'", out_addr(c->e, addr - 1));
+	buf_init(&b, 0);
+	for (uint64_t i = left; i < count; i++) {
+		(void)disasm_label(c, list[i].addr, &last, &b);
+		disasm_line(c, &list[i], true, &b);
+	}
+	out_str(c->e, OUT_NORMAL, buf_str(&b));
+	buf_deinit(&b);
+	c->memo.next_u = addr;
+	c->memo.has_next_u = true;
+	return ERR_OK;
+}
+
+static err cmd_ub(cmd *c, cmd_call *call)
+{
+	str rest = call->args;
+	uint64_t start;
+	code_range r;
+	TRY(start_address(c, &start));
+	TRY(parse_range(c, &rest, start, &r));
+	TRY(cmd_arg_end(c, rest));
+	if (!r.count)
+		return cmd_fail(c, ERR_SYNTAX, "ub takes Address L Count, not two addresses");
+	return back(c, r.addr, r.count);
+}
+
+/* ---- # ---- */
+
+static err search(cmd *c, uint64_t limit)
+{
+	disasm_state *s = state(c);
+	code_view v = {c, false};
+	str pattern = str_printf(&c->a, "*%s*", s->pattern);
+	bool found = false;
+	buf b;
+	buf_init(&b, 0);
+	for (uint64_t i = 0; limit ? i < limit : i < SEARCH_MAX && !found; i++) {
+		x64_insn in;
+		uint8_t byte;
+		uint64_t last = 0;
+		err e = decode_at(&v, s->addr, &in, &byte);
+		if (e == ERR_FAULT || cancelled(&c->e->cancel)) {
+			buf_deinit(&b);
+			return e != ERR_FAULT ? ERR_CANCELLED
+				: found	      ? ERR_OK
+				: cmd_fail(c, e, "Memory access error at '%s'", out_addr(c->e, s->addr));
+		}
+		buf_clear(&b);
+		if (e == ERR_OK)
+			disasm_line(c, &in, true, &b);
+		bool hit = e == ERR_OK && str_wild(pattern, str_trim(buf_str(&b)), false);
+		if (hit) {
+			buf label;
+			buf_init(&label, 0);
+			(void)disasm_label(c, in.addr, &last, &label);
+			out_str(c->e, OUT_NORMAL, buf_str(&label));
+			out_str(c->e, OUT_NORMAL, buf_str(&b));
+			buf_deinit(&label);
+			found = true;
+		}
+		s->addr += e == ERR_OK ? in.len : 1;
+	}
+	buf_deinit(&b);
+	if (!found)
+		return cmd_fail(c, ERR_NOTFOUND, "'%s' was not found up to %s", s->pattern,
+			out_addr(c->e, s->addr));
+	return ERR_OK;
+}
+
+static err cmd_search(cmd *c, cmd_call *call)
+{
+	disasm_state *s = state(c);
+	str rest = str_trim(call->args), pattern = {0};
+	code_range r = {0};
+	bool ready = s->has_pattern && s->has_addr, has_range;
+	if (rest.n && rest.p[0] == '"')
+		TRY(cmd_arg_quoted(c, &rest, false, &pattern));
+	else
+		pattern = str_word(&rest);
+	rest = str_trim(rest);
+	has_range = rest.n;
+	if (pattern.n > PATTERN_MAX)
+		return cmd_fail(c, ERR_LIMIT, "the pattern is longer than %d characters", PATTERN_MAX);
+	if (has_range) {
+		str all = rest;
+		TRY(parse_range(c, &rest, s->addr, &r));
+		TRY(cmd_arg_end(c, rest));
+		if (is_length(all) && !s->has_addr)
+			TRY(eng_ip(c->e, &r.addr, &c->d));
+		s->addr = r.addr;
+		/* Only an address: no limit. */
+		str look = all;
+		uint64_t ignored;
+		if (!is_length(look)) {
+			TRY(cmd_arg_expr(c, &look, &ignored));
+			if (!str_trim(look).n)
+				r.count = 0;
+		}
+	} else if (!s->has_addr) {
+		TRY(eng_ip(c->e, &s->addr, &c->d));
+	}
+	s->has_addr = true;
+	if (pattern.n) {
+		memcpy(s->pattern, pattern.p, pattern.n);
+		s->pattern[pattern.n] = 0;
+	}
+	s->has_pattern = true;
+	/* The first time both are needed; what is missing is only initialised. */
+	if (!ready && !(pattern.n && has_range))
+		return ERR_OK;
+	return search(c, r.count);
+}
+
+/* ---- .asm ---- */
+
+static err cmd_asm(cmd *c, cmd_call *call)
+{
+	disasm_state *s = state(c);
+	str rest = str_trim(call->args);
+	bool on = !(rest.n && rest.p[0] == '-');
+	const struct {
+		const char *name;
+		bool *value;
+	} options[] = {{"ignore_output_width", &s->ignore_width}, {"no_code_bytes", &s->no_code_bytes},
+		{"source_line", &s->source_line}};
+	if (!on)
+		rest = str_trim(str_skip(rest, 1));
+	for (str word = str_word(&rest); word.n; word = str_word(&rest)) {
+		size_t i = 0;
+		while (i < ARRAY_LEN(options) && !str_ieq(word, str_of(options[i].name)))
+			i++;
+		if (i == ARRAY_LEN(options))
+			return cmd_fail(c, ERR_SYNTAX,
+				"'%.*s' is none of ignore_output_width, no_code_bytes, source_line",
+				STR_ARG(word));
+		*options[i].value = on;
+	}
+	out(c->e, "Assembly options:");
+	bool any = false;
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (*options[i].value) {
+			out(c->e, " %s", options[i].name);
+			any = true;
+		}
+	out(c->e, any ? "\n" : " <none>\n");
+	return ERR_OK;
+}
+
+#define U_HELP                                                                                     \
+	"L Count counts instructions; two addresses are a range of bytes. Without an argument it goes on " \
+	"where the last one ended, at first at the current instruction. A line with the symbol stands in " \
+	"front whenever the function changes, with its source line if those are known. Bytes under "    \
+	"breakpoints are shown as the program has them."
+
+static const cmd_row rows[] = {
+	{"u", "u [Range | Address]", "Disassemble",
+		"Shows 8 instructions from Address, or those of Range. " U_HELP, CMD_ANY | CMD_TARGET, cmd_u},
+	{"ub", "ub [Address [L Count]]", "Disassemble backwards",
+		"Shows the 8 (or Count) instructions that end just in front of Address. Decoding starts at the "
+		"beginning of the function where unwind data or symbols tell it; elsewhere at a place from which "
+		"it meets Address. Two addresses are not possible.",
+		CMD_ANY | CMD_TARGET, cmd_ub},
+	{"uu", "uu [Range | Address]", "Disassemble across memory that cannot be read",
+		"As u, but goes on where memory cannot be read, with ?? for each byte. " U_HELP,
+		CMD_ANY | CMD_TARGET, cmd_u},
+	{"up", "up [Range | Address]", "Disassemble physical memory",
+		"As u, on physical addresses; there are no symbols. " U_HELP, CMD_KERNEL | CMD_TARGET, cmd_u},
+	{"#", "# [Pattern] [Address [L Size]]", "Search disassembly for a pattern",
+		"Looks for Pattern in the lines that u would show from Address on: in address, bytes, mnemonic and "
+		"operands. Wildcards are possible, case does not matter, a pattern with blanks stands in quotes. "
+		"L Size limits the search to that many instructions and shows every match; without it the "
+		"first match ends it. Without Pattern the last one is used, without Address the search goes on "
+		"where the last one ended; the first time both are needed.",
+		CMD_ANY | CMD_TARGET, cmd_search},
+	{".asm", ".asm[-] [Options]", "Control how disassembly looks",
+		"Options: ignore_output_width (no check of the line's width), no_code_bytes (no bytes), "
+		"source_line (line number in front). With a minus sign they are turned off. Without options the "
+		"current ones are shown.",
+		CMD_ANY | CMD_SUFFIX, cmd_asm},
+};
+
+const cmd_family cmd_family_disasm = {"Disassembly", rows, ARRAY_LEN(rows)};
