@@ -411,6 +411,39 @@ static void test_hardware(void **variant)
 	stop(&k);
 }
 
+/* A stop in one process near the address of another process's breakpoint. */
+static void test_same_address_elsewhere(void **variant)
+{
+	peer k;
+	start(&k, kernel_of(*variant), "--stopped");
+	join(&k);
+	until_exception(false);
+	assert_int_equal(P.state[6], 0);
+	uint32_t handle = ping_breakpoint(&P, USER_FUNC + 8); /* behind an instruction or two */
+	assert_int_not_equal(handle, 0);
+	set_debug_register(1, USER_FUNC, 0x401);
+	assert_true(ping_set_pc(&P, ping_pc(&P) + 1));
+	assert_true(ping_continue(&P, false, 0x401));
+	until_exception(false);
+	for (unsigned i = 0; i < 10 && P.state[6] != 1; i++) {
+		assert_int_equal(ping_pc(&P), USER_FUNC + 8); /* hit in its own process first */
+		assert_true(ping_continue(&P, true, 0x401));
+		until_exception(false);
+		handle = ping_breakpoint(&P, USER_FUNC + 8);
+		assert_true(ping_continue(&P, false, 0x401));
+		until_exception(false);
+	}
+	assert_int_equal(P.state[6], 1);
+	assert_int_equal(ping_pc(&P), USER_FUNC);
+	assert_int_equal(P.state[192 + 24 + 8], 0xf0); /* that process's own byte */
+	assert_int_equal(ping_restore(&P, handle), is_b(variant));
+	assert_true(ping_continue(&P, false, 0x400));
+	ping_close(&P);
+	usleep(100000);
+	stop(&k);
+	assert_int_equal(number_after(&k, "int3 "), 0);
+}
+
 static void test_absent_page(void **variant)
 {
 	peer k;
@@ -769,6 +802,7 @@ int main(void)
 		BOTH(test_table_of_32),
 		BOTH(test_hits_and_steps),
 		BOTH(test_hardware),
+		BOTH(test_same_address_elsewhere),
 		BOTH(test_absent_page),
 		BOTH(test_optional),
 		BOTH(test_events),
