@@ -9,6 +9,7 @@
 
 #include "fmt/pe.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 typedef struct image {
@@ -138,14 +139,13 @@ err image_open(const char *path, const tgt_host *host, tgt **ret, diag *d)
 	sys_map file;
 	TRY(sys_map_open(path, &file, d));
 	image *m = mem_alloc(sizeof *m);
-	char *full = realpath(path, NULL);
+	char full[PATH_MAX];
 	arena_init(&m->a);
 	m->t.ops = &ops;
 	if (host)
 		m->t.host = *host;
 	m->file = file;
-	m->path = mem_strdup(full ? full : path);
-	free(full);
+	m->path = mem_strdup(realpath(path, full) ? full : path);
 	m->bytes = (str){(const char *)file.p, file.n};
 	mem_reader r = pe_bytes(&m->bytes);
 	err e = pe_open(&m->pe, &m->a, &r, 0, PE_FILE, d);
