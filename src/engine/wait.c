@@ -237,8 +237,9 @@ static err died(engine *e, const tgt_event *ev, diag *d)
 static err resume(engine *e, diag *d)
 {
 	arena_reset(&e->stop);
-	e->inside_wait = false;
+	e->inside_wait = true; /* the target is still stopped while the next leg is prepared */
 	err r = plan_resume(e, d);
+	e->inside_wait = false;
 	if (r == ERR_OK)
 		e->running = true;
 	return r;
@@ -256,6 +257,7 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		return diag_set(d, ERR_STATE, "nothing makes the target run: set the execution status first");
 	if (e->has_event && !e->running) {
 		e->plan_active_exec = e->exec;
+		e->inside_wait = true;
 		err r = plan_begin(e, d);
 		if (r == ERR_OK)
 			r = resume(e, d);
