@@ -449,18 +449,18 @@ static const char help_as[] =
 	"  as Locks !locks; !running\n";
 
 static const cmd_row rows[] = {
-	{"as", "as Name Text  |  as {/e|/ma|/mu|/msa|/msu|/x|/c} Name Value",
-		"Defines an alias; the text is the rest of the line", help_as,
+	{"as", "as Name Text\nas {/e|/ma|/mu|/msa|/msu|/x|/c} Name Value",
+		"Define an alias; the text is the rest of the line", help_as,
 		CMD_ANY | CMD_REST | CMD_CASE | CMD_NOREPEAT, cmd_as},
 	{"aS",
-		"aS Name Phrase  |  aS Name \"Phrase\"  |  aS {/e|/ma|/mu|/msa|/msu|/x|/f} Name "
+		"aS Name Phrase\naS Name \"Phrase\"\naS {/e|/ma|/mu|/msa|/msu|/x|/f} Name "
 		"Value",
-		"Defines an alias; the text ends at a semicolon", help_as,
+		"Define an alias; the text ends at a semicolon", help_as,
 		CMD_ANY | CMD_REST | CMD_CASE | CMD_NOREPEAT, cmd_as},
-	{"ad", "ad [/q] Name  |  ad *", "Deletes an alias, or all",
+	{"ad", "ad [/q] Name\nad *", "Delete an alias, or all",
 		"/q keeps quiet if there is no such alias. The fixed names $u0 to $u9 stay.",
 		CMD_ANY | CMD_NOREPEAT, cmd_ad},
-	{"al", "al", "Lists the user-named aliases", NULL, CMD_ANY, cmd_al},
+	{"al", "al", "List the user-named aliases", NULL, CMD_ANY, cmd_al},
 };
 
 const cmd_family cmd_family_alias = {"Aliases", rows, ARRAY_LEN(rows)};

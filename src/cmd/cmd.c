@@ -515,7 +515,9 @@ static err hook_run(void *cu, str commands, diag *d)
 	l->vars = NULL;
 	l->loops = l->catches = 0;
 	l->unwind = UNWIND_NONE;
+	l->lists++;
 	err e = lang_block(c, commands);
+	l->lists--;
 	if (d)
 		*d = c->d;
 	l->typed = saved.typed;
@@ -640,7 +642,7 @@ void cmd_prompt(cmd *c, buf *b)
 	engine *e = c->e;
 	switch (e->mode) {
 	case ENG_KERNEL:
-		if (e->n_units > 1)
+		if (e->n_units > 1 && e->echo_cpu)
 			buf_addf(b, "%u: kd", e->ctx.unit);
 		else
 			buf_addz(b, "kd");
@@ -670,11 +672,6 @@ void cmd_set_command_line(cmd *c, str text)
 	memcpy(copy, text.p, text.n);
 	mem_free(c->lang->command_line);
 	c->lang->command_line = copy;
-}
-
-bool cmd_time_stamps(const cmd *c)
-{
-	return c->lang->time_stamps;
 }
 
 err cmd_run_file(cmd *c, const char *path, bool optional)

@@ -578,32 +578,32 @@ static const char help_printf[] =
 	"  .printf \"%p is %y\\n\", @rip, @rip\n";
 
 static const cmd_row rows[] = {
-	{"?", "? [Expression]", "Evaluates an expression; alone, lists the commands", help_masm,
+	{"?", "? [Expression]", "Evaluate an expression; alone, list the commands", help_masm,
 		CMD_ANY, cmd_evaluate},
 	{"?"
 	 "?",
 		"?"
 		"? [Expression]",
-		"Evaluates a C++ expression", NULL, CMD_ANY | CMD_LATER, NULL},
-	{".formats", ".formats Expression", "Shows a value in many formats",
+		"Evaluate a C++ expression", NULL, CMD_ANY | CMD_LATER, NULL},
+	{".formats", ".formats Expression", "Show a value in many formats",
 		"Hexadecimal, decimal, octal, binary, characters, time (seconds since 1970, or a "
 		"FILETIME if the\n"
 		"value has more than 32 bits), two floats, a double.\n",
 		CMD_ANY, cmd_formats},
-	{"n", "n [8|10|16]", "Shows or sets the radix of numbers", NULL, CMD_ANY | CMD_NOREPEAT,
+	{"n", "n [8|10|16]", "Show or set the radix of numbers", NULL, CMD_ANY | CMD_NOREPEAT,
 		cmd_radix},
-	{".expr", ".expr [/s masm] [/q]", "Shows or chooses the kind of expressions", NULL,
+	{".expr", ".expr [/s masm] [/q]", "Show or choose the kind of expressions", NULL,
 		CMD_ANY | CMD_NOREPEAT, cmd_expr_kind},
-	{"ss", "ss [a|w|n]", "Shows or sets a letter to try behind a symbol that is not found",
+	{"ss", "ss [a|w|n]", "Show or set a letter to try behind a symbol that is not found",
 		"a tries the name with A behind it, w with W, n nothing (the default). Only in "
 		"expressions.\n",
 		CMD_ANY | CMD_NOREPEAT, cmd_suffix},
-	{".echo", ".echo Text  |  .echo \"Text\"", "Prints text",
+	{".echo", ".echo Text\n.echo \"Text\"", "Print text",
 		"The text ends at a semicolon unless it is in double quotes, which are not "
 		"printed.\n",
 		CMD_ANY, cmd_echo},
-	{".printf", ".printf [/D] [/oX] \"Format\" [, Expression]...",
-		"Prints values with a format", help_printf, CMD_ANY, cmd_printf},
+	{".printf", ".printf [/D] [/oX] \"Format\" [, Expression]...", "Print values with a format",
+		help_printf, CMD_ANY, cmd_printf},
 };
 
 const cmd_family cmd_family_expr = {"Expressions and printing", rows, ARRAY_LEN(rows)};

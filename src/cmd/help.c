@@ -158,14 +158,14 @@ static err cmd_hh(cmd *c, cmd_call *call)
 }
 
 static const cmd_row rows[] = {
-	{".help", ".help [/D] [Name | Pattern]", "Lists the meta-commands, or explains a command",
+	{".help", ".help [/D] [Name | Pattern]", "List the meta-commands, or explain a command",
 		"A name may be given with or without its dot or exclamation mark; a pattern lists "
 		"what matches.\n"
 		"/D is taken and changes nothing: there are no links in plain text.\n",
 		CMD_ANY, cmd_help},
-	{".hh", ".hh [Name]", "Shows the manual: every family of commands, or one command", NULL,
+	{".hh", ".hh [Name]", "Show the manual: every family of commands, or one command", NULL,
 		CMD_ANY | CMD_RAW, cmd_hh},
-	{"!help", "!help [Name | Pattern]", "Lists the extensions, or explains one", NULL, CMD_ANY,
+	{"!help", "!help [Name | Pattern]", "List the extensions, or explain one", NULL, CMD_ANY,
 		cmd_help},
 };
 

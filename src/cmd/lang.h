@@ -1,6 +1,6 @@
 /*
  * lang: what the files of the command interpreter share: lex.c (text), alias.c (replacement),
- * script.c (control flow, files), cmd.c (the loop that runs commands), misc.c (logs, shell).
+ * script.c (control flow, files), cmd.c (the loop that runs commands), log.c, shell.c, misc.c.
  *
  * A front end needs only cmd.h and the few functions at the end.
  */
@@ -39,6 +39,7 @@ typedef struct lang {
 	char *fixed[10];      /* $u0..$u9, NULL empty */
 	const lang_var *vars; /* innermost first */
 	unsigned depth, loops, catches;
+	unsigned lists; /* command lists of breakpoints and filters that run */
 	lang_unwind unwind;
 	/* Set by commands that end somewhere else than their `;` (control flow, as): bytes of args.
 	 */
@@ -58,7 +59,8 @@ typedef struct lang {
 	bool time_stamps;     /* .echotimestamps */
 	char *command_line;   /* vercommand */
 
-	/* Log: see misc.c. While one is open it sits between the engine and the front end. */
+	/* See log.c. */
+	bool tapped, debuggee_line_start, event_line_start;
 	FILE *log;
 	char *log_path;
 	bool log_unicode;
@@ -130,6 +132,12 @@ err script_file(cmd *c, str path, bool block, bool echo, const str *args, size_t
 
 /* ---- misc.c ---- */
 
+/* "0", "1", or nothing, which toggles (or, with show, leaves it alone). */
+err misc_switch(cmd *c, str args, bool show, bool *ret) MUST_CHECK;
+str misc_now_text(arena *a); /* the host's time with date and zone */
+
+/* ---- log.c ---- */
+
 void log_close(cmd *c);
 /* Prompt and typed line into the log file. */
 void log_input(cmd *c, str prompt, str line);
@@ -148,6 +156,5 @@ err cmd_on_stop(cmd *c);
 void cmd_set_command_line(cmd *c, str text); /* vercommand */
 /* Runs a script file as -cf and $$< do; no error if there is no such file and `optional`. */
 err cmd_run_file(cmd *c, const char *path, bool optional);
-bool cmd_time_stamps(const cmd *c); /* .echotimestamps */
 
 #endif

@@ -1,279 +1,10 @@
 /*
- * misc: logs, times, switches of the session, version. Refuses to know terminals: .cls prints a
- * form feed, which a front end with a screen takes for "clear".
- *
- * While a log is open it sits between the engine and the front end (lang.below): the engine then
- * lets through what either of the two masks wants, and each side filters for itself.
+ * misc: times, switches of the session, version. Refuses to know terminals: .cls prints a form
+ * feed, which a front end with a screen takes for "clear".
  */
 #include "cmd/lang.h"
 
-#include <errno.h>
 #include <time.h>
-#include <unistd.h>
-
-/* ---- log files ---- */
-
-static void log_write(lang *l, str text)
-{
-	if (!l->log_unicode) {
-		fwrite(text.p, 1, text.n, l->log);
-		return;
-	}
-	/* UTF-8 to UTF-16LE; broken sequences become U+FFFD. */
-	for (size_t i = 0; i < text.n;) {
-		unsigned char ch = (unsigned char)text.p[i++];
-		uint32_t v = ch;
-		int more = ch >= 0xf0 ? 3 : ch >= 0xe0 ? 2 : ch >= 0xc0 ? 1 : 0;
-		if (more)
-			v = ch & (0x3f >> more);
-		else if (ch >= 0x80)
-			v = 0xfffd;
-		for (; more && i < text.n && ((unsigned char)text.p[i] & 0xc0) == 0x80; more--)
-			v = v << 6 | ((unsigned char)text.p[i++] & 0x3f);
-		if (more || v > 0x10ffff)
-			v = 0xfffd;
-		uint32_t units[2] = {v, 0};
-		if (v > 0xffff) {
-			units[0] = 0xd800 + ((v - 0x10000) >> 10);
-			units[1] = 0xdc00 + ((v - 0x10000) & 0x3ff);
-		}
-		for (int k = 0; k < (v > 0xffff ? 2 : 1); k++) {
-			fputc((int)(units[k] & 0xff), l->log);
-			fputc((int)(units[k] >> 8), l->log);
-		}
-	}
-}
-
-static void log_output(void *u, unsigned mask, str text)
-{
-	cmd *c = u;
-	lang *l = c->lang;
-	/* An echo of the line that is about to run: log_input writes that one. */
-	bool echo = mask == OUT_PROMPT && str_find(text, STR("> ")) != SIZE_MAX;
-	if ((mask & l->log_mask) && !echo) {
-		log_write(l, text);
-		fflush(l->log);
-	}
-	if (l->below && (mask & l->show_mask))
-		l->below(l->below_u, mask, text);
-}
-
-void log_input(cmd *c, str prompt, str line)
-{
-	lang *l = c->lang;
-	if (!l->log || !(l->log_mask & OUT_PROMPT))
-		return;
-	log_write(l, prompt);
-	log_write(l, line);
-	log_write(l, STR("\n"));
-	fflush(l->log);
-}
-
-/* hooks.u is shared by all hooks of the front end, so the other calls are passed on. */
-typedef struct log_hooks {
-	err (*input)(void *u, str prompt, buf *line);
-	eng_status (*notice)(void *u, const eng_notice *n);
-} log_hooks;
-
-static log_hooks *hooks_below(cmd *c)
-{
-	return cmd_state(c, "log hooks", sizeof(log_hooks));
-}
-
-static err log_hook_input(void *u, str prompt, buf *line)
-{
-	cmd *c = u;
-	return hooks_below(c)->input(c->lang->below_u, prompt, line);
-}
-
-static eng_status log_hook_notice(void *u, const eng_notice *n)
-{
-	cmd *c = u;
-	return hooks_below(c)->notice(c->lang->below_u, n);
-}
-
-static void hooks_insert(cmd *c)
-{
-	eng_hooks *h = &c->e->hooks;
-	lang *l = c->lang;
-	log_hooks *below = hooks_below(c);
-	l->below = h->output;
-	l->below_u = h->u;
-	below->input = h->input;
-	below->notice = h->notice;
-	h->output = log_output;
-	h->u = c;
-	if (h->input)
-		h->input = log_hook_input;
-	if (h->notice)
-		h->notice = log_hook_notice;
-	l->show_mask = l->log_mask = c->e->out_mask;
-}
-
-static void hooks_remove(cmd *c)
-{
-	eng_hooks *h = &c->e->hooks;
-	lang *l = c->lang;
-	h->output = l->below;
-	h->u = l->below_u;
-	h->input = hooks_below(c)->input;
-	h->notice = hooks_below(c)->notice;
-	c->e->out_mask = l->show_mask;
-}
-
-void log_close(cmd *c)
-{
-	lang *l = c->lang;
-	if (!l->log)
-		return;
-	hooks_remove(c);
-	fclose(l->log);
-	mem_free(l->log_path);
-	l->log = NULL;
-	l->log_path = NULL;
-}
-
-static err log_start(cmd *c, const char *path, bool append, bool unicode)
-{
-	lang *l = c->lang;
-	log_close(c);
-	FILE *f = fopen(path, append ? "ab" : "wb");
-	if (!f)
-		return cmd_fail(
-			c, ERR_IO, "Log file '%s' could not be opened: %s", path, strerror(errno));
-	l->log = f;
-	l->log_path = mem_strdup(path);
-	l->log_unicode = unicode;
-	if (unicode && (!append || ftell(f) == 0))
-		fwrite("\xff\xfe", 1, 2, f);
-	hooks_insert(c);
-	out(c->e, "Opened log file '%s'\n", path);
-	return ERR_OK;
-}
-
-typedef struct log_options {
-	bool time, unicode, automatic;
-	str name;
-} log_options;
-
-static err log_parse(cmd *c, str args, log_options *o)
-{
-	size_t pos = 0;
-	for (;;) {
-		pos = lex_skip(args, pos);
-		if (pos >= args.n)
-			return ERR_OK;
-		size_t at = pos;
-		str w = lex_word(args, &pos);
-		if (str_ieq(w, STR("/t")))
-			o->time = true;
-		else if (str_ieq(w, STR("/u")))
-			o->unicode = true;
-		else if (str_ieq(w, STR("/d")))
-			o->automatic = true;
-		else if (!o->name.n && !(w.n == 2 && w.p[0] == '/'))
-			o->name = w;
-		else
-			return cmd_syntax(c, str_skip(args, at));
-	}
-}
-
-/* name_PID_date_time.ext; the process is the debugger's own in kernel mode. */
-static const char *log_name(cmd *c, const log_options *o)
-{
-	str name = o->name.n ? o->name : STR("dbgeng.log");
-	if (o->automatic) {
-		static const char *const kinds[] = {[ENG_NONE] = "notarget",
-			[ENG_KERNEL] = "kernel",
-			[ENG_LOCAL_KERNEL] = "localkernel",
-			[ENG_USER] = "user",
-			[ENG_IMAGE] = "image"};
-		name = str_printf(&c->a, "ringside_%s.log", kinds[c->e->mode]);
-	}
-	if (!o->time)
-		return str_z(&c->a, name);
-	struct timespec ts;
-	struct tm tm;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	localtime_r(&ts.tv_sec, &tm);
-	size_t dot = str_rchr(str_base(name), '.');
-	size_t cut = dot == SIZE_MAX ? name.n : name.n - (str_base(name).n - dot);
-	return arena_printf(&c->a, "%.*s_%04X_%04d-%02d-%02d_%02d-%02d-%02d-%03d%.*s", (int)cut,
-		name.p, (unsigned)getpid(), tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ts.tv_nsec / 1000000),
-		STR_ARG(str_skip(name, cut)));
-}
-
-static err cmd_logopen(cmd *c, cmd_call *call)
-{
-	log_options o = {0};
-	TRY(log_parse(c, call->args, &o));
-	bool append = str_ieq(call->name, STR(".logappend"));
-	return log_start(c, log_name(c, &o), append, o.unicode);
-}
-
-static err cmd_logclose(cmd *c, cmd_call *call)
-{
-	TRY(cmd_arg_end(c, call->args));
-	if (!c->lang->log)
-		return cmd_fail(c, ERR_STATE, "No log file open");
-	out(c->e, "Closing open log file %s\n", c->lang->log_path);
-	log_close(c);
-	return ERR_OK;
-}
-
-static err cmd_logfile(cmd *c, cmd_call *call)
-{
-	TRY(cmd_arg_end(c, call->args));
-	if (c->lang->log)
-		out(c->e, "Log '%s' open\n", c->lang->log_path);
-	else
-		out(c->e, "No log file open\n");
-	return ERR_OK;
-}
-
-/* ---- output mask ---- */
-
-static err cmd_outmask(cmd *c, cmd_call *call)
-{
-	lang *l = c->lang;
-	str rest = call->args, sw;
-	unsigned *show = l->log ? &l->show_mask : &c->e->out_mask, mask = *show;
-	bool remove = call->glued && rest.n && rest.p[0] == '-', keep_log = false;
-	uint64_t v = 0;
-	enum { MASK_DEFAULT = 0x3f7 };
-
-	if (remove)
-		rest = str_skip(rest, 1);
-	bool all = false, standard = false;
-	while (cmd_arg_switch(&rest, "/", &sw)) {
-		keep_log |= str_ieq(sw, STR("l"));
-		all |= str_ieq(sw, STR("a"));
-		standard |= str_ieq(sw, STR("d"));
-		if (sw.n != 1 || !strchr("lLaAdD", sw.p[0]))
-			return cmd_syntax(c, sw);
-	}
-	if (all || standard) {
-		TRY(cmd_arg_end(c, rest));
-		mask = all ? 0xffffffff : MASK_DEFAULT | OUT_STATUS;
-	} else if (str_trim(rest).n) {
-		TRY(lang_eval(c, rest, &v));
-		mask = remove ? mask & ~(unsigned)v : mask | (unsigned)v;
-	}
-	/* Said while normal output can be seen: before it is closed, or after it was opened. */
-	bool before = *show & OUT_NORMAL;
-	if (before)
-		out(c->e, "Output mask is 0x%x\n", mask);
-	*show = mask;
-	if (l->log) {
-		if (!keep_log)
-			l->log_mask = mask;
-		c->e->out_mask = l->show_mask | l->log_mask;
-	}
-	if (!before)
-		out(c->e, "Output mask is 0x%x\n", mask);
-	return ERR_OK;
-}
 
 /* ---- times ---- */
 
@@ -354,21 +85,25 @@ static err cmd_time(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
-static err cmd_echotime(cmd *c, cmd_call *call)
+str misc_now_text(arena *a)
 {
 	struct timespec ts;
-	TRY(cmd_arg_end(c, call->args));
 	clock_gettime(CLOCK_REALTIME, &ts);
-	uint64_t now = (uint64_t)(ts.tv_sec * 10000000 + ts.tv_nsec / 100 + FILETIME_UNIX);
-	str when = time_text(&c->a, now, false, 0);
+	return time_text(
+		a, (uint64_t)(ts.tv_sec * 10000000 + ts.tv_nsec / 100 + FILETIME_UNIX), false, 0);
+}
+
+static err cmd_echotime(cmd *c, cmd_call *call)
+{
+	TRY(cmd_arg_end(c, call->args));
+	str when = misc_now_text(&c->a);
 	out(c->e, "Debugger (not debuggee) time: %.*s\n", STR_ARG(when));
 	return ERR_OK;
 }
 
 /* ---- switches ---- */
 
-/* "0", "1", or nothing, which toggles (or, with show, leaves it alone). */
-static err set_switch(cmd *c, str args, bool show, bool *ret)
+err misc_switch(cmd *c, str args, bool show, bool *ret)
 {
 	uint64_t v;
 	if (!str_trim(args).n) {
@@ -383,16 +118,9 @@ static err set_switch(cmd *c, str args, bool show, bool *ret)
 	return ERR_OK;
 }
 
-static err cmd_echotimestamps(cmd *c, cmd_call *call)
-{
-	TRY(set_switch(c, call->args, false, &c->lang->time_stamps));
-	out(c->e, "Event timestamps are now %s\n", c->lang->time_stamps ? "enabled" : "disabled");
-	return ERR_OK;
-}
-
 static err cmd_echocpunum(cmd *c, cmd_call *call)
 {
-	TRY(set_switch(c, call->args, false, &c->e->echo_cpu));
+	TRY(misc_switch(c, call->args, false, &c->e->echo_cpu));
 	out(c->e, "CPU number display is %s\n", c->e->echo_cpu ? "on" : "off");
 	return ERR_OK;
 }
@@ -400,7 +128,7 @@ static err cmd_echocpunum(cmd *c, cmd_call *call)
 static err cmd_allow_exec(cmd *c, cmd_call *call)
 {
 	bool allowed = !c->e->no_exec_cmds;
-	TRY(set_switch(c, call->args, true, &allowed));
+	TRY(misc_switch(c, call->args, true, &allowed));
 	c->e->no_exec_cmds = !allowed;
 	out(c->e, "Execution commands are %s\n", allowed ? "allowed" : "not allowed");
 	return ERR_OK;
@@ -534,20 +262,6 @@ static err cmd_vercommand(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
-static const char help_log[] = "/t puts the debugger's process number, date and time into the "
-			       "name, /u writes UTF-16, /d chooses a\n"
-			       "name by the kind of target. Without a name the file is dbgeng.log. "
-			       "A log that is open is closed\n"
-			       "first.\n";
-
-static const char help_outmask[] = "Chooses what is shown. The bits: 1 normal, 2 errors, 4 "
-				   "warnings, 8 more output, 10 prompt, 20\n"
-				   "registers before the prompt, 40 warnings of extensions, 80 "
-				   "output of the target, 100 input that the\n"
-				   "target asks for, 200 symbol messages, 400 status. .outmask- "
-				   "takes bits away, /l leaves the log\n"
-				   "file's mask alone, /a shows everything, /d is the default.\n";
-
 static const char help_prompt[] = "Items: dis (instruction), ea (effective address), reg "
 				  "(registers), src (source line), sym (symbol).\n"
 				  "Only items that are named change.\n"
@@ -555,45 +269,34 @@ static const char help_prompt[] = "Items: dis (instruction), ea (effective addre
 				  "  .prompt_allow -reg +ea\n";
 
 static const cmd_row rows[] = {
-	{".logopen", ".logopen [/t] [/u] [/d] [File]", "Writes what is shown into a new log file",
-		help_log, CMD_ANY | CMD_NOREPEAT, cmd_logopen},
-	{".logappend", ".logappend [/t] [/u] [/d] [File]", "Adds what is shown to a log file",
-		help_log, CMD_ANY | CMD_NOREPEAT, cmd_logopen},
-	{".logclose", ".logclose", "Closes the log file", NULL, CMD_ANY | CMD_NOREPEAT,
-		cmd_logclose},
-	{".logfile", ".logfile", "Shows the name of the log file", NULL, CMD_ANY, cmd_logfile},
-	{".outmask", ".outmask[-] [/l] Expression  |  .outmask /a  |  .outmask /d",
-		"Chooses what is shown", help_outmask, CMD_ANY | CMD_NOREPEAT, cmd_outmask},
-	{".time", ".time [-h Hours]", "Shows the time of the target and how long it has been up",
+	{".time", ".time [-h Hours]", "Show the time of the target and how long it has been up",
 		"Hours is an offset from UTC to show the time with; a negative one needs "
 		"parentheses.\n",
 		CMD_ANY | CMD_TARGET, cmd_time},
-	{".echotime", ".echotime", "Shows the time of the debugger's machine", NULL, CMD_ANY,
+	{".echotime", ".echotime", "Show the time of the debugger's machine", NULL, CMD_ANY,
 		cmd_echotime},
-	{".echotimestamps", ".echotimestamps [0|1]", "Switches time stamps of events on or off",
-		NULL, CMD_ANY | CMD_NOREPEAT, cmd_echotimestamps},
 	{".echocpunum", ".echocpunum [0|1]",
-		"Switches the display of the processor's number on or off", NULL,
+		"Switch the display of the processor's number on or off", NULL,
 		CMD_KERNEL | CMD_NOREPEAT, cmd_echocpunum},
 	{".allow_exec_cmds", ".allow_exec_cmds [0|1]",
-		"Allows or forbids commands that let the target run", NULL, CMD_ANY | CMD_NOREPEAT,
+		"Allow or forbid commands that let the target run", NULL, CMD_ANY | CMD_NOREPEAT,
 		cmd_allow_exec},
-	{"sq", "sq[e|d]", "Switches quiet mode on (e), off (d) or over",
+	{"sq", "sq[e|d]", "Switch quiet mode on (e), off (d) or over",
 		"In quiet mode there are no long notes at a break-in, and r takes an assignment "
 		"without =.\n",
 		CMD_ANY | CMD_SUFFIX | CMD_NOREPEAT, cmd_sq},
 	{".pcmd", ".pcmd [-s CommandString | -c]",
-		"Sets, clears or shows the command that runs at each stop",
+		"Set, clear or show the command that runs at each stop",
 		"A command string with blanks or semicolons needs double quotes.\n",
 		CMD_ANY | CMD_NOREPEAT, cmd_pcmd},
 	{".prompt_allow", ".prompt_allow [{+|-}Item]...",
-		"Chooses what is shown when the target stops", help_prompt, CMD_ANY | CMD_NOREPEAT,
+		"Choose what is shown when the target stops", help_prompt, CMD_ANY | CMD_NOREPEAT,
 		cmd_prompt_allow},
-	{".cls", ".cls", "Clears the screen", NULL, CMD_ANY | CMD_RAW | CMD_NOREPEAT, cmd_cls},
-	{"version", "version", "Shows the versions of the target and of the debugger", NULL,
-		CMD_ANY, cmd_version},
-	{"vercommand", "vercommand", "Shows the command line that started the debugger", NULL,
+	{".cls", ".cls", "Clear the screen", NULL, CMD_ANY | CMD_RAW | CMD_NOREPEAT, cmd_cls},
+	{"version", "version", "Show the versions of the target and of the debugger", NULL, CMD_ANY,
+		cmd_version},
+	{"vercommand", "vercommand", "Show the command line that started the debugger", NULL,
 		CMD_ANY, cmd_vercommand},
 };
 
-const cmd_family cmd_family_misc = {"Logs, display and settings", rows, ARRAY_LEN(rows)};
+const cmd_family cmd_family_misc = {"Display and settings", rows, ARRAY_LEN(rows)};

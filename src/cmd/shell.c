@@ -285,8 +285,8 @@ static const char help_shell[] =
 
 static const cmd_row rows[] = {
 	{".shell", ".shell [-i File] [-o File [-e File]] [-ci \"Commands\"] [-x] [ShellCommand]",
-		"Runs a shell command", help_shell, CMD_ANY | CMD_REST | CMD_NOREPEAT, cmd_shell},
-	{".noshell", ".noshell", "Forbids shell commands for the rest of the session", NULL,
+		"Run a shell command", help_shell, CMD_ANY | CMD_REST | CMD_NOREPEAT, cmd_shell},
+	{".noshell", ".noshell", "Forbid shell commands for the rest of the session", NULL,
 		CMD_ANY | CMD_NOREPEAT, cmd_noshell},
 };
 

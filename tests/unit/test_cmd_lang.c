@@ -576,6 +576,29 @@ static void shell(void **state)
 	assert_non_null(strstr(run(w, ".shell echo a"), "forbidden"));
 }
 
+static void stamps(void **state)
+{
+	world *w = *state;
+	attach(w);
+	run(w, ".echotimestamps 1");
+	buf_clear(&w->out);
+	out_as(w->e, OUT_DEBUGGEE, "first ");
+	out_as(w->e, OUT_DEBUGGEE, "half\nsecond\n");
+	int h, m, s, ms, year, used = 0;
+	const char *got = buf_z(&w->out);
+	assert_int_equal(sscanf(got, "%*3s %*3s %*2d %d:%d:%d.%d %d (UTC %*c %*d:%*d): first half\n%n", &h, &m, &s,
+				 &ms, &year, &used), 5);
+	assert_true(used && year >= 2024);
+	assert_non_null(strstr(got + used, "): second\n"));
+	/* What commands print has none; what is said about an event has. */
+	assert_string_equal(run(w, ".echo plain"), "plain\n");
+	run(w, "g; .echo x");
+	assert_non_null(strstr(buf_z(&w->out), "(UTC "));
+	run(w, ".echotimestamps 0");
+	assert_null(strstr(run(w, "g; .echo x"), "(UTC "));
+	assert_ptr_equal(w->e->hooks.u, w);
+}
+
 static void settings(void **state)
 {
 	static const row rows[] = {
@@ -626,7 +649,7 @@ static void settings(void **state)
 static void help(void **state)
 {
 	world *w = *state;
-	assert_non_null(strstr(run(w, "?"), "\nal               Lists the user-named aliases\n"));
+	assert_non_null(strstr(run(w, "?"), "\nal               List the user-named aliases\n"));
 	assert_null(strstr(buf_z(&w->out), "\n.echo "));
 	assert_non_null(strstr(run(w, ".help"), "\n.echo "));
 	assert_non_null(strstr(run(w, ".help /D"), "\n.echo "));
@@ -798,6 +821,11 @@ static void waiting(void **state)
 	run(w, ".while (@rip < fffff80000010108) {t}; .echo done");
 	assert_non_null(strstr(buf_z(&w->out), "done\n"));
 	assert_int_equal(w->y->rip, CODE + 0x108);
+	got = run(w, ".for (r $t0 = 0; @$t0 < 3; r $t0 = @$t0 + 1) {.printf \"<%d>\", @$t0}");
+	assert_string_equal(got, "<0><1><2>");
+	got = run(w, "r$t0=0; r$t1=0; .while (@$t0 < 10) {r $t0=@$t0+1; .if (@$t0 mod 3) {.continue}; r $t1=@$t1+@$t0}; "
+		     "? @$t1");
+	assert_string_equal(got, "Evaluate expression: 63 = 00000000`0000003f\n");
 	unsigned before = w->y->resumes;
 	run(w, "g");
 	assert_int_equal(w->y->resumes, before);
@@ -940,7 +968,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {T(splitting), T(aliases), T(control_flow), T(loops), T(errors), T(values),
-		T(formats), T(scripts), T(logs), T(shell), T(settings), T(help), T(matching), T(repeating),
+		T(formats), T(scripts), T(logs), T(shell), T(stamps), T(settings), T(help), T(matching), T(repeating),
 		T(arguments), T(prefixes), T(strings), T(waiting), T(conditions), T(command_lists), T(hostile),
 		T(cancelling)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
