@@ -1,0 +1,616 @@
+/*
+ * kdglue: what the debugger stub (guest/kd) needs of this kernel, and the kernel's calls into it.
+ * Freezing the other processors, memory through the page tables, the serial port, special registers,
+ * and the KDDEBUGGER_DATA64 block that tells a debugger where things are.
+ *
+ * How a stop works:
+ *   the processor that traps: kd_port_enter: takes KdpLock, sends each other processor an NMI
+ *   the others: KiFreezeTargetExecution saves context and special registers, waits, loads them again
+ *   two at once: the loser waits for the lock and lets itself be frozen there, showing the context of its
+ *   own trap; it reports that trap when the winner has left.
+ */
+#include "../inc/ke.h"
+#include "../kd/kdport.h"
+
+bool KdDebuggerEnabled = true, KdDebuggerNotPresent = true, KdPitchDebugger;
+KDDEBUGGER_DATA64 KdDebuggerDataBlock;
+DBGKD_GET_VERSION64 KdVersionBlock;
+LIST_ENTRY KdpDebuggerDataListHead;
+UCHAR KdpBusy; /* a processor is inside */
+
+extern ULONG NtGlobalFlag;
+extern char NtBuildLab[];
+extern ULONG64 MmHighestUserAddress, MmSystemRangeStart, MmUserProbeAddress, MmNumberOfPhysicalPages,
+	MmLowestPhysicalPage;
+
+static volatile ULONG KdpLock;
+static bool KdpEnable;
+static ULONG64 KdpRoot; /* page tables that the memory functions use */
+
+enum { COM1 = 0x3f8 };
+
+/* ---- special registers ---- */
+
+void KiSaveSpecialRegisters(KSPECIAL_REGISTERS *s)
+{
+	s->Cr0 = READ_CR(0), s->Cr2 = READ_CR(2), s->Cr3 = READ_CR(3), s->Cr4 = READ_CR(4), s->Cr8 = READ_CR(8);
+	s->KernelDr0 = READ_DR(0), s->KernelDr1 = READ_DR(1), s->KernelDr2 = READ_DR(2), s->KernelDr3 = READ_DR(3);
+	s->KernelDr6 = READ_DR(6), s->KernelDr7 = READ_DR(7);
+	__asm__ volatile("sgdt %0; sidt %1" : "=m"(s->Gdtr.Limit), "=m"(s->Idtr.Limit));
+	__asm__ volatile("str %0; sldt %1; stmxcsr %2" : "=m"(s->Tr), "=m"(s->Ldtr), "=m"(s->MxCsr));
+	s->MsrGsBase = KiReadMsr(0xc0000101);
+	s->MsrGsSwap = KiReadMsr(0xc0000102);
+	s->MsrStar = KiReadMsr(0xc0000081);
+	s->MsrLStar = KiReadMsr(0xc0000082);
+	s->MsrCStar = KiReadMsr(0xc0000083);
+	s->MsrSyscallMask = KiReadMsr(0xc0000084);
+}
+
+/* What a debugger changes: the breakpoint registers. */
+static void load_debug_registers(const KSPECIAL_REGISTERS *s)
+{
+	WRITE_DR(7, 0);
+	WRITE_DR(0, s->KernelDr0);
+	WRITE_DR(1, s->KernelDr1);
+	WRITE_DR(2, s->KernelDr2);
+	WRITE_DR(3, s->KernelDr3);
+	WRITE_DR(6, s->KernelDr6);
+	WRITE_DR(7, s->KernelDr7);
+}
+
+/* ---- freezing ---- */
+
+/* The processor's context and special registers are in its KPRCB; returns when the stop is over. */
+static void stay_frozen(KPRCB *prcb)
+{
+	KiSaveSpecialRegisters(&prcb->ProcessorState.SpecialRegisters);
+	WRITE_DR(7, 0);
+	__atomic_store_n(&prcb->IpiFrozen, IPI_FROZEN_FROZEN, __ATOMIC_SEQ_CST);
+	while (prcb->IpiFrozen == IPI_FROZEN_FROZEN)
+		__asm__ volatile("pause");
+	load_debug_registers(&prcb->ProcessorState.SpecialRegisters);
+}
+
+/* From the NMI. */
+void KiFreezeTargetExecution(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef)
+{
+	KPRCB *prcb = KeGetCurrentPrcb();
+
+	if (prcb->IpiFrozen != IPI_FROZEN_TARGET_FREEZE || prcb->DebuggerWait)
+		return; /* late, or the loop in kd_port_enter sees to it */
+	prcb->FreezeTrapFrame = tf;
+	KeContextFromKframes(tf, ef, &prcb->ProcessorState.ContextFrame);
+	stay_frozen(prcb);
+	KeContextToKframes(tf, ef, &prcb->ProcessorState.ContextFrame, tf->SegCs & 1);
+	__atomic_store_n(&prcb->IpiFrozen, IPI_FROZEN_RUNNING, __ATOMIC_SEQ_CST);
+}
+
+/* A processor that has its own stop to report, while another one's goes on. */
+static void wait_for_lock(KPRCB *prcb, CONTEXT *mine)
+{
+	prcb->DebuggerWait = 1;
+	while (__atomic_exchange_n(&KdpLock, 1, __ATOMIC_SEQ_CST)) {
+		__asm__ volatile("pause");
+		if (prcb->IpiFrozen != IPI_FROZEN_TARGET_FREEZE)
+			continue;
+		if (mine)
+			prcb->ProcessorState.ContextFrame = *mine;
+		else
+			RtlCaptureContext(&prcb->ProcessorState.ContextFrame);
+		stay_frozen(prcb);
+		if (mine)
+			*mine = prcb->ProcessorState.ContextFrame;
+		__atomic_store_n(&prcb->IpiFrozen, IPI_FROZEN_RUNNING, __ATOMIC_SEQ_CST);
+	}
+	prcb->DebuggerWait = 0;
+}
+
+static void freeze_others(KPRCB *self)
+{
+	for (ULONG i = 0; i < KeNumberProcessors; i++) {
+		KPRCB *other = KiProcessorBlock[i];
+		if (other == self)
+			continue;
+		__atomic_store_n(&other->IpiFrozen, IPI_FROZEN_TARGET_FREEZE, __ATOMIC_SEQ_CST);
+		for (ULONG wait = 0; other->IpiFrozen != IPI_FROZEN_FROZEN; wait++) {
+			if (wait % 1000000 == 0)
+				HalSendNmi(other->InitialApicId);
+			__asm__ volatile("pause");
+		}
+	}
+}
+
+static CONTEXT *KdpTrapContext[MAXIMUM_PROCESSORS]; /* of the trap that a processor is about to report */
+
+void kd_port_enter(void)
+{
+	bool enable = KiDisableInterrupts();
+	KPRCB *prcb = KeGetCurrentPrcb();
+
+	wait_for_lock(prcb, KdpTrapContext[prcb->Number]);
+	KdpEnable = enable;
+	KdpBusy = 1;
+	KiSaveSpecialRegisters(&prcb->ProcessorState.SpecialRegisters);
+	WRITE_DR(7, 0);
+	KdpRoot = READ_CR(3);
+	freeze_others(prcb);
+}
+
+void kd_port_leave(void)
+{
+	KPRCB *prcb = KeGetCurrentPrcb();
+	bool enable = KdpEnable;
+
+	for (ULONG i = 0; i < KeNumberProcessors; i++) {
+		KPRCB *other = KiProcessorBlock[i];
+		if (other == prcb)
+			continue;
+		__atomic_store_n(&other->IpiFrozen, IPI_FROZEN_THAW, __ATOMIC_SEQ_CST);
+		while (other->IpiFrozen == IPI_FROZEN_THAW)
+			__asm__ volatile("pause");
+	}
+	WRITE_CR(3, READ_CR(3));
+	load_debug_registers(&prcb->ProcessorState.SpecialRegisters);
+	KdpBusy = 0;
+	__atomic_store_n(&KdpLock, 0, __ATOMIC_SEQ_CST);
+	KiRestoreInterrupts(enable);
+}
+
+unsigned kd_port_processor(void)
+{
+	return KeGetCurrentPrcb()->Number;
+}
+
+unsigned kd_port_processor_count(void)
+{
+	return KeNumberProcessors ? KeNumberProcessors : 1;
+}
+
+void kd_port_select(unsigned n)
+{
+	KdpRoot = KiProcessorBlock[n]->ProcessorState.SpecialRegisters.Cr3;
+}
+
+/* A process is named by its page-table root; the kernel half is the same in all. */
+void kd_port_attach(uint64_t process)
+{
+	static ULONG64 before;
+
+	if (process) {
+		before = KdpRoot;
+		KdpRoot = process;
+	} else {
+		KdpRoot = before;
+	}
+}
+
+CONTEXT *kd_port_context(unsigned n)
+{
+	return &KiProcessorBlock[n]->ProcessorState.ContextFrame;
+}
+
+void kd_port_special_get(unsigned n, KSPECIAL_REGISTERS *ret)
+{
+	*ret = KiProcessorBlock[n]->ProcessorState.SpecialRegisters;
+}
+
+void kd_port_special_set(unsigned n, const KSPECIAL_REGISTERS *regs)
+{
+	KiProcessorBlock[n]->ProcessorState.SpecialRegisters = *regs;
+}
+
+uint64_t kd_port_block(unsigned n, kd_block which)
+{
+	KPRCB *prcb = KiProcessorBlock[n];
+
+	switch (which) {
+	case KD_BLOCK_KPCR:
+		return (uint64_t)prcb->Pcr;
+	case KD_BLOCK_KPRCB:
+		return (uint64_t)prcb;
+	default:
+		return (uint64_t)prcb->CurrentThread;
+	}
+}
+
+/* ---- memory ---- */
+
+void kd_port_copy(void *to, const void *from, size_t n)
+{
+	memcpy(to, from, n);
+}
+
+void kd_port_zero(void *to, size_t n)
+{
+	memset(to, 0, n);
+}
+
+/* Physical address of va by the selected page tables; false if it is not mapped to RAM. */
+static bool translate(ULONG64 va, ULONG64 *pa_ret, MMPTE *entry_ret)
+{
+	unsigned level;
+
+	if (va > 0x7fffffffffff && va < 0xffff800000000000)
+		return false;
+	MMPTE *e = MiFindPte(KdpRoot ? KdpRoot : READ_CR(3), va, &level);
+	if (!e || !e->u.Hard.Valid)
+		return false;
+	ULONG64 span = PAGE_SIZE << 9 * level;
+	ULONG64 pa = (e->u.Long & 0x000ffffffffff000ull & ~(span - 1)) | (va & (span - 1));
+	if (pa >= MmPhysicalMemoryTop)
+		return false;
+	*pa_ret = pa;
+	*entry_ret = *e;
+	return true;
+}
+
+static size_t copy_virtual(uint64_t va, void *buffer, size_t n, bool write)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ULONG64 pa;
+		MMPTE e;
+		if (!translate(va + done, &pa, &e))
+			break;
+		size_t part = PAGE_SIZE - (pa & (PAGE_SIZE - 1));
+		if (part > n - done)
+			part = n - done;
+		if (write)
+			memcpy(MiPhysical(pa), (char *)buffer + done, part);
+		else
+			memcpy((char *)buffer + done, MiPhysical(pa), part);
+		done += part;
+	}
+	return done;
+}
+
+size_t kd_port_read_virtual(uint64_t va, void *to, size_t n)
+{
+	return copy_virtual(va, to, n, false);
+}
+
+size_t kd_port_write_virtual(uint64_t va, const void *from, size_t n)
+{
+	return copy_virtual(va, (void *)from, n, true);
+}
+
+static size_t physical_part(uint64_t pa, size_t n)
+{
+	if (pa >= MmPhysicalMemoryTop)
+		return 0;
+	return n < MmPhysicalMemoryTop - pa ? n : MmPhysicalMemoryTop - pa;
+}
+
+size_t kd_port_read_physical(uint64_t pa, void *to, size_t n, unsigned caching)
+{
+	(void)caching;
+	n = physical_part(pa, n);
+	memcpy(to, MiPhysical(pa), n);
+	return n;
+}
+
+size_t kd_port_write_physical(uint64_t pa, const void *from, size_t n, unsigned caching)
+{
+	(void)caching;
+	n = physical_part(pa, n);
+	memcpy(MiPhysical(pa), from, n);
+	return n;
+}
+
+uint64_t kd_port_user_end(void)
+{
+	return MM_HIGHEST_USER_ADDRESS + 1;
+}
+
+uint64_t kd_port_process(void)
+{
+	return KdpLock && KdpRoot ? KdpRoot : READ_CR(3);
+}
+
+bool kd_port_query(uint64_t va, kd_space *space_ret, unsigned *flags_ret)
+{
+	ULONG64 pa;
+	MMPTE e;
+
+	if (!translate(va, &pa, &e))
+		return false;
+	*space_ret = va <= MM_HIGHEST_USER_ADDRESS ? KD_SPACE_PROCESS : KD_SPACE_KERNEL;
+	*flags_ret = KD_MEM_READ | (e.u.Hard.Dirty1 || e.u.Hard.CopyOnWrite ? KD_MEM_WRITE : 0) |
+		(e.u.Hard.NoExecute ? 0 : KD_MEM_EXECUTE) | (va > MM_HIGHEST_USER_ADDRESS ? KD_MEM_FIXED : 0);
+	return true;
+}
+
+bool kd_port_page_in(uint64_t va)
+{
+	return MmDebugPageIn(va);
+}
+
+/* ---- ports, registers, buses ---- */
+
+void kd_port_putc(uint8_t byte)
+{
+	for (ULONG i = 0; i < 100000 && !(KiInByte(COM1 + 5) & 0x20); i++)
+		__asm__ volatile("pause");
+	KiOutByte(COM1, byte);
+}
+
+/* A read of a port costs about a microsecond in a virtual machine: good enough a clock. */
+int kd_port_getc(uint32_t wait_us)
+{
+	for (;;) {
+		if (KiInByte(COM1 + 5) & 1)
+			return KiInByte(COM1);
+		if (!wait_us--)
+			return -1;
+		__asm__ volatile("pause");
+	}
+}
+
+uint32_t kd_port_io_read(uint16_t port, unsigned size)
+{
+	uint32_t v = 0;
+
+	if (size == 1)
+		return KiInByte(port);
+	if (size == 2)
+		__asm__ volatile("inw %1, %w0" : "+a"(v) : "Nd"(port));
+	else
+		__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+void kd_port_io_write(uint16_t port, unsigned size, uint32_t value)
+{
+	if (size == 1)
+		KiOutByte(port, (UCHAR)value);
+	else if (size == 2)
+		__asm__ volatile("outw %w0, %1" : : "a"(value), "Nd"(port));
+	else
+		__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+bool kd_port_msr_read(uint32_t msr, uint64_t *ret)
+{
+	return KiTryReadMsr(msr, ret);
+}
+
+bool kd_port_msr_write(uint32_t msr, uint64_t value)
+{
+	return KiTryWriteMsr(msr, value);
+}
+
+static uint16_t config_select(unsigned bus, unsigned slot, unsigned at)
+{
+	kd_port_io_write(0xcf8, 4, 0x80000000u | bus << 16 | (slot & 31) << 11 | (slot >> 5 & 7) << 8 | (at & 0xfc));
+	return (uint16_t)(0xcfc + (at & 3));
+}
+
+static size_t bus_length(unsigned type, unsigned bus, unsigned slot, unsigned offset, size_t n)
+{
+	if (type != 4 || bus > 255 || offset >= 256 || kd_port_io_read(config_select(bus, slot, 0), 2) == 0xffff)
+		return 0;
+	return n < 256 - offset ? n : 256 - offset;
+}
+
+size_t kd_port_bus_read(unsigned type, unsigned bus, unsigned slot, unsigned offset, void *to, size_t n)
+{
+	n = bus_length(type, bus, slot, offset, n);
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)to)[i] = KiInByte(config_select(bus, slot, offset + (unsigned)i));
+	return n;
+}
+
+size_t kd_port_bus_write(unsigned type, unsigned bus, unsigned slot, unsigned offset, const void *from, size_t n)
+{
+	n = bus_length(type, bus, slot, offset, n);
+	for (size_t i = 0; i < n; i++)
+		KiOutByte(config_select(bus, slot, offset + (unsigned)i), ((const uint8_t *)from)[i]);
+	return n;
+}
+
+/* ---- the kernel as a whole ---- */
+
+void kd_port_version(DBGKD_GET_VERSION64 *ret)
+{
+	ret->MinorVersion = GUEST_BUILD;
+	ret->Flags = (uint16_t)(ret->Flags | (KeNumberProcessors > 1 ? DBGKD_VERS_FLAG_MP : 0));
+	ret->KernBase = KeLoaderBlock->Images[0].Base;
+	ret->PsLoadedModuleList = (uint64_t)&PsLoadedModuleList;
+	ret->DebuggerDataList = (uint64_t)&KdpDebuggerDataListHead;
+}
+
+uint16_t kd_port_processor_level(void)
+{
+	return 6;
+}
+
+void kd_port_present(bool present)
+{
+	KdDebuggerNotPresent = !present;
+	SharedUserData->KdDebuggerEnabled = present ? 3 : 1;
+}
+
+void kd_port_reboot(void)
+{
+	HalReturnToFirmware();
+}
+
+void kd_port_bug_check(uint32_t code)
+{
+	KeBugCheckEx(code, 0, 0, 0, 0);
+}
+
+/* ---- calls into the stub ---- */
+
+/* A counted string of the caller, which may be a user: at most cap bytes, what can be read. */
+static size_t take_string(ULONG64 va, char *to, size_t cap)
+{
+	STRING s;
+
+	KdpRoot = READ_CR(3);
+	if (kd_port_read_virtual(va, &s, sizeof s) != sizeof s)
+		return 0;
+	return kd_port_read_virtual((ULONG64)s.Buffer, to, s.Length < cap ? s.Length : cap);
+}
+
+static void debug_service(const ULONG_PTR *a, CONTEXT *c)
+{
+	char text[512], more[512];
+	KD_SYMBOLS_INFO info;
+	size_t n;
+
+	c->Rip++; /* past the int 3 behind int 2d */
+	c->Rax = STATUS_SUCCESS;
+	KdpRoot = READ_CR(3);
+	switch (a[0]) {
+	case BREAKPOINT_PRINT:
+		n = kd_port_read_virtual(a[1], text, a[2] < sizeof text ? a[2] : sizeof text);
+		if (kd_print(text, n))
+			c->Rax = (ULONG)STATUS_BREAKPOINT;
+		break;
+	case BREAKPOINT_PROMPT:
+		n = kd_port_read_virtual(a[1], text, a[2] < sizeof text ? a[2] : sizeof text);
+		n = kd_prompt(text, n, more, a[4] < sizeof more ? a[4] : sizeof more);
+		c->Rax = kd_port_write_virtual(a[3], more, n);
+		break;
+	case BREAKPOINT_LOAD_SYMBOLS:
+	case BREAKPOINT_UNLOAD_SYMBOLS:
+		n = a[1] ? take_string(a[1], text, sizeof text) : 0;
+		if (kd_port_read_virtual(a[2], &info, sizeof info) == sizeof info)
+			kd_report_load_symbols(text, n, (ULONG64)info.BaseOfDll, info.SizeOfImage, info.CheckSum,
+				(ULONG64)info.ProcessId, a[0] == BREAKPOINT_UNLOAD_SYMBOLS, c);
+		break;
+	case BREAKPOINT_COMMAND_STRING:
+		n = take_string(a[1], text, sizeof text);
+		kd_command_string(text, n, more, take_string(a[2], more, sizeof more), c);
+		break;
+	}
+}
+
+/*
+ * First chance: breakpoints, steps and assertions are the debugger's own business; other exceptions only if
+ * NtGlobalFlag asks for it (FLG_STOP_ON_EXCEPTION, bit 0). Second chance: everything.
+ */
+bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT *c, bool second_chance)
+{
+	(void)tf, (void)ef;
+	if (!KdDebuggerEnabled)
+		return false;
+	if (er->ExceptionCode == STATUS_BREAKPOINT && er->NumberParameters &&
+		er->ExceptionInformation[0] != BREAKPOINT_BREAK) {
+		bool enable = KiDisableInterrupts();
+		ULONG_PTR arguments[5];
+		memcpy(arguments, er->ExceptionInformation, sizeof arguments);
+		debug_service(arguments, c);
+		KiRestoreInterrupts(enable);
+		return true;
+	}
+	if (!second_chance && er->ExceptionCode != STATUS_BREAKPOINT && er->ExceptionCode != STATUS_SINGLE_STEP &&
+		er->ExceptionCode != STATUS_ASSERTION_FAILURE && !(NtGlobalFlag & 1))
+		return false;
+	bool enable = KiDisableInterrupts();
+	ULONG number = KeGetCurrentPrcb()->Number;
+	KdpTrapContext[number] = c;
+	bool handled = kd_enter_exception((EXCEPTION_RECORD64 *)er, c, second_chance);
+	KdpTrapContext[number] = NULL;
+	KiRestoreInterrupts(enable);
+	return handled;
+}
+
+/* In turn, so that a break finds now one processor, now another. */
+void KdCheckForDebugBreak(void)
+{
+	ULONG64 tick = SharedUserData->TickCount.LowPart;
+
+	if (!KdDebuggerEnabled || tick % KeNumberProcessors != KeGetCurrentPrcb()->Number || KdpBusy)
+		return;
+	if (kd_poll_break_in())
+		DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C);
+}
+
+static void fill_data_block(void)
+{
+	KDDEBUGGER_DATA64 *d = &KdDebuggerDataBlock;
+
+	d->Header.OwnerTag = KDBG_TAG;
+	d->Header.Size = sizeof *d;
+	d->KernBase = KeLoaderBlock->Images[0].Base;
+	d->BreakpointWithStatus = (uint64_t)RtlpBreakWithStatusInstruction;
+	d->PsLoadedModuleList = (uint64_t)&PsLoadedModuleList;
+	d->PsActiveProcessHead = (uint64_t)&PsActiveProcessHead;
+	extern ULONG KeTimeIncrement;
+	d->KeTimeIncrement = (uint64_t)&KeTimeIncrement;
+	d->KiBugcheckData = (uint64_t)KiBugCheckData;
+	d->MmPfnDatabase = (uint64_t)&MmPfnDatabase;
+	d->MmLowestPhysicalPage = (uint64_t)&MmLowestPhysicalPage;
+	d->MmHighestPhysicalPage = (uint64_t)&MmHighestPhysicalPage;
+	d->MmNumberOfPhysicalPages = (uint64_t)&MmNumberOfPhysicalPages;
+	d->MmAvailablePages = (uint64_t)&MmAvailablePages;
+	d->MmPageSize = PAGE_SIZE;
+	d->MmHighestUserAddress = (uint64_t)&MmHighestUserAddress;
+	d->MmSystemRangeStart = (uint64_t)&MmSystemRangeStart;
+	d->MmUserProbeAddress = (uint64_t)&MmUserProbeAddress;
+	d->NtBuildLab = (uint64_t)NtBuildLab;
+	d->KiProcessorBlock = (uint64_t)KiProcessorBlock;
+	d->KeLoaderBlock = (uint64_t)&KeLoaderBlock;
+	d->PteBase = MmPteBase;
+	d->OffsetKThreadNextProcessor = offsetof(KTHREAD, NextProcessor);
+	d->OffsetKThreadTeb = offsetof(KTHREAD, Teb);
+	d->OffsetKThreadKernelStack = offsetof(KTHREAD, KernelStack);
+	d->OffsetKThreadInitialStack = offsetof(KTHREAD, InitialStack);
+	d->OffsetKThreadApcProcess = offsetof(KTHREAD, ApcState) + offsetof(KAPC_STATE, Process);
+	d->OffsetKThreadState = offsetof(KTHREAD, State);
+	d->OffsetKThreadStackLimit = offsetof(KTHREAD, StackLimit);
+	d->OffsetKThreadStackBase = offsetof(KTHREAD, StackBase);
+	d->OffsetKThreadWaitReason = offsetof(KTHREAD, WaitReason);
+	d->OffsetEThreadIrpList = offsetof(ETHREAD, IrpList);
+	d->SizeEThread = sizeof(ETHREAD);
+	d->SizeEProcess = sizeof(EPROCESS);
+	d->OffsetEprocessPeb = offsetof(EPROCESS, Peb);
+	d->OffsetEprocessParentCID = offsetof(EPROCESS, InheritedFromUniqueProcessId);
+	d->OffsetEprocessDirectoryTableBase = offsetof(EPROCESS, Pcb) + offsetof(KPROCESS, DirectoryTableBase);
+	d->SizePrcb = sizeof(KPRCB);
+	d->OffsetPrcbCurrentThread = offsetof(KPRCB, CurrentThread);
+	d->OffsetPrcbIdleThread = offsetof(KPRCB, IdleThread);
+	d->OffsetPrcbMhz = offsetof(KPRCB, MHz);
+	d->OffsetPrcbCpuType = offsetof(KPRCB, CpuType);
+	d->OffsetPrcbVendorString = offsetof(KPRCB, VendorString);
+	d->OffsetPrcbProcStateContext = offsetof(KPRCB, ProcessorState) + offsetof(KPROCESSOR_STATE, ContextFrame);
+	d->OffsetPrcbProcStateSpecialReg = offsetof(KPRCB, ProcessorState) + offsetof(KPROCESSOR_STATE, SpecialRegisters);
+	d->OffsetPrcbNumber = offsetof(KPRCB, Number);
+	d->OffsetPrcbContext = offsetof(KPRCB, Context);
+	d->SizePcr = sizeof(KPCR);
+	d->OffsetPcrSelfPcr = offsetof(KPCR, Self);
+	d->OffsetPcrCurrentPrcb = offsetof(KPCR, CurrentPrcb);
+	d->OffsetPcrContainedPrcb = offsetof(KPCR, Prcb);
+	d->GdtR0Code = KGDT64_R0_CODE;
+	d->GdtR0Data = KGDT64_R0_DATA;
+	d->GdtR3Code = KGDT64_R3_CODE | RPL_MASK;
+	d->GdtR3Data = KGDT64_R3_DATA | RPL_MASK;
+	d->GdtR3Teb = KGDT64_R3_CMTEB | RPL_MASK;
+	d->GdtTss = KGDT64_SYS_TSS;
+	d->Gdt64R3CmCode = KGDT64_R3_CMCODE | RPL_MASK;
+	d->Gdt64R3CmTeb = KGDT64_R3_CMTEB | RPL_MASK;
+}
+
+void KdInitSystem(void)
+{
+	fill_data_block();
+	InitializeListHead(&KdpDebuggerDataListHead);
+	InsertTailList(&KdpDebuggerDataListHead, (LIST_ENTRY *)&KdDebuggerDataBlock.Header.List);
+	KdVersionBlock.Flags = DBGKD_VERS_FLAG_DATA | DBGKD_VERS_FLAG_PTR64;
+	KdVersionBlock.MajorVersion = 0xc;
+	KdVersionBlock.MachineType = 0x8664;
+	KdVersionBlock.ProtocolVersion = 6;
+	KdVersionBlock.KdSecondaryVersion = 2;
+	kd_port_version(&KdVersionBlock);
+	KiOutByte(COM1 + 1, 0);	   /* no interrupts */
+	KiOutByte(COM1 + 3, 0x80); /* divisor 1: 115200 */
+	KiOutByte(COM1 + 0, 1);
+	KiOutByte(COM1 + 1, 0);
+	KiOutByte(COM1 + 3, 3);	   /* 8 data bits, no parity */
+	KiOutByte(COM1 + 2, 1);	   /* FIFO on, what is in it stays: the debugger may have spoken already */
+	KiOutByte(COM1 + 4, 3);
+	kd_init();
+}
