@@ -825,7 +825,7 @@ static void waiting(void **state)
 	assert_string_equal(got, "<0><1><2>");
 	got = run(w, "r$t0=0; r$t1=0; .while (@$t0 < 10) {r $t0=@$t0+1; .if (@$t0 mod 3) {.continue}; r $t1=@$t1+@$t0}; "
 		     "? @$t1");
-	assert_string_equal(got, "Evaluate expression: 63 = 00000000`0000003f\n");
+	assert_string_equal(got, "Evaluate expression: 45 = 00000000`0000002d\n");
 	unsigned before = w->y->resumes;
 	run(w, "g");
 	assert_int_equal(w->y->resumes, before);
