@@ -145,8 +145,11 @@ static err do_each_module(cmd *c, cmd_call *call)
 	arena a;
 	str text = str_trim(call->args);
 	err e = ERR_OK;
-	if (text.n && text.p[0] == '"')
-		TRY(cmd_arg_quoted(c, &text, false, &text));
+	if (text.n && text.p[0] == '"') {
+		str inner;
+		TRY(cmd_arg_quoted(c, &text, false, &inner));
+		text = inner;
+	}
 	arena_init(&a);
 	text = str_dup(&a, text.n ? text : str_of(default_list));
 	sym_mod *m;

@@ -5,31 +5,19 @@
  */
 #include "os/nt/nt.h"
 
-#include "base/reader.h"
+#include "os_nt/world.h"
 #include "target/mem_int.h"
 
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define KERNEL_BASE 0xfffff80012340000ULL
-#define USER_VA	    0x0000000140000000ULL
-
-enum { IMAGE_MAX = 0x100000, PHYS_MAX = 0x40000 };
+enum { PHYS_MAX = 0x40000 };
 
 typedef struct fix {
 	tgt t; /* must be first */
-	uint8_t *image;
-	size_t image_n;
+	world w;
 	uint8_t phys[PHYS_MAX];
 	sym_store *syms;
 	os *o;
 	nt *n;
 	bool layout_b, bare;
-	char dir[256];
 	char warned[512];
 	arena a;
 	diag d;
@@ -45,9 +33,9 @@ static err fake_read(tgt *t, as_t as, uint64_t addr, void *to, size_t n, size_t 
 	if (as.kind == AS_PHYS && addr < PHYS_MAX) {
 		from = f->phys + addr;
 		cap = PHYS_MAX - addr;
-	} else if (as.kind == AS_CURRENT && addr >= KERNEL_BASE && addr - KERNEL_BASE < f->image_n) {
-		from = f->image + (addr - KERNEL_BASE);
-		cap = f->image_n - (addr - KERNEL_BASE);
+	} else if (as.kind == AS_CURRENT && addr >= KERNEL_BASE && addr - KERNEL_BASE < f->w.n) {
+		from = f->w.image + (addr - KERNEL_BASE);
+		cap = f->w.n - (addr - KERNEL_BASE);
 	}
 	if (!from)
 		return ERR_FAULT;
@@ -59,9 +47,9 @@ static err fake_read(tgt *t, as_t as, uint64_t addr, void *to, size_t n, size_t 
 static err fake_write(tgt *t, as_t as, uint64_t addr, const void *from, size_t n, size_t *n_ret)
 {
 	fix *f = (fix *)t;
-	if (as.kind != AS_CURRENT || addr < KERNEL_BASE || addr - KERNEL_BASE + n > f->image_n)
+	if (as.kind != AS_CURRENT || addr < KERNEL_BASE || addr - KERNEL_BASE + n > f->w.n)
 		return ERR_FAULT;
-	memcpy(f->image + (addr - KERNEL_BASE), from, n);
+	memcpy(f->w.image + (addr - KERNEL_BASE), from, n);
 	*n_ret = n;
 	return ERR_OK;
 }
@@ -101,36 +89,6 @@ static void warn(void *u, str line)
 
 /* ---- building and laying out ---- */
 
-static void run(const char *fmt, ...)
-{
-	char line[2048];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof line, fmt, ap);
-	va_end(ap);
-	if (system(line) != 0)
-		fail_msg("failed: %s", line);
-}
-
-/* Headers and sections at their addresses, as the boot loader does. */
-static void lay_out(fix *f, const char *path)
-{
-	str file;
-	assert_int_equal(sys_read_file(&f->a, path, IMAGE_MAX, &file, &f->d), ERR_OK);
-	const uint8_t *p = (const uint8_t *)file.p;
-	uint32_t pe = le32(p + 0x3c), n_sec = le16(p + pe + 6), opt = le16(p + pe + 20);
-	f->image_n = le32(p + pe + 24 + 56);
-	assert_true(f->image_n && f->image_n <= IMAGE_MAX);
-	assert_true(le64(p + pe + 24 + 24) == KERNEL_BASE);
-	f->image = mem_alloc(f->image_n);
-	memcpy(f->image, p, le32(p + pe + 24 + 60));
-	for (uint32_t i = 0; i < n_sec; i++) {
-		const uint8_t *s = p + pe + 24 + opt + 40 * i;
-		uint32_t n = le32(s + 16), vn = le32(s + 8);
-		memcpy(f->image + le32(s + 12), p + le32(s + 20), n < vn ? n : vn);
-	}
-}
-
 static uint64_t at(fix *f, const char *name)
 {
 	sym s;
@@ -142,8 +100,8 @@ static uint64_t at(fix *f, const char *name)
 static uint8_t *mem(fix *f, uint64_t addr)
 {
 	mem_drop(&f->t);
-	assert_true(addr >= KERNEL_BASE && addr - KERNEL_BASE < f->image_n);
-	return f->image + (addr - KERNEL_BASE);
+	assert_true(addr >= KERNEL_BASE && addr - KERNEL_BASE < f->w.n);
+	return f->w.image + (addr - KERNEL_BASE);
 }
 
 /* root -> tables at 0x10000.. -> USER_VA's page table, whose address is returned. */
@@ -161,25 +119,15 @@ static uint64_t map_tables(fix *f, uint64_t root, uint64_t tables)
 static fix *start(bool layout_b, bool bare)
 {
 	fix *f = mem_alloc(sizeof *f);
-	const char *src = getenv("RS_SOURCE_ROOT"), *tmp = getenv("RS_BUILD_ROOT");
 	arena_init(&f->a);
 	f->layout_b = layout_b;
 	f->bare = bare;
-	snprintf(f->dir, sizeof f->dir, "%s/os_nt_%d_%c%s", tmp ? tmp : "/tmp", (int)getpid(),
-		layout_b ? 'b' : 'a', bare ? "_bare" : "");
-	run("mkdir -p %s", f->dir);
-	run("clang --target=x86_64-pc-windows-msvc -DLAYOUT_%c -O1 -g -gcodeview -ffreestanding -c "
-	    "%s/tests/unit/os_nt/kernel.c -o %s/k.obj",
-		layout_b ? 'B' : 'A', src ? src : ".", f->dir);
-	run("cd %s && lld-link /nologo /debug /dll /entry:entry /nodefaultlib /base:0x%llx /fixed:no "
-	    "/out:ntkrnlmp.exe /pdb:ntkrnlmp.pdb /pdbaltpath:ntkrnlmp.pdb k.obj",
-		f->dir, (unsigned long long)KERNEL_BASE);
-	lay_out(f, str_z(&f->a, str_printf(&f->a, "%s/ntkrnlmp.exe", f->dir)));
+	world_build(&f->w, bare ? "os_nt_bare" : "os_nt", layout_b);
 	f->t.ops = &fake_ops;
 	sym_host sh = {.u = f, .read = sym_read};
 	f->syms = sym_store_create(&sh);
 	if (!bare)
-		sym_path_set(f->syms, str_of(f->dir));
+		sym_path_set(f->syms, str_of(f->w.dir));
 	os_host oh = {.u = f, .t = &f->t, .syms = f->syms, .warn = warn};
 	tgt_version v = {.major = 0xf, .minor = 19041, .machine = 0x8664, .flags = 5};
 	/* The list's address is found by name here; with symbols the test knows it itself. */
@@ -196,8 +144,7 @@ static void finish(fix *f)
 	f->o->ops->destroy(f->o);
 	sym_store_destroy(f->syms);
 	tgt_mem_free(&f->t);
-	run("rm -rf %s", f->dir);
-	mem_free(f->image);
+	world_free(&f->w);
 	arena_deinit(&f->a);
 	mem_free(f);
 }

@@ -63,7 +63,12 @@ static err decode_views(cmd *c, uint64_t process, const ctx_switches *sw)
 		e->ctx.system = as_current();
 		out(e, ".cache noforcedecodeptes done\n");
 	}
-	return sw->reload && (sw->decode || sw->all) ? ntc_run(c, ".reload", "/user") : ERR_OK;
+	if (!sw->reload || (!sw->decode && !sw->all))
+		return ERR_OK;
+	if (cmd_row_find(STR(".reload")))
+		return ntc_run(c, ".reload", "/user");
+	out(e, "Loading User Symbols\n");
+	return eng_reload(e, false, true, &c->d);
 }
 
 static err do_process(cmd *c, cmd_call *call)

@@ -209,14 +209,19 @@ static void field_line(cmd *c, nt *n, uint64_t p, const char *name, const char *
 static void show_stats(cmd *c, nt *n, const os_process *p)
 {
 	uint64_t v, now, a = p->id_addr;
+	static const struct {
+		const char *path, *fmt;
+	} counts[] = {{"VadCount", " Vads %llu"}, {"CloneRoot", " Clone %llx"},
+		{"NumberOfPrivatePages", " Private %llu."}, {"ModifiedPageCount", " Modified %llu."},
+		{"NumberOfLockedPages", " Locked %llu."}};
 	if (nt_get(n, a, "_EPROCESS", "VadRoot.Root", &v, NULL) == ERR_OK ||
-		nt_get(n, a, "_EPROCESS", "VadRoot", &v, NULL) == ERR_OK)
-		out(c->e, "    VadRoot %016llx Vads %llu Clone %llx Private %llu. Modified %llu. Locked %llu.\n",
-			(unsigned long long)v, (unsigned long long)nt_get_or(n, a, "_EPROCESS", "VadCount", 0),
-			(unsigned long long)nt_get_or(n, a, "_EPROCESS", "CloneRoot", 0),
-			(unsigned long long)nt_get_or(n, a, "_EPROCESS", "NumberOfPrivatePages", 0),
-			(unsigned long long)nt_get_or(n, a, "_EPROCESS", "ModifiedPageCount", 0),
-			(unsigned long long)nt_get_or(n, a, "_EPROCESS", "NumberOfLockedPages", 0));
+		nt_get(n, a, "_EPROCESS", "VadRoot", &v, NULL) == ERR_OK) {
+		out(c->e, "    VadRoot %016llx", (unsigned long long)v);
+		for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+			if (nt_get(n, a, "_EPROCESS", counts[i].path, &v, NULL) == ERR_OK)
+				out(c->e, counts[i].fmt, (unsigned long long)v);
+		out(c->e, "\n");
+	}
 	if (nt_get(n, a, "_EPROCESS", "DeviceMap", &v, NULL) == ERR_OK)
 		out(c->e, "    DeviceMap %016llx\n", (unsigned long long)v);
 	/* EX_FAST_REF keeps a count in its low four bits. */

@@ -139,14 +139,13 @@ static err do_thread(cmd *c, cmd_call *call)
 	os_thread t;
 	nt *n;
 	TRY(ntc_get(c, &n));
-	while (cmd_arg_switch(&rest, "-/", &sw)) {
+	/* -1 is an address: the current thread. */
+	while (!str_starts(rest, STR("-1")) && cmd_arg_switch(&rest, "-/", &sw)) {
 		for (size_t i = 0; i < sw.n; i++) {
 			if (sw.p[i] == 'p')
 				owner = true;
 			else if (sw.p[i] == 't')
 				is_tid = true;
-			else if (sw.p[i] == '1' && sw.n == 1) /* -1: the current one */
-				;
 			else
 				return cmd_syntax(c, call->args);
 		}
@@ -374,12 +373,12 @@ static err stack_row(cmd *c, const os_thread *t, uint64_t detail, str filter, bo
 	arena a;
 	buf b, line;
 	diag bad = {0}, why = {0};
-	bool out_of_memory = false, match = !filter.n;
+	bool paged_out = false, match = !filter.n;
 	arena_init(&a);
 	buf_init(&b, 4096);
 	buf_init(&line, 1 << 20);
 	if (e->os->ops->thread_regs(e->os, t->id_addr, &r, &bad) != ERR_OK)
-		out_of_memory = true;
+		paged_out = bad.code == ERR_FAULT;
 	else if (eng_stack(e, &a, &r, 64, &f, &k, &why) != ERR_OK)
 		k = 0;
 	char left[80];
@@ -402,7 +401,7 @@ static err stack_row(cmd *c, const os_thread *t, uint64_t detail, str filter, bo
 			buf_addf(&line, "%*s%s\n", i == from ? 0 : (int)strlen(left), "", buf_z(&b));
 	}
 	if (!k)
-		buf_addz(&line, out_of_memory ? "Stack paged out\n" : "(no stack)\n");
+		buf_addz(&line, paged_out ? "Stack paged out\n" : "(no stack)\n");
 	/* Summary 0 leaves out what is not in memory (documented). */
 	if (match && (detail >= 1 || k)) {
 		if (!*head)
@@ -482,11 +481,13 @@ static err for_each(cmd *c, cmd_call *call, str alias, const char *dflt, err (*l
 	TRY(ntc_get(c, &n));
 	arena_init(&a);
 	if (text.n && text.p[0] == '"') {
-		err q = cmd_arg_quoted(c, &text, false, &text);
+		str inner;
+		err q = cmd_arg_quoted(c, &text, false, &inner);
 		if (q != ERR_OK) {
 			arena_deinit(&a);
 			return q;
 		}
+		text = inner;
 	}
 	text = str_dup(&a, text.n ? text : str_of(dflt));
 	err e = list(c, &v);

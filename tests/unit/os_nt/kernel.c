@@ -31,6 +31,10 @@ typedef struct _UNICODE_STRING {
 	u16 *Buffer;
 } UNICODE_STRING;
 
+typedef struct _CLIENT_ID {
+	u64 UniqueProcess, UniqueThread;
+} CLIENT_ID;
+
 typedef struct _DISPATCHER_HEADER {
 	ORDER(u8 Type, u32 Lock)
 } DISPATCHER_HEADER;
@@ -55,6 +59,14 @@ typedef struct _MM_SESSION_SPACE {
 	ORDER(u32 Flags, u32 SessionId)
 } MM_SESSION_SPACE;
 
+typedef struct _RTL_BALANCED_NODE {
+	ORDER(struct _RTL_BALANCED_NODE *Left, struct _RTL_BALANCED_NODE *Right)
+} RTL_BALANCED_NODE;
+
+typedef struct _RTL_AVL_TREE {
+	RTL_BALANCED_NODE *Root;
+} RTL_AVL_TREE;
+
 typedef struct _EPROCESS {
 #ifdef LAYOUT_B
 	u64 Before[8];
@@ -66,9 +78,11 @@ typedef struct _EPROCESS {
 	u64 Peb;
 	void *Session;
 	u64 UniqueProcessId;
+	struct _RTL_AVL_TREE VadRoot;
 #else
 	KPROCESS Pcb;
 	u64 Lock;
+	struct _RTL_AVL_TREE VadRoot;
 	u64 UniqueProcessId;
 	LIST_ENTRY ActiveProcessLinks;
 	void *Session;
@@ -113,10 +127,6 @@ typedef struct _KTHREAD {
 	KPROCESS *Process;
 #endif
 } KTHREAD;
-
-typedef struct _CLIENT_ID {
-	u64 UniqueProcess, UniqueThread;
-} CLIENT_ID;
 
 typedef struct _ETHREAD {
 #ifdef LAYOUT_B
@@ -202,13 +212,54 @@ typedef struct _PEB {
 #ifdef LAYOUT_B
 	u64 Moved[9];
 	u8 BeingDebugged;
+	u64 ProcessParameters;
+	u64 ImageBaseAddress;
 #else
 	u8 InheritedAddressSpace, ReadImageFileExecOptions, BeingDebugged, BitField;
 	u64 Mutant;
 	u64 ImageBaseAddress;
 #endif
 	u64 Ldr;
+#ifndef LAYOUT_B
+	u64 ProcessParameters;
+#endif
 } PEB;
+
+typedef struct _RTL_USER_PROCESS_PARAMETERS {
+	ORDER(u32 Flags, UNICODE_STRING ImagePathName)
+	UNICODE_STRING CommandLine;
+	ORDER(u64 Environment, u64 EnvironmentSize)
+} RTL_USER_PROCESS_PARAMETERS;
+
+typedef struct _NT_TIB {
+	u64 ExceptionList, StackBase, StackLimit, SubSystemTib, FiberData, ArbitraryUserPointer, Self;
+} NT_TIB;
+
+typedef struct _TEB {
+	NT_TIB NtTib;
+	ORDER(u64 ProcessEnvironmentBlock, CLIENT_ID ClientId)
+	ORDER(u32 LastErrorValue, u32 LastStatusValue)
+} TEB;
+
+typedef struct _MMVAD_FLAGS {
+	u32 Lock : 1, VadType : 3, Protection : 5, PrivateMemory : 1;
+} MMVAD_FLAGS;
+
+typedef struct _MMVAD_SHORT {
+	RTL_BALANCED_NODE VadNode; /* first: the tree's pointers are VADs */
+	ORDER(u32 StartingVpn, u32 EndingVpn)
+	u8 StartingVpnHigh, EndingVpnHigh;
+	union {
+		u32 LongFlags;
+		MMVAD_FLAGS VadFlags;
+	} u;
+	union {
+		u32 LongFlags1;
+		struct {
+			u32 CommitCharge : 31, MemCommit : 1;
+		} VadFlags1;
+	} u1;
+} MMVAD_SHORT;
 
 typedef struct _KSWITCH_FRAME {
 #ifdef LAYOUT_B
@@ -263,6 +314,30 @@ MMPTE_TRANSITION UseTransition;
 MMPTE_PROTOTYPE UsePrototype;
 enum _KWAIT_REASON UseReason;
 
+/* ---- a process's user memory: page 0 structures, page 1 names ---- */
+
+#define UA(f)	(USER_VA + OFF(user_area, f))
+#define UP(f)	((void *)UA(f))
+#define USTRU(f, n) {n, n + 2, (u16 *)UA(f)}
+struct user_area {
+	union {
+		struct {
+			PEB peb;
+			PEB_LDR_DATA ldr;
+			LDR_DATA_TABLE_ENTRY exe, ntdll;
+			RTL_USER_PROCESS_PARAMETERS params;
+			TEB teb;
+		};
+		u8 page0[4096];
+	};
+	union {
+		struct {
+			u16 exe_path[32], exe_base[16], ntdll_path[32], ntdll_base[16];
+			u16 command_line[32], environment[32];
+		};
+		u8 page1[4096];
+	};
+};
 /* ---- objects ---- */
 
 extern EPROCESS SystemProcess, HasherProcess, CaptureProcess;
@@ -285,6 +360,15 @@ MM_SESSION_SPACE Session1 = {.SessionId = 3};
 #define LINK(t)	    (&t.ThreadListEntry)
 #define SHADOW(v)
 #endif
+
+extern MMVAD_SHORT VadRoot, VadLow, VadHigh;
+#define COMMIT(n)  .u1 = {.VadFlags1 = {.CommitCharge = n}}
+#define SPAN(a, b) .StartingVpn = a, .EndingVpn = b
+MMVAD_SHORT VadRoot = {.VadNode = {.Left = &VadLow.VadNode, .Right = &VadHigh.VadNode}, SPAN(0x140000, 0x140005),
+	.u = {.VadFlags = {.Protection = 4, .PrivateMemory = 1}}, COMMIT(6)};
+MMVAD_SHORT VadLow = {SPAN(0x7f0, 0x7ff), .u = {.VadFlags = {.Protection = 4, .PrivateMemory = 1}}, COMMIT(16)};
+MMVAD_SHORT VadHigh = {SPAN(0xff800000, 0xff8000ff), .StartingVpnHigh = 7, .EndingVpnHigh = 7,
+	.u = {.VadFlags = {.Protection = 7, .VadType = 2}}};
 
 EPROCESS SystemProcess = {
 	.Pcb = {.Header = {.Type = 3}},
@@ -311,6 +395,7 @@ EPROCESS CaptureProcess = {
 	.UniqueProcessId = 0x48,
 	.InheritedFromUniqueProcessId = 0x44,
 	.Peb = USER_VA,
+	.VadRoot = {&VadRoot.VadNode},
 	.ObjectTable = &CaptureHandles,
 	.Session = &Session1,
 	.ActiveProcessLinks = {&PsActiveProcessHead, &HasherProcess.ActiveProcessLinks},
@@ -323,11 +408,14 @@ __declspec(dllexport) EPROCESS *PsInitialSystemProcess = &SystemProcess;
 void KiSwapContext(void)
 {
 }
+void KeWaitForSingleObject(void)
+{
+}
 
 struct {
 	KSWITCH_FRAME frame;
 	u64 above[4];
-} CaptureStack = {{.Rbp = 0x1122334455667788ULL, .Return = (u64)&KiSwapContext}, {0}};
+} CaptureStack = {{.Rbp = 0x1122334455667788ULL, .Return = (u64)&KiSwapContext}, {(u64)&KeWaitForSingleObject, 0}};
 
 KTRAP_FRAME CaptureTrap = {.Rax = 1, .Rcx = 2, .Rbp = 3, .Rip = USER_VA + 0x123, .Rsp = 0x7ff000,
 	.SegCs = 0x33, .SegSs = 0x2b, .EFlags = 0x246};
@@ -347,7 +435,7 @@ ETHREAD HasherThread = {
 	LINKS(ROOTH(HasherProcess), ROOTH(HasherProcess)),
 };
 ETHREAD CaptureThread = {
-	.Tcb = {.Header = {.Type = 6}, .State = 5, .WaitReason = 9, .WaitMode = 1, .Priority = 12,
+	.Tcb = {.Header = {.Type = 6}, .State = 5, .WaitReason = 9, .Teb = UA(teb), .WaitMode = 1, .Priority = 12,
 		.KernelStack = (u64)&CaptureStack, .TrapFrame = (u64)&CaptureTrap, APC(CaptureProcess)},
 	.Cid = {0x48, 0x54},
 	.StartAddress = USER_VA + 0x1000,
@@ -363,6 +451,7 @@ KPCR Pcr0 = {.Prcb = {.CurrentThread = &HasherThread.Tcb, .IdleThread = &SystemT
 KPCR Pcr1 = {.Prcb = {.CurrentThread = &SystemThread.Tcb, .IdleThread = &SystemThread.Tcb}};
 KPRCB *KiProcessorBlock[4] = {&Pcr0.Prcb, &Pcr1.Prcb};
 u32 KeNumberProcessors = 2;
+u32 KeMaximumIncrement = 156250;
 
 /* ---- kernel modules ---- */
 
@@ -386,29 +475,15 @@ KENTRY ModDump = {.InLoadOrderLinks = {&PsLoadedModuleList, &ModHal.InLoadOrderL
 	.DllBase = KERNEL_BASE + 0x300000, .SizeOfImage = 0x8000,
 	.FullDllName = USTR(DumpPath), .BaseDllName = USTR(DumpBase)};
 
-/* ---- a process's user memory: page 0 structures, page 1 names ---- */
+/* ---- the user memory's contents ---- */
 
-#define UA(f)	(USER_VA + OFF(user_area, f))
-#define UP(f)	((void *)UA(f))
-#define USTRU(f, n) {n, n + 2, (u16 *)UA(f)}
-struct user_area {
-	union {
-		struct {
-			PEB peb;
-			PEB_LDR_DATA ldr;
-			LDR_DATA_TABLE_ENTRY exe, ntdll;
-		};
-		u8 page0[4096];
-	};
-	union {
-		struct {
-			u16 exe_path[32], exe_base[16], ntdll_path[32], ntdll_base[16];
-		};
-		u8 page1[4096];
-	};
-};
 __declspec(align(4096)) struct user_area user_area = {
-	.peb = {.Ldr = UA(ldr), .BeingDebugged = 1},
+	.peb = {.Ldr = UA(ldr), .BeingDebugged = 1, .ImageBaseAddress = USER_VA + 0x100000,
+		.ProcessParameters = UA(params)},
+	.params = {.ImagePathName = USTRU(exe_path, 32), .CommandLine = USTRU(command_line, 26),
+		.Environment = UA(environment), .EnvironmentSize = 24},
+	.teb = {.NtTib = {.StackBase = 0x7ff000, .Self = UA(teb)}, .ProcessEnvironmentBlock = USER_VA,
+		.ClientId = {0x48, 0x54}, .LastErrorValue = 5, .LastStatusValue = 0xc0000034},
 	.ldr = {.InLoadOrderModuleList = {UP(exe.InLoadOrderLinks), UP(ntdll.InLoadOrderLinks)}},
 	.exe = {.InLoadOrderLinks = {UP(ntdll.InLoadOrderLinks), UP(ldr.InLoadOrderModuleList)},
 		.DllBase = USER_VA + 0x100000, .SizeOfImage = 0x7000, .TimeDateStamp = 0xabcd,
@@ -420,6 +495,8 @@ __declspec(align(4096)) struct user_area user_area = {
 	.exe_base = L"fscapture.exe",
 	.ntdll_path = L"C:\\ntdll.dll",
 	.ntdll_base = L"ntdll.dll",
+	.command_line = L"fscapture /all",
+	.environment = L"A=1\0TEMP=C:\\",
 };
 
 /* A prototype entry: its frame is put in by the test. */

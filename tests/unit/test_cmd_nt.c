@@ -1,0 +1,654 @@
+/*
+ * cmd/nt over the compiled kernel of os_nt/kernel.c in the fake target, in both layouts: what the
+ * commands print, what they change, what they write into the target.
+ */
+#include "os_nt/world.h"
+
+#include "cmd/cmd.h"
+#include "os/nt/nt.h"
+#include "target/fake/fake.h"
+
+typedef struct fix {
+	world w;
+	bool layout_b;
+	engine *e;
+	cmd *c;
+	fake *f;
+	buf out;
+	arena a;
+	err last;
+} fix;
+
+/* ---- the target ---- */
+
+static void output(void *u, unsigned mask, str text)
+{
+	buf_adds(&((fix *)u)->out, text);
+}
+
+static uint64_t at(fix *f, const char *name)
+{
+	sym s;
+	diag d = {0};
+	if (sym_find(f->e->syms, str_printf(&f->a, "nt!%s", name), &s, &d) != ERR_OK)
+		fail_msg("nt!%s: %s", name, d.text);
+	return s.addr;
+}
+
+static uint64_t sub(fix *f, const char *name, const char *type, const char *path)
+{
+	nt_off o;
+	diag d = {0};
+	if (nt_field(nt_of(f->e->os), type, path, &o, &d) != ERR_OK)
+		fail_msg("%s", d.text);
+	return at(f, name) + o.off;
+}
+
+static uint64_t peek(fix *f, uint64_t addr, size_t size)
+{
+	uint8_t b[8];
+	assert_true(fake_peek(f->f, as_current(), addr, b, size));
+	return le_get(b, size);
+}
+
+static void put_entry(fix *f, uint64_t table, unsigned shift, uint64_t v)
+{
+	uint8_t b[8];
+	put64(b, v);
+	fake_mem(f->f, as_phys(), table + (USER_VA >> shift & 0x1ff) * 8, b, 8);
+}
+
+/* Capture's tables at its user root: 0x10000, 0x11000, 0x12000; two pages of user_area, present. A
+ * self-map entry at 0x1ed, as 64-bit NT had it before it moved. */
+static void map_user(fix *f)
+{
+	uint64_t roots[2] = {0x3000, f->layout_b ? 0x8000 : 0x3000};
+	uint8_t self[8], e[8];
+	for (int i = 0; i < 2; i++) {
+		put_entry(f, roots[i], 39, 0x10000 | 7);
+		put64(self, roots[i] | 3);
+		fake_mem(f->f, as_phys(), roots[i] + 0x1ed * 8, self, 8);
+	}
+	put64(self, 0x1000 | 3);
+	fake_mem(f->f, as_phys(), 0x1000 + 0x1ed * 8, self, 8);
+	put_entry(f, 0x10000, 30, 0x11000 | 7);
+	put_entry(f, 0x11000, 21, 0x12000 | 7);
+	put_entry(f, 0x12000, 12, 0x20000 | 0x67 | 1ULL << 63);
+	put64(e, 0x21000 | 0x25);
+	fake_mem(f->f, as_phys(), 0x12008, e, 8);
+	put64(e, 0x1234ULL << 32 | 4 << 5);
+	fake_mem(f->f, as_phys(), 0x12018, e, 8);
+	uint64_t area = at(f, "user_area");
+	fake_mem(f->f, as_phys(), 0x20000, f->w.image + (area - KERNEL_BASE), 0x2000);
+}
+
+static void gates(fix *f)
+{
+	/* vector 3 -> KiSwapContext, on IST 2; vector 4 not present */
+	uint8_t g[16 * 8] = {0};
+	uint64_t to = at(f, "KiSwapContext");
+	put16(g + 48, (uint16_t)to);
+	put16(g + 50, 0x10);
+	g[52] = 2;
+	g[53] = 0x8e;
+	put16(g + 54, (uint16_t)(to >> 16));
+	put32(g + 56, (uint32_t)(to >> 32));
+	fake_mem(f->f, as_current(), 0xfffff80000001000ULL, g, sizeof g);
+	fake_regs(f->f, 0)->idtr_base = 0xfffff80000001000ULL;
+	fake_regs(f->f, 0)->idtr_limit = sizeof g - 1;
+}
+
+static int start(void **state, bool layout_b)
+{
+	fix *f = mem_alloc(sizeof *f);
+	diag d = {0};
+	tgt_version v = {.major = 0xf, .minor = 19041, .machine = 0x8664, .flags = 5};
+	f->layout_b = layout_b;
+	arena_init(&f->a);
+	buf_init(&f->out, 0);
+	world_build(&f->w, "cmd_nt", layout_b);
+	setenv("XDG_STATE_HOME", f->w.dir, 1);
+	f->f = fake_create(NULL);
+	fake_mem(f->f, as_current(), KERNEL_BASE, f->w.image, f->w.n);
+	fake_version(f->f, &v);
+	fake_fact(f->f, TGT_F_KERNEL_BASE, 0, KERNEL_BASE);
+	/* not told: found by name */
+	fake_fact(f->f, TGT_F_MODULE_LIST, 0, 0);
+	fake_fact(f->f, TGT_F_DEBUGGER_DATA, 0, 0);
+	*fake_caps(f->f) = (tgt_caps){.kernel = true, .live = true, .spaces = 1u << AS_CURRENT | 1u << AS_PHYS,
+		.max_soft = 32, .max_hard = 4, .phys_write = true, .can_step = true};
+	fake_regs(f->f, 1)->rip = KERNEL_BASE + 0x1000;
+	fake_regs(f->f, 0)->rip = KERNEL_BASE + 0x1000;
+	f->e = eng_create();
+	f->e->hooks.u = f;
+	f->e->hooks.output = output;
+	sym_path_set(f->e->syms, str_of(f->w.dir));
+	f->c = cmd_create(f->e);
+	tgt_event ev = {.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = KERNEL_BASE + 0x1000, .n_units = 2,
+		.first_chance = true, .exr_address = KERNEL_BASE + 0x1000, .n_params = 1};
+	fake_script(f->f, &ev);
+	assert_int_equal(eng_attach(f->e, fake_tgt(f->f), ENG_KERNEL, &d), ERR_OK);
+	if (eng_wait(f->e, 1000, &d) != ERR_OK)
+		fail_msg("first stop: %s", d.text);
+	map_user(f);
+	gates(f);
+	*state = f;
+	return 0;
+}
+
+static int setup_a(void **state)
+{
+	return start(state, false);
+}
+
+static int setup_b(void **state)
+{
+	return start(state, true);
+}
+
+static int teardown(void **state)
+{
+	fix *f = *state;
+	cmd_destroy(f->c);
+	eng_destroy(f->e);
+	world_free(&f->w);
+	buf_deinit(&f->out);
+	arena_deinit(&f->a);
+	mem_free(f);
+	return 0;
+}
+
+/* ---- running and looking ---- */
+
+static const char *run(fix *f, const char *fmt, ...) PRINTF(2, 3);
+static const char *run(fix *f, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	buf_clear(&f->out);
+	f->last = cmd_execute(f->c, str_of(line));
+	return buf_z(&f->out);
+}
+
+/* The output holds this text. */
+static void has(fix *f, const char *fmt, ...) PRINTF(2, 3);
+static void has(fix *f, const char *fmt, ...)
+{
+	char want[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(want, sizeof want, fmt, ap);
+	va_end(ap);
+	if (!strstr(buf_z(&f->out), want))
+		fail_msg("no \"%s\" in:\n%s", want, buf_z(&f->out));
+}
+
+static void has_not(fix *f, const char *text)
+{
+	if (strstr(buf_z(&f->out), text))
+		fail_msg("\"%s\" in:\n%s", text, buf_z(&f->out));
+}
+
+static unsigned long long u(uint64_t v)
+{
+	return v;
+}
+
+/* With the grave accent that 64-bit addresses are shown with. */
+static const char *tick(fix *f, uint64_t v)
+{
+	return str_z(&f->a, str_printf(&f->a, "%08x`%08x", (unsigned)(v >> 32), (unsigned)v));
+}
+
+/* ---- processes and threads ---- */
+
+static void test_process(void **state)
+{
+	fix *f = *state;
+	uint64_t cap = at(f, "CaptureProcess"), hash = at(f, "HasherProcess");
+	run(f, "!process 0 0");
+	has(f, "**** NT ACTIVE PROCESS DUMP ****\nPROCESS %016llx  SessionId: 0  Cid: 0004    Peb: 00000000  "
+	       "ParentCid: 0000\n    DirBase: 00001000",
+		u(at(f, "SystemProcess")));
+	has(f, "PROCESS %016llx  SessionId: 3  Cid: 0048    Peb: 140000000  ParentCid: 0044\n"
+	       "    DirBase: 00003000  ObjectTable: %016llx  HandleCount:  77.\n    Image: fscapture.exeXY\n",
+		u(cap), u(at(f, "CaptureHandles")));
+	has_not(f, "THREAD");
+	run(f, "!process 0 0 multihasher.exe"); /* longer than what the kernel keeps */
+	has(f, "PROCESS %016llx", u(hash));
+	has_not(f, "ACTIVE PROCESS DUMP");
+	has_not(f, "fscapture");
+	run(f, "!process 0 0 nobody.exe");
+	has(f, "No process matches");
+	/* -1 is where the processor is: attached to capture, whatever is looked at */
+	run(f, ".process /p %llx", u(cap));
+	run(f, ".process %llx", u(hash));
+	run(f, "!process -1 0");
+	has(f, "PROCESS %016llx", u(cap));
+	run(f, "!process 44 0");
+	has(f, "PROCESS %016llx", u(hash));
+	run(f, "!process %llx 0", u(hash));
+	has(f, "Image: multihasher.ex\n");
+	run(f, "!process /s 3 0 0");
+	has(f, "fscapture");
+	has_not(f, "multihasher");
+	run(f, "!process 999 0");
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, "!process %llx 0", u(at(f, "CaptureThread")));
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, "!process %llx 0 x.exe", u(hash));
+	assert_int_equal(f->last, ERR_SYNTAX);
+}
+
+static void test_process_threads(void **state)
+{
+	fix *f = *state;
+	uint64_t th = at(f, "CaptureThread");
+	run(f, "!process 48 7");
+	has(f, "        THREAD %016llx  Cid 0048.0054  Teb: %016llx Win32Thread: 0000000000000000 "
+	       "WAIT: (WrQueue) UserMode Non-Alertable\n",
+		u(th), u(peek(f, sub(f, "CaptureThread", "_ETHREAD", "Tcb.Teb"), 8)));
+	has(f, "THREAD %016llx  Cid 0048.0058", u(at(f, "CaptureThread2")));
+	has(f, "READY on processor 0");
+	has(f, "Owning Process            %016llx       Image:         fscapture.exeXY",
+		u(at(f, "CaptureProcess")));
+	has(f, "Start Address 0x0000000140001000");
+	has(f, "nt!KiSwapContext");
+	has(f, "nt!KeWaitForSingleObject");
+	has(f, "    VadRoot %016llx", u(at(f, "VadRoot")));
+	/* 4 without 2: one line a thread */
+	run(f, "!process 48 4");
+	has(f, "Cid 0048.0058");
+	has_not(f, "Owning Process");
+	run(f, "!process 44 2");
+	has(f, "RUNNING on processor 0\n");
+	has(f, "Attached Process          %016llx       Image:         fscapture.exeXY",
+		u(at(f, "CaptureProcess")));
+}
+
+static void test_thread(void **state)
+{
+	fix *f = *state;
+	run(f, "!thread");
+	has(f, "THREAD %016llx  Cid 0044.0050", u(at(f, "HasherThread")));
+	has(f, "RUNNING on processor 0");
+	run(f, "!thread -1 0");
+	has(f, "THREAD %016llx  Cid 0044.0050", u(at(f, "HasherThread")));
+	has_not(f, "Priority");
+	run(f, "!thread -p -t 54 0");
+	has(f, "Image: fscapture.exeXY");
+	has(f, "THREAD %016llx  Cid 0048.0054", u(at(f, "CaptureThread")));
+	run(f, "!thread -t 9999 0");
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, "!thread %llx", u(at(f, "CaptureProcess")));
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, "!running -i");
+	has(f, "System Processors:  (0000000000000003)\n  Idle Processors:  (0000000000000002)");
+	has(f, "%016llx", u(sub(f, "HasherThread", "_ETHREAD", "Tcb")));
+	run(f, "!running");
+	has_not(f, "\n  1  ");
+	run(f, "!ready 0");
+	has(f, "Ready Threads at priority 0\n    THREAD %016llx", u(at(f, "CaptureThread2")));
+	has_not(f, "0048.0054");
+	run(f, "!stacks");
+	has(f, "[fscapture.exeXY]\n  48.000054  %016llx  Blocked  nt!KeWaitForSingleObject", u(at(f, "CaptureThread")));
+	run(f, "!stacks 1");
+	has(f, "READY    (no stack)");
+	run(f, "!stacks 2");
+	has(f, "Blocked  nt!KiSwapContext");
+	has(f, "nt!KeWaitForSingleObject");
+	run(f, "!stacks 2 waitforsingle");
+	has(f, "48.000054");
+	has_not(f, "44.000050");
+}
+
+static void test_for_each(void **state)
+{
+	fix *f = *state;
+	run(f, "!for_each_process \".echo <@#Process>; .echo and\"");
+	has(f, "<0x%016llx>\nand\n<0x%016llx>", u(at(f, "SystemProcess")), u(at(f, "HasherProcess")));
+	run(f, "!for_each_thread .echo @#Thread");
+	has(f, "0x%016llx", u(at(f, "CaptureThread2")));
+	/* one that fails does not end the loop */
+	run(f, "!for_each_process \"!process @#Process+8 0; .echo never\"");
+	has_not(f, "never");
+	const char *first = strstr(buf_z(&f->out), "is no process");
+	if (!first)
+		first = strstr(buf_z(&f->out), "mismatch");
+	assert_true(first && (strstr(first + 10, "is no process") || strstr(first + 10, "mismatch")));
+	run(f, "!for_each_module .echo <@#ModuleName> @#Base ${@#ImageName}! @#Nonsense");
+	has(f, "<nt> 0x%016llx ntkrnlmp.exe! @#Nonsense\n", u(KERNEL_BASE));
+	run(f, "!for_each_module");
+	has(f, "dump_storport");
+}
+
+/* ---- contexts ---- */
+
+static void test_contexts(void **state)
+{
+	fix *f = *state;
+	uint64_t cap = at(f, "CaptureProcess"), hash = at(f, "HasherProcess"), user = f->layout_b ? 0x8000 : 0x3000;
+	uint8_t b;
+	run(f, ".process");
+	has(f, "Implicit process is now %s\n", tick(f, cap));
+	run(f, ".process /p %llx", u(cap));
+	has(f, "Implicit process is now %s\n.cache forcedecodeuser done\n", tick(f, cap));
+	assert_true(f->e->ctx.user.kind == AS_ROOT && f->e->ctx.user.id == user);
+	assert_int_equal(eng_read_all(f->e, USER_VA, &b, 1, NULL), ERR_OK);
+	run(f, ".context");
+	has(f, "User-mode page directory base is %llx\n", u(user));
+	run(f, ".process /p /r %llx", u(cap));
+	assert_non_null(sym_mod_find(f->e->syms, STR("ntdll")));
+	run(f, ".process /p");
+	assert_true(f->e->ctx.user.kind == AS_CURRENT);
+	run(f, ".process /P %llx", u(cap));
+	assert_true(f->e->ctx.system.kind == AS_ROOT && f->e->ctx.system.id == 0x3000);
+	run(f, ".cache noforcedecodeptes");
+	assert_true(f->e->ctx.system.kind == AS_CURRENT && f->e->ctx.user.kind == AS_CURRENT);
+	run(f, ".context %llx", u(user));
+	assert_true(f->e->ctx.user.kind == AS_ROOT);
+	run(f, ".context 0");
+	assert_true(f->e->ctx.user.kind == AS_CURRENT);
+	run(f, ".cache forcedecodeuser; .cache");
+	has(f, "user addresses (forcedecodeuser)");
+	run(f, ".cache 0");
+	assert_int_equal(f->last, ERR_UNSUPPORTED);
+	run(f, ".cache flushall");
+	assert_int_equal(f->last, ERR_OK);
+	run(f, ".process /x %llx", u(cap));
+	assert_int_equal(f->last, ERR_SYNTAX);
+	/* the system itself is asked */
+	run(f, ".process /i %llx", u(hash));
+	has(f, "You need to continue execution (press 'g' <enter>) for the context\nto be switched.");
+	assert_int_equal(peek(f, at(f, "ExpDebuggerWork"), 4), 1);
+	assert_true(peek(f, at(f, "ExpDebuggerProcessAttach"), 8) == hash);
+	run(f, ".process /i %llx", u(cap));
+	assert_int_equal(f->last, ERR_STATE);
+	run(f, ".process /i");
+	assert_int_equal(peek(f, at(f, "ExpDebuggerWork"), 4), 0);
+	run(f, ".pagein /p %llx 140003000", u(cap));
+	has(f, "You need to continue execution");
+	assert_true(peek(f, at(f, "ExpDebuggerPageIn"), 8) == 0x140003000);
+	run(f, ".process /i; .pagein %llx", u(KERNEL_BASE));
+	assert_int_equal(f->last, ERR_ARG);
+	run(f, ".kill %llx", u(cap));
+	assert_int_equal(f->last, f->layout_b ? ERR_UNSUPPORTED : ERR_OK);
+	run(f, "!session");
+	has(f, "Valid Sessions: 3\n");
+	run(f, "!session -s 3");
+	has(f, "Using session 3\nImplicit process is now %s", tick(f, cap));
+	assert_true(f->e->ctx.system.kind == AS_ROOT);
+}
+
+static void test_registers(void **state)
+{
+	fix *f = *state;
+	x64_regs r = {0};
+	run(f, ".thread %llx", u(at(f, "CaptureThread")));
+	has(f, "Using context of thread %s\n", tick(f, at(f, "CaptureThread")));
+	assert_int_equal(eng_regs(f->e, X64_SET_GENERAL, &r, NULL), ERR_OK);
+	assert_true(r.rip == at(f, "KiSwapContext") && r.gpr[X64_RBP] == 0x1122334455667788ULL);
+	run(f, ".thread /p %llx", u(at(f, "CaptureThread")));
+	has(f, "Implicit process is now %s\n.cache forcedecodeuser done", tick(f, at(f, "CaptureProcess")));
+	run(f, ".thread");
+	has(f, "Using context of thread %s\n", tick(f, at(f, "HasherThread")));
+	assert_true(f->e->ctx.from == REGS_UNIT);
+	run(f, ".thread %llx", u(at(f, "CaptureThread2"))); /* no stack: nothing changes */
+	assert_int_not_equal(f->last, ERR_OK);
+	assert_true(f->e->ctx.from == REGS_UNIT);
+	run(f, ".trap %llx", u(at(f, "CaptureTrap")));
+	has(f, "NOTE: The trap frame does not contain all registers.");
+	assert_true(f->e->ctx.from == REGS_TRAP && f->e->ctx.regs.rip == USER_VA + 0x123);
+	run(f, ".trap");
+	assert_true(f->e->ctx.from == REGS_UNIT);
+	run(f, ".cxr 0");
+	assert_int_equal(f->last, ERR_ARG);
+	run(f, ".cxr /f 200 %llx", u(KERNEL_BASE));
+	has(f, "Unable to convert context to canonical form");
+	uint8_t image[X64_CONTEXT_SIZE] = {0};
+	x64_regs c = {.valid = X64_SET_GENERAL, .rip = 0x1234567};
+	x64_context_put(&c, image);
+	fake_mem(f->f, as_current(), 0xfffff80000008000ULL, image, sizeof image);
+	run(f, ".cxr fffff80000008000");
+	assert_int_equal(f->last, ERR_OK);
+	assert_true(f->e->ctx.from == REGS_CXR && f->e->ctx.regs.rip == 0x1234567);
+	run(f, ".cxr");
+	has(f, "Resetting default scope");
+	assert_true(f->e->ctx.from == REGS_UNIT);
+	run(f, ".exr -1");
+	has(f, "ExceptionAddress: %s", tick(f, KERNEL_BASE + 0x1000));
+	has(f, "   ExceptionCode: 80000003 (Break instruction exception)\n  ExceptionFlags: 00000000\n"
+	       "NumberParameters: 1\n   Parameter[0]: 0000000000000000\n");
+	uint8_t exr[48] = {5, 0, 0, 0xc0};
+	put64(exr + 16, 0x77);
+	put32(exr + 24, 2);
+	put64(exr + 32, 1);
+	put64(exr + 40, 0xdead);
+	fake_mem(f->f, as_current(), 0xfffff80000009000ULL, exr, sizeof exr);
+	run(f, ".exr fffff80000009000");
+	has(f, "c0000005 (Access violation)");
+	has(f, "Attempt to write to address 000000000000dead");
+}
+
+/* ---- memory ---- */
+
+static void test_vm(void **state)
+{
+	fix *f = *state;
+	uint64_t cap = at(f, "CaptureProcess");
+	run(f, ".process /p %llx", u(cap));
+	run(f, "!pte 140000123");
+	has(f, "VA 0000000140000123\n");
+	/* self-map at 0x1ed: fffff680`00000000 */
+	has(f, "PTE at FFFFF68000A00000\n");
+	has(f, "contains 0000000000010007");
+	has(f, "contains 8000000000020067\n");
+	has(f, "pfn 20        ---DA--UW-V");
+	run(f, "!pte fffff68000a00000"); /* the PTE's own address: the same page */
+	has(f, "VA 0000000140000000\n");
+	run(f, "!pte2va fffff68000a00008");
+	has(f, "0000000140001000 \n");
+	run(f, "!pte2va 1234");
+	assert_int_equal(f->last, ERR_ARG);
+	run(f, "!pte 140003000");
+	has(f, "not valid\n  paged out: page file 0, offset 1234\n  Protect: 4 - ReadWrite");
+	run(f, "!pte 140000000 140001fff");
+	has(f, "contains 8000000000020067");
+	has(f, "contains 0000000000021025");
+	run(f, "!vtop 0 140001abc");
+	has(f, "Virtual address 140001abc translates to physical address 21abc.\n");
+	run(f, "!vtop %x 140000010", f->layout_b ? 8 : 3);
+	has(f, "translates to physical address 20010.\n");
+	run(f, "!vtop %x 140000010", f->layout_b ? 0x8000 : 0x3000); /* the whole DirBase */
+	has(f, "translates to physical address 20010.\n");
+	run(f, "!vtop 0 140003000");
+	assert_int_equal(f->last, ERR_FAULT);
+	has(f, "page file 0, offset 1234");
+	run(f, "!vad");
+	has(f, "%016llx  1              7f0              7ff         16 Private      READWRITE", u(at(f, "VadLow")));
+	has(f, "%016llx  1        7ff800000        7ff8000ff          0 Mapped  Exe  EXECUTE_WRITECOPY",
+		u(at(f, "VadHigh")));
+	has(f, "Total VADs: 3, average level: 0, maximum depth: 1");
+	run(f, "!vad 7ff800012345 1");
+	has(f, "VAD @ %016llx", u(at(f, "VadHigh")));
+	run(f, "!vad 10000 1");
+	assert_int_equal(f->last, ERR_NOTFOUND);
+}
+
+static void test_user(void **state)
+{
+	fix *f = *state;
+	run(f, ".process /p %llx", u(at(f, "CaptureProcess")));
+	run(f, "!peb");
+	has(f, "PEB at 0000000140000000\n");
+	has(f, "    BeingDebugged:            Yes\n");
+	has(f, "    ImageBaseAddress:         0000000140100000\n");
+	has(f, "140100000 0000abcd Jan 01 12:13:01 1970 C:\\fscapture.exe\n");
+	has(f, "7ff800000000 00000000 Jan 01 00:00:00 1970 C:\\ntdll.dll\n");
+	has(f, "    CommandLine:  'fscapture /al'\n");
+	has(f, "    ImageFile:    'C:\\fscapture.exe'\n");
+	has(f, "        A=1\n        TEMP=C:\\\n");
+	run(f, ".thread %llx; !teb", u(at(f, "CaptureThread")));
+	has(f, "    StackBase:            00000000007ff000\n");
+	has(f, "    ClientId:             0000000000000048 . 0000000000000054\n");
+	has(f, "    LastErrorValue:       5\n    LastStatusValue:      c0000034\n");
+	run(f, "!gle");
+	has(f, "LastErrorValue: (Win32) 0x5 (5) - Access is denied.\n"
+	       "LastStatusValue: (NTSTATUS) 0xc0000034 - STATUS_OBJECT_NAME_NOT_FOUND\n");
+	run(f, "!gle -all");
+	has(f, "Last error for thread 48.54 (fscapture.exeXY):\n");
+	run(f, "!dlls");
+	has(f, ": C:\\fscapture.exe\n      Base   0x140100000");
+	run(f, "!dlls -c 7ff800000010");
+	has(f, "C:\\ntdll.dll");
+	has_not(f, "C:\\fscapture.exe");
+	run(f, "!dlls -c 10000");
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, ".process %llx; !peb", u(at(f, "SystemProcess")));
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	has(f, "system process");
+}
+
+static uint8_t phys(fix *f, uint64_t addr)
+{
+	uint8_t b;
+	assert_true(fake_peek(f->f, as_phys(), addr, &b, 1));
+	return b;
+}
+
+static bool journalled(fix *f)
+{
+	char line[400];
+	snprintf(line, sizeof line, "cat %s/ringside/planted-* 2>/dev/null | grep -q '^20010 '", f->w.dir);
+	return system(line) == 0;
+}
+
+static void test_ubp(void **state)
+{
+	fix *f = *state;
+	uint8_t before = phys(f, 0x20010);
+	run(f, ".process /p %llx", u(at(f, "CaptureProcess")));
+	run(f, "!ubp 140000010");
+	has(f, "VERY DANGEROUS");
+	assert_int_equal(phys(f, 0x20010), 0xcc);
+	assert_true(journalled(f));
+	run(f, "!ubp 140000010");
+	assert_int_equal(f->last, ERR_EXISTS);
+	run(f, "!ubl");
+	has(f, " 0: e 00000001`40000010 (00000000`00020010) 0 ");
+	run(f, "!ubd 0");
+	assert_int_equal(phys(f, 0x20010), before);
+	assert_false(journalled(f));
+	run(f, "!ubl");
+	has(f, " 0: d ");
+	run(f, "!ube *");
+	assert_int_equal(phys(f, 0x20010), 0xcc);
+	/* the page was used for something else: it is left alone */
+	uint8_t other = 0x77;
+	fake_mem(f->f, as_phys(), 0x20010, &other, 1);
+	run(f, ".cache flushall; !ubl");
+	has(f, " 0: d ");
+	has(f, "gone");
+	assert_false(journalled(f));
+	run(f, "!ubc 0");
+	assert_int_equal(phys(f, 0x20010), 0x77);
+	run(f, "!ubc 0");
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, "!ubp 140003000");
+	assert_int_equal(f->last, ERR_FAULT);
+	has(f, "not in memory");
+	fake_caps(f->f)->phys_write = f->e->caps.phys_write = false;
+	run(f, "!ubp 140000010");
+	assert_int_equal(f->last, ERR_UNSUPPORTED);
+}
+
+/* ---- the machine ---- */
+
+static void test_machine(void **state)
+{
+	fix *f = *state;
+	run(f, "vertarget");
+	has(f, "Windows 10 Kernel Version 19041 MP (2 procs) Free x64\n");
+	run(f, ".bugcheck");
+	has(f, "Bugcheck code 000000D1\nArguments 00000000`00000010 00000000`00000002 00000000`00000000 "
+	       "00000000`00000044\n");
+	run(f, ".crash");
+	assert_int_equal(f->last, ERR_STATE); /* in a bug check already */
+	uint8_t none[8] = {0};
+	fake_mem(f->f, as_current(), at(f, "KiBugCheckData"), none, 8);
+	run(f, ".cache flushall; .bugcheck");
+	has(f, "Bugcheck code 00000000\n");
+	run(f, "!pcr");
+	has(f, "KPCR for Processor 0 at %016llx:\n", u(at(f, "Pcr0")));
+	has(f, "CurrentThread: %016llx\n", u(sub(f, "HasherThread", "_ETHREAD", "Tcb")));
+	run(f, "!pcr 1");
+	has(f, "KPCR for Processor 1 at %016llx:\n", u(at(f, "Pcr1")));
+	run(f, "!pcr 2");
+	assert_int_equal(f->last, ERR_NOTFOUND);
+	run(f, "!prcb 1");
+	has(f, "PRCB for Processor 1 at %016llx:\n", u(sub(f, "Pcr1", "_KPCR", "Prcb")));
+	run(f, "!idt -a");
+	has(f, "03:\t%016llx nt!KiSwapContext", u(at(f, "KiSwapContext")));
+	has(f, "Stack: IST 2\n");
+	has(f, "04:\tnot present\n");
+	run(f, "!idt 3");
+	has_not(f, "04:");
+	run(f, "!idt 8");
+	assert_int_equal(f->last, ERR_ARG);
+	run(f, "!object");
+	assert_int_equal(f->last, ERR_UNSUPPORTED);
+	run(f, "!drvobj xyz 7");
+	assert_int_equal(f->last, ERR_UNSUPPORTED);
+}
+
+static void test_reboot(void **state)
+{
+	fix *f = *state;
+	size_t n;
+	diag d = {0};
+	run(f, ".reboot");
+	assert_int_equal(f->last, ERR_OK);
+	const fake_call *calls = fake_calls(f->f, &n);
+	assert_true(n && calls[n - 1].kind == FAKE_CTL && calls[n - 1].n == TGT_CTL_REBOOT);
+	assert_int_equal(f->e->status, ST_GO);
+	fake_script(f->f, &(tgt_event){.kind = TGT_EV_REBOOT});
+	fake_script(f->f, &(tgt_event){.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = KERNEL_BASE + 0x1000,
+			.n_units = 2, .first_chance = true});
+	if (eng_wait(f->e, 1000, &d) != ERR_OK)
+		fail_msg("after the reboot: %s", d.text);
+	run(f, "!process 0 0");
+	has(f, "fscapture");
+	/* nothing resumed it: it came back by itself */
+	calls = fake_calls(f->f, &n);
+	for (size_t i = 0; i < n; i++)
+		assert_true(calls[i].kind != FAKE_RESUME || i == 0);
+}
+
+/* A damaged list: what was found, and a line that says so. */
+static void test_damage(void **state)
+{
+	fix *f = *state;
+	uint8_t bad[8];
+	put64(bad, 0x4141414141414140ULL);
+	fake_mem(f->f, as_current(), sub(f, "HasherProcess", "_EPROCESS", "ActiveProcessLinks"), bad, 8);
+	run(f, ".cache flushall; !process 0 0");
+	assert_int_equal(f->last, ERR_OK);
+	has(f, "Image: multihasher.ex\n");
+	has_not(f, "fscapture");
+	has(f, "*** the process list nt!PsActiveProcessHead is damaged");
+}
+
+#define BOTH(fn)                                                                                   \
+	cmocka_unit_test_setup_teardown(fn, setup_a, teardown),                                    \
+		cmocka_unit_test_setup_teardown(fn, setup_b, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads), BOTH(test_thread),
+		BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers), BOTH(test_vm), BOTH(test_user),
+		BOTH(test_ubp), BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
