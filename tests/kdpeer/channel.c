@@ -87,6 +87,17 @@ static bool open_pty(channel *c, char *name, size_t name_n, const char *spec)
 	return true;
 }
 
+static bool open_tty(channel *c, const char *path, const char *spec)
+{
+	struct termios t;
+	c->fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (c->fd < 0 || tcgetattr(c->fd, &t))
+		return fail("terminal", spec);
+	cfmakeraw(&t);
+	tcsetattr(c->fd, TCSANOW, &t);
+	return true;
+}
+
 bool channel_open(channel *c, const char *spec, char *name, size_t name_n)
 {
 	memset(c, 0, sizeof(*c));
@@ -106,8 +117,10 @@ bool channel_open(channel *c, const char *spec, char *name, size_t name_n)
 		good = open_tcp(c, colon + 1, false, name, name_n, spec);
 	else if (n == 3 && !memcmp(spec, "pty", n))
 		good = open_pty(c, name, name_n, spec);
+	else if (n == 3 && !memcmp(spec, "tty", n))
+		good = open_tty(c, colon + 1, spec);
 	else
-		fprintf(stderr, "%s: not unix:, unixto:, tcp:, tcpto: or pty:\n", spec);
+		fprintf(stderr, "%s: not unix:, unixto:, tcp:, tcpto:, pty: or tty:\n", spec);
 	if (good && c->fd >= 0) {
 		fcntl(c->fd, F_SETFL, O_NONBLOCK);
 		c->connections = 1;

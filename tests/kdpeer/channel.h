@@ -22,7 +22,8 @@ typedef struct channel {
 
 /*
  * spec: "unix:PATH" listen, "unixto:PATH" connect, "tcp:PORT" listen on loopback (0: any),
- * "tcpto:PORT" connect, "pty:" (name[] receives the other end; for tcp the port in decimal).
+ * "tcpto:PORT" connect, "pty:" (name[] receives the other end; for tcp the port in decimal),
+ * "tty:PATH" an existing terminal.
  * False: message on stderr.
  */
 bool channel_open(channel *c, const char *spec, char *name, size_t name_n);

@@ -28,6 +28,7 @@ typedef struct peer {
 	pid_t pid;
 	int out;
 	char socket[64];
+	char name[128]; /* what the peer says after "ready": port or terminal */
 	char tail[512];
 } peer;
 
@@ -42,7 +43,8 @@ static const char *program_dir(void)
 	return dir;
 }
 
-/* options: words separated by blanks; the channel is appended, and what follows "--" behind it. */
+/* options: words separated by blanks. The channel stands where the word "--" is, else at the end; a
+ * word that names a channel itself ("tcp:0") is kept instead. */
 static void start(peer *k, const char *program, const char *options)
 {
 	static unsigned number;
@@ -59,6 +61,7 @@ static void start(peer *k, const char *program, const char *options)
 			argv[n++] = unixspec;
 			placed = true;
 		} else {
+			placed |= !strcmp(w, "tcp:0") || !strcmp(w, "pty:");
 			argv[n++] = w;
 		}
 	}
@@ -80,7 +83,9 @@ static void start(peer *k, const char *program, const char *options)
 	char line[256] = "";
 	while (got < sizeof(line) - 1 && !strchr(line, '\n') && read(k->out, line + got, 1) == 1)
 		line[++got] = 0;
-	assert_true(!strncmp(line, "ready", 5));
+	assert_true(!strncmp(line, "ready ", 6));
+	line[strcspn(line, "\n")] = 0;
+	snprintf(k->name, sizeof(k->name), "%.120s", line + 6);
 }
 
 /* Ends a peer; what it said last is in tail. */
@@ -735,6 +740,35 @@ static void test_dead_link(void **variant)
 	assert_true(number_after(&f, "packets, ") > 0);
 }
 
+static void test_channels(void **variant)
+{
+	static const char *const options[] = {"--stopped tcp:0", "--stopped pty:"};
+	for (unsigned i = 0; i < 2; i++) {
+		peer k;
+		char spec[160];
+		start(&k, kernel_of(*variant), options[i]);
+		snprintf(spec, sizeof(spec), "%s:%s", i ? "tty" : "tcpto", k.name);
+		assert_true(ping_open(&P, spec));
+		until_exception(true);
+		kernel_base();
+		assert_int_equal(ask(0x3130, ping_pc(&P), 3900, 0, NULL, 0), 0);
+		go();
+		ping_close(&P);
+		stop(&k);
+	}
+}
+
+static void test_mute(void **variant)
+{
+	peer k;
+	start(&k, kernel_of(*variant), "--mute --print-every 3");
+	join(&k);
+	assert_false(ping_wait(&P, 1500, true));
+	assert_int_equal(P.text_n, 0);
+	ping_close(&P);
+	stop(&k);
+}
+
 /* ---- replay ---- */
 
 static void walk_replay(const char *files, unsigned least_loads)
@@ -811,6 +845,8 @@ int main(void)
 		BOTH(test_quirks),
 		BOTH(test_faults),
 		BOTH(test_dead_link),
+		BOTH(test_channels),
+		BOTH(test_mute),
 		cmocka_unit_test(test_replay_sample),
 		cmocka_unit_test(test_replay_captures),
 	};
