@@ -319,6 +319,22 @@ static err unknown_command(cmd *c, str text)
 	return cmd_syntax(c, text);
 }
 
+/* ||[expression]: a processor by value; *used is 0 if the text does not start like that. */
+static err unit_by_value(cmd *c, str t, size_t *used, cmd_call *call)
+{
+	uint64_t v;
+	*used = 0;
+	size_t close = str_starts(t, STR("||[")) ? lex_match(t, 2, '[', ']') : SIZE_MAX;
+	if (close == SIZE_MAX || lex_skip(t, close + 1) >= t.n ||
+		t.p[lex_skip(t, close + 1)] == ';')
+		return ERR_OK;
+	TRY(lang_eval(c, (str){t.p + 3, close - 3}, &v));
+	call->unit = v > UINT32_MAX ? UINT32_MAX : (unit_t)v;
+	call->has_unit = true;
+	*used = lex_skip(t, close + 1);
+	return ERR_OK;
+}
+
 /* Prefixes and row of the command at pos; *args_at is where its arguments start. */
 static err parse_call(cmd *c, str t, size_t pos, cmd_call *call, size_t *args_at)
 {
@@ -327,8 +343,8 @@ static err parse_call(cmd *c, str t, size_t pos, cmd_call *call, size_t *args_at
 	str rest = str_skip(t, pos);
 	if (user)
 		lex_thread_prefix(rest, &used, &call->thread);
-	else
-		call->has_unit = lex_unit_prefix(rest, &used, &call->unit);
+	else if (!(call->has_unit = lex_unit_prefix(rest, &used, &call->unit)))
+		TRY(unit_by_value(c, rest, &used, call));
 	pos += used;
 	rest = str_skip(t, pos);
 	call->row = cmd_row_match(rest, &used);

@@ -244,10 +244,12 @@ static err cmd_version(cmd *c, cmd_call *call)
 		cmd_call sub = {.row = target, .name = STR("vertarget"), .args = STR("")};
 		/* A target that says little is no reason to keep the debugger's own version back.
 		 */
-		if (target->fn(c, &sub) != ERR_OK)
-			out(c->e, "Target: %s\n", c->d.text);
+		err e = target->fn(c, &sub);
+		if (e == ERR_OK)
+			out(c->e, "\n");
+		else if (e != ERR_UNSUPPORTED)
+			out(c->e, "Target: %s\n\n", c->d.text);
 		diag_clear(&c->d);
-		out(c->e, "\n");
 	}
 	out(c->e, "Ringside version %s\n", version_text);
 	if (c->lang->command_line)

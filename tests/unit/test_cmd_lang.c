@@ -774,6 +774,9 @@ static void prefixes(void **state)
 	w->e->last_value = 0;
 	run(w, "? @$exp + 1; 0z((@rax == 101) & (@$exp < 3))");
 	assert_int_equal(w->e->last_value, 1);
+	w->e->last_value = 0;
+	run(w, "? @$exp + 1; ||[@$t0 + 1] z((@rax == 101) & (@$exp < 3))");
+	assert_int_equal(w->e->last_value, 3);
 	assert_int_equal(w->e->ctx.unit, 0);
 	assert_string_equal(run(w, "7z(0)"), "7 is not a valid processor number\n");
 	assert_non_null(strstr(run(w, "1al"), "^ Syntax error in '1al'"));
