@@ -127,6 +127,18 @@ static err each(sym_file *f, str literal, sym_rec_fn *fn, void *u)
 	return ERR_OK;
 }
 
+static err exact(sym_file *f, uint32_t rva, sym_rec_fn *fn, void *u)
+{
+	TRY(read_all(xf(f)));
+	for (size_t i = 0; i < xf(f)->n; i++) {
+		sym_rec r;
+		rec_of(f, &xf(f)->all[i], &r);
+		if (r.rva == rva && !fn(u, &r))
+			break;
+	}
+	return ERR_OK;
+}
+
 static void fill(sym_file *f, sym_rec *r)
 {
 }
@@ -139,7 +151,7 @@ static void close_(sym_file *f)
 }
 
 static const sym_file_ops ops = {.name = "exports", .close = close_, .find = find, .at = at, .after = after,
-	.each = each, .fill = fill};
+	.each = each, .fill = fill, .exact = exact};
 
 err sym_exports_open(sym_mod *m, sym_file **ret, diag *d)
 {

@@ -53,6 +53,8 @@ typedef struct sym_file_ops {
 		bool *exact);
 	err (*locals)(sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **ret, size_t *n_ret);
 	err (*inlines)(sym_file *f, arena *a, uint32_t rva, sym_inline **ret, size_t *n_ret);
+	/* Every symbol that starts exactly at rva. */
+	err (*exact)(sym_file *f, uint32_t rva, sym_rec_fn *fn, void *u);
 	err (*source_each)(sym_file *f, bool (*fn)(void *u, str path), void *u);
 } sym_file_ops;
 

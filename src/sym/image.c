@@ -478,7 +478,7 @@ static bool lmi_debug(void *u, const pe_debug *e)
 	return true;
 }
 
-void sym_time_text(uint32_t timestamp, buf *out)
+void sym_time(uint32_t timestamp, buf *out)
 {
 	time_t t = (time_t)timestamp;
 	struct tm tm;
@@ -503,7 +503,7 @@ void sym_image_describe(sym_mod *m, buf *out)
 	err known = sym_image_rsds(m, guid, &age, &path, NULL);
 	buf_addf(out, "   Machine Type: %u (%s)\n", p->machine, machine_name(p->machine));
 	buf_addf(out, "     Time Stamp: %x ", p->timestamp);
-	sym_time_text(p->timestamp, out);
+	sym_time(p->timestamp, out);
 	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x %s\n", p->image_size,
 		p->checksum, p->characteristics, known == ERR_OK ? "" : "stripped");
 	buf_addz(out, "Debug Data Dirs: Type  Size     VA  Pointer\n");

@@ -244,6 +244,37 @@ err sym_after(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp)
 	return ERR_OK;
 }
 
+typedef struct exact_ctx {
+	sym_mod *m;
+	VEC(sym) v;
+} exact_ctx;
+
+static bool exact_one(void *u, const sym_rec *r)
+{
+	exact_ctx *x = u;
+	sym s;
+	sym_of(x->m, r, &s);
+	for (size_t i = 0; i < x->v.n; i++)
+		if (str_eq(x->v.p[i].name, s.name))
+			return true;
+	vec_push(&x->v, s);
+	return x->v.n < 64;
+}
+
+err sym_names_at(sym_store *s, arena *a, uint64_t addr, sym **ret, size_t *n_ret)
+{
+	exact_ctx x = {0};
+	sym_file *f;
+	TRY(mod_for(s, addr, &x.m, &f));
+	err e = f->ops->exact ? f->ops->exact(f, (uint32_t)(addr - x.m->base), exact_one, &x) : ERR_NOTFOUND;
+	if (e == ERR_OK) {
+		*ret = arena_dup(a, x.v.n ? (void *)x.v.p : "", x.v.n * sizeof(sym));
+		*n_ret = x.v.n;
+	}
+	vec_deinit(&x.v);
+	return e;
+}
+
 bool sym_format(sym_store *s, uint64_t addr, buf *out)
 {
 	sym x;

@@ -310,9 +310,14 @@ static void elem_text(const sym_elem *e, str cache_dir, buf *out)
 
 void sym_path_expanded(sym_store *s, buf *out)
 {
+	bool cached = false;
 	for (size_t i = 0; i < s->elems.n; i++) {
+		const sym_elem *e = &s->elems.e[i];
 		if (i)
 			buf_addc(out, ';');
+		cached |= e->kind == SYM_ELEM_CACHE;
+		if (e->kind == SYM_ELEM_SRV && e->n == 1 && sym_is_url(e->store[0]) && !cached)
+			buf_addf(out, "cache*%s;", s->cache_dir); /* where its downloads go */
 		elem_text(&s->elems.e[i], str_of(s->cache_dir), out);
 	}
 }

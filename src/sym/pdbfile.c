@@ -283,6 +283,31 @@ static err func(sym_file *f, uint32_t rva, sym_rec *ret)
 	return ERR_OK;
 }
 
+static err exact(sym_file *f, uint32_t rva, sym_rec_fn *fn, void *u)
+{
+	pdb_sym s;
+	sym_rec r;
+	uint32_t disp;
+	size_t i;
+	if (pdb_sym_at(pf(f)->pdb, rva, &s, &disp) == ERR_OK && !disp && s.kind != PDB_PUBLIC) {
+		rec_of(f, &s, &r);
+		r.name = sym_file_undec(f, s.name);
+		if (!fn(u, &r))
+			return ERR_OK;
+	}
+	if (pdb_public_at(pf(f)->pdb, rva, &i, &s) != ERR_OK)
+		return ERR_OK;
+	while (i > 0 && pdb_public_nth(pf(f)->pdb, i - 1, &s) == ERR_OK && s.rva == rva)
+		i--;
+	for (; pdb_public_nth(pf(f)->pdb, i, &s) == ERR_OK && s.rva <= rva; i++) {
+		rec_of(f, &s, &r);
+		r.name = sym_file_undec(f, s.name);
+		if (s.rva == rva && !fn(u, &r))
+			break;
+	}
+	return ERR_OK;
+}
+
 /* ---- types ---- */
 
 static str type_name(sym_file *f, uint32_t ti)
@@ -559,7 +584,7 @@ static void close_(sym_file *f)
 }
 
 static const sym_file_ops ops = {"pdb", close_, find, at, after, func, each, fill, type_find, type_get,
-	type_fields, type_arg, type_each, line_at, line_find, locals, inlines, source_each};
+	type_fields, type_arg, type_each, line_at, line_find, locals, inlines, exact, source_each};
 
 /*
  * Does some object file have symbols of its own? The linker's module always does (sections, its

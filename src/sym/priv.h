@@ -128,7 +128,6 @@ void sym_image_unref(sym_store *s, struct sym_image *img);
 /* The module's headers, read once per identity. */
 err sym_mod_image(sym_mod *m, struct sym_image **ret, diag *d) MUST_CHECK;
 void sym_images_clear(sym_store *s); /* at the end: everything is idle by then */
-void sym_time_text(uint32_t timestamp, buf *out); /* "Wed Jul  8 15:43:44 2015", UTC */
 /* Text of the image's debug directory and the like for !lmi. */
 void sym_image_describe(sym_mod *m, buf *out);
 /* RSDS record: from the image. ERR_NOTFOUND: none. pdb lives as long as the image. */

@@ -166,6 +166,8 @@ err sym_find(sym_store *s, str name, sym *ret, diag *d) MUST_CHECK;
 err sym_at(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp) MUST_CHECK;
 /* The next symbol above addr in its module (for ln). */
 err sym_after(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp) MUST_CHECK;
+/* Every symbol that starts exactly at addr, best first (ln: "Exact matches"). */
+err sym_names_at(sym_store *s, arena *a, uint64_t addr, sym **ret, size_t *n_ret) MUST_CHECK;
 /* Appends "mod!name+0x12", "mod+0x1234" or nothing; true if something was appended. */
 bool sym_format(sym_store *s, uint64_t addr, buf *out);
 
@@ -301,6 +303,8 @@ str sym_mod_image_path(sym_mod *m);
 err sym_mod_pdb_id(sym_mod *m, buf *id, str *path, diag *d) MUST_CHECK;
 /* Source files of the module as compiled; return false to stop. */
 err sym_source_each(sym_mod *m, bool (*fn)(void *u, str path), void *u) MUST_CHECK;
+/* Appends "Wed Jul  8 15:43:44 2015" (UTC). */
+void sym_time(uint32_t timestamp, buf *out);
 /* Lines of !lmi: "name: value" pairs ready to print. */
 void sym_lmi(sym_mod *m, buf *out);
 

@@ -1,0 +1,537 @@
+/*
+ * typeval: see typeval.h. The forms are those of the samples in the documentation of dt, x and dv;
+ * numbers: signed ones decimal with 0n, unsigned ones hexadecimal (below 10 without 0x).
+ *
+ * Memory that cannot be read shows as question marks. Everything read is bounded: strings of 256
+ * characters, pointers to pointers of 4 levels.
+ */
+#include "cmd/typeval.h"
+
+#include "base/reader.h"
+
+#include <stdio.h>
+
+enum { TEXT_MAX = 256, DEREF_MAX = 4, TYPE_DEPTH = 8 };
+
+tv_settings *tv_settings_get(cmd *c)
+{
+	return cmd_state(c, "types", sizeof(tv_settings));
+}
+
+void tv_init(tv *v, cmd *c)
+{
+	const tv_settings *s = tv_settings_get(c);
+	*v = (tv){.e = c->e, .a = &c->a, .unicode = s->unicode, .long_radix = s->long_radix,
+		.int_radix = s->int_radix};
+}
+
+bool tv_read(const tv *v, uint64_t addr, void *p, size_t n)
+{
+	if (v->held) {
+		if (addr > v->held_n || n > v->held_n - addr)
+			return false;
+		memcpy(p, v->held + addr, n);
+		return true;
+	}
+	if (!v->phys)
+		return eng_read_all(v->e, addr, p, n, NULL) == ERR_OK;
+	size_t got = 0;
+	return eng_read_phys(v->e, addr, 0, p, n, &got, NULL) == ERR_OK && got == n;
+}
+
+/* What a pointer leads to is memory, whatever held the pointer. */
+static tv behind(const tv *v)
+{
+	tv m = *v;
+	m.held = NULL;
+	m.phys = false;
+	return m;
+}
+
+/* ---- numbers ---- */
+
+void tv_hex(uint64_t x, buf *out)
+{
+	if (x < 10)
+		buf_addf(out, "%u", (unsigned)x);
+	else if (x >> 32)
+		buf_addf(out, "0x%08x`%08x", (unsigned)(x >> 32), (unsigned)x);
+	else
+		buf_addf(out, "0x%x", (unsigned)x);
+}
+
+void tv_pointer(const tv *v, uint64_t x, buf *out)
+{
+	buf_addf(out, "0x%s", out_addr(v->e, x));
+}
+
+static void radix_number(const tv *v, uint64_t x, buf *out)
+{
+	if (v->e->radix == 8)
+		buf_addf(out, "0t%llo", (unsigned long long)x);
+	else if (v->e->radix == 10)
+		buf_addf(out, "0n%llu", (unsigned long long)x);
+	else
+		tv_hex(x, out);
+}
+
+static uint64_t widen(uint64_t x, uint64_t size)
+{
+	unsigned shift = size && size < 8 ? 64 - 8 * (unsigned)size : 0;
+	return (uint64_t)((int64_t)(x << shift) >> shift);
+}
+
+static void integer(const tv *v, const sym_type_info *in, uint64_t x, buf *out)
+{
+	bool is_long = str_eq(in->name, STR("long")) || str_eq(in->name, STR("unsigned long"));
+	if (is_long ? v->long_radix : v->int_radix)
+		radix_number(v, x, out);
+	else if (in->kind == SYM_T_INT)
+		buf_addf(out, "0n%lld", (long long)widen(x, in->size));
+	else
+		tv_hex(x, out);
+}
+
+static void character(const sym_type_info *in, uint64_t x, buf *out)
+{
+	if (in->kind == SYM_T_CHAR)
+		buf_addf(out, "0n%lld '", (long long)widen(x, in->size));
+	else
+		buf_addf(out, x ? "0x%llx '" : "%llu '", (unsigned long long)x);
+	if (x >= 0x20 && x < 0x7f)
+		buf_addc(out, (char)x);
+	buf_addc(out, '\'');
+}
+
+static void real(uint64_t bits, uint64_t size, buf *out)
+{
+	if (size == 4) {
+		float f;
+		uint32_t low = (uint32_t)bits;
+		memcpy(&f, &low, 4);
+		buf_addf(out, "%.8g", (double)f);
+	} else if (size == 8) {
+		double d;
+		memcpy(&d, &bits, 8);
+		buf_addf(out, "%.17g", d);
+	} else {
+		buf_addz(out, "??");
+	}
+}
+
+static void enumeration(const tv *v, sym_type t, const sym_type_info *in, uint64_t x, buf *out)
+{
+	sym_type_info under = {.kind = SYM_T_INT};
+	sym_field *f;
+	size_t n = 0;
+	if (sym_type_info_get(in->elem, &under) != ERR_OK)
+		under.kind = SYM_T_INT;
+	bool is_signed = under.kind == SYM_T_INT || under.kind == SYM_T_CHAR;
+	uint64_t wide = is_signed ? widen(x, in->size) : x;
+	if (is_signed)
+		buf_addf(out, "0n%lld", (long long)wide);
+	else
+		tv_hex(x, out);
+	if (sym_type_fields(t, v->a, &f, &n) == ERR_OK)
+		for (size_t i = 0; i < n; i++)
+			if (f[i].is_enumerator && (uint64_t)f[i].value == wide) {
+				buf_addf(out, " ( %.*s )", STR_ARG(f[i].name));
+				return;
+			}
+	buf_addz(out, " (No matching name)");
+}
+
+/* ---- text ---- */
+
+static void quote_bytes(const uint8_t *p, size_t n, buf *out)
+{
+	buf_addc(out, '"');
+	for (size_t i = 0; i < n && p[i]; i++)
+		buf_addc(out, p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '.');
+	buf_addc(out, '"');
+}
+
+static void quote_utf16(const tv *v, const uint8_t *p, size_t n, buf *out)
+{
+	size_t len = 0;
+	while (len < n && le16(p + 2 * len))
+		len++;
+	str s = str_from_utf16(v->a, p, len);
+	buf_addc(out, '"');
+	for (size_t i = 0; i < s.n; i++)
+		buf_addc(out, (unsigned char)s.p[i] >= 0x20 ? s.p[i] : '.');
+	buf_addc(out, '"');
+}
+
+/* Text of at most TEXT_MAX characters at addr, read up to its end or where memory ends. */
+static bool text_at(const tv *v, uint64_t addr, size_t width, buf *out)
+{
+	uint8_t p[TEXT_MAX * 2];
+	size_t n = 0;
+	bool ended = false;
+	while (n < TEXT_MAX && !ended) {
+		/* up to the next 16-byte border: strings near the end of a page stay readable */
+		size_t k = (16 - (addr + n * width) % 16) / width;
+		k = k ? k : 1;
+		if (k > TEXT_MAX - n)
+			k = TEXT_MAX - n;
+		if (!tv_read(v, addr + n * width, p + n * width, k * width))
+			break;
+		for (size_t i = 0; i < k && !ended; i++, n++)
+			ended = width == 1 ? !p[n] : !le16(p + n * 2);
+	}
+	if (!n)
+		return false;
+	if (width == 1)
+		quote_bytes(p, n, out);
+	else
+		quote_utf16(v, p, n, out);
+	return true;
+}
+
+static bool is_text(const tv *v, const sym_type_info *in, size_t *width)
+{
+	bool narrow = in->size == 1 && (in->kind == SYM_T_CHAR || in->kind == SYM_T_UINT || in->kind == SYM_T_INT);
+	bool wide = in->size == 2 && (in->kind == SYM_T_WCHAR || (v->unicode && in->kind == SYM_T_UINT));
+	*width = wide ? 2 : 1;
+	return narrow || wide;
+}
+
+/* ---- type names ---- */
+
+static void type_text(sym_type t, buf *out, int depth)
+{
+	sym_type_info in;
+	if (depth > TYPE_DEPTH || sym_type_info_get(t, &in) != ERR_OK) {
+		buf_addz(out, "??");
+		return;
+	}
+	switch (in.kind) {
+	case SYM_T_VOID:
+		buf_addz(out, "Void");
+		return;
+	case SYM_T_INT:
+		if (in.size == 1)
+			buf_addz(out, "Char");
+		else
+			buf_addf(out, "Int%lluB", (unsigned long long)in.size);
+		return;
+	case SYM_T_UINT:
+		if (in.size == 1)
+			buf_addz(out, "UChar");
+		else
+			buf_addf(out, "Uint%lluB", (unsigned long long)in.size);
+		return;
+	case SYM_T_BOOL:
+		buf_addz(out, "Bool");
+		return;
+	case SYM_T_CHAR:
+		buf_addz(out, "Char");
+		return;
+	case SYM_T_WCHAR:
+		buf_addz(out, "Wchar");
+		return;
+	case SYM_T_FLOAT:
+		buf_addz(out, in.size == 4 ? "Float" : in.size == 8 ? "Double" : "Real");
+		return;
+	case SYM_T_HRESULT:
+		buf_addz(out, "HRESULT");
+		return;
+	case SYM_T_PTR:
+	case SYM_T_REF: {
+		sym_type_info el;
+		buf_addf(out, "Ptr%u ", in.size == 4 ? 32 : 64);
+		if (sym_type_info_get(in.elem, &el) == ERR_OK && el.kind == SYM_T_FUNC) {
+			buf_addz(out, "    ");
+			sym_type_text(el.elem, out);
+			buf_addc(out, ' ');
+		} else {
+			type_text(in.elem, out, depth + 1);
+		}
+		return;
+	}
+	case SYM_T_ARRAY:
+		buf_addf(out, "[%llu] ", (unsigned long long)in.count);
+		type_text(in.elem, out, depth + 1);
+		return;
+	case SYM_T_FUNC:
+		sym_type_text(t, out);
+		return;
+	default:
+		buf_adds(out, in.name);
+		return;
+	}
+}
+
+void tv_type(sym_type t, buf *out)
+{
+	type_text(t, out, 0);
+}
+
+void tv_bit_type(const sym_field *f, buf *out)
+{
+	buf_addf(out, "Pos %u, %u Bit%s", f->bit_pos, f->bit_len, f->bit_len == 1 ? "" : "s");
+}
+
+/* ---- well-known structures ---- */
+
+static bool field_uint(const tv *v, sym_type t, uint64_t addr, str name, uint64_t *ret)
+{
+	sym_field f;
+	sym_type_info in;
+	uint8_t p[8];
+	if (sym_type_field(t, name, &f, NULL) != ERR_OK || sym_type_info_get(f.type, &in) != ERR_OK ||
+		!in.size || in.size > 8 || !tv_read(v, addr + f.offset, p, in.size))
+		return false;
+	*ret = le_get(p, in.size);
+	return true;
+}
+
+static bool list_entry(const tv *v, sym_type t, uint64_t addr, buf *out)
+{
+	uint64_t f, b;
+	if (!field_uint(v, t, addr, STR("Flink"), &f) || !field_uint(v, t, addr, STR("Blink"), &b))
+		return false;
+	buf_addz(out, " [ ");
+	tv_pointer(v, f, out);
+	buf_addz(out, " - ");
+	tv_pointer(v, b, out);
+	buf_addz(out, " ]");
+	return true;
+}
+
+static bool counted_string(const tv *v, sym_type t, uint64_t addr, size_t width, buf *out)
+{
+	uint64_t len, at;
+	uint8_t p[TEXT_MAX * 2];
+	tv m = behind(v);
+	if (!field_uint(v, t, addr, STR("Length"), &len) || !field_uint(v, t, addr, STR("Buffer"), &at))
+		return false;
+	size_t n = len / width > TEXT_MAX ? TEXT_MAX : (size_t)(len / width);
+	if (n && !tv_read(&m, at, p, n * width)) {
+		buf_addf(out, " \"--- memory read error at address 0x%s ---\"", out_addr(v->e, at));
+		return true;
+	}
+	buf_addc(out, ' ');
+	if (width == 1)
+		quote_bytes(p, n, out);
+	else
+		quote_utf16(v, p, n, out);
+	return true;
+}
+
+static bool guid(const tv *v, uint64_t addr, buf *out)
+{
+	uint8_t g[16];
+	if (!tv_read(v, addr, g, 16))
+		return false;
+	buf_addf(out, " {%08x-%04x-%04x-%02x%02x-", le32(g), le16(g + 4), le16(g + 6), g[8], g[9]);
+	for (int i = 10; i < 16; i++)
+		buf_addf(out, "%02x", g[i]);
+	buf_addc(out, '}');
+	return true;
+}
+
+/* What is shown behind the name of some structures of the system's headers. */
+static bool special(const tv *v, sym_type t, str name, uint64_t addr, buf *out)
+{
+	uint64_t x;
+	if (str_eq(name, STR("_LIST_ENTRY")) || str_eq(name, STR("LIST_ENTRY64")))
+		return list_entry(v, t, addr, out);
+	if (str_eq(name, STR("_UNICODE_STRING")))
+		return counted_string(v, t, addr, 2, out);
+	if (str_eq(name, STR("_STRING")) || str_eq(name, STR("_ANSI_STRING")))
+		return counted_string(v, t, addr, 1, out);
+	if (str_eq(name, STR("_LARGE_INTEGER")) || str_eq(name, STR("_ULARGE_INTEGER"))) {
+		if (!field_uint(v, t, addr, STR("QuadPart"), &x))
+			return false;
+		buf_addc(out, ' ');
+		if (x >> 32)
+			tv_hex(x, out);
+		else
+			buf_addf(out, "0x%llx", (unsigned long long)x);
+		return true;
+	}
+	if (str_eq(name, STR("_GUID")))
+		return guid(v, addr, out);
+	return false;
+}
+
+/* ---- values ---- */
+
+static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth);
+
+static void struct_name(const tv *v, sym_type t, const sym_type_info *in, buf *out)
+{
+	if (v->c_names)
+		sym_type_text(t, out);
+	else
+		buf_adds(out, in->name);
+}
+
+static void function_name(const tv *v, sym_type fn, uint64_t at, buf *out)
+{
+	sym_type_info in;
+	sym s;
+	uint64_t disp;
+	buf_addz(out, "     ");
+	if (sym_type_info_get(fn, &in) == ERR_OK && in.elem.file)
+		sym_type_text(in.elem, out);
+	buf_addz(out, "  ");
+	if (v->e->syms && sym_at(v->e->syms, at, &s, &disp) == ERR_OK)
+		buf_addf(out, "%.*s!%.*s+%llx", STR_ARG(s.mod->name), STR_ARG(s.name), (unsigned long long)disp);
+	else
+		buf_addz(out, "+0");
+}
+
+static void pointer(const tv *v, const sym_type_info *in, uint64_t at, buf *out, int depth)
+{
+	sym_type_info el;
+	tv m = behind(v);
+	size_t width;
+	if (!at) {
+		buf_addz(out, "(null) ");
+		return;
+	}
+	tv_pointer(v, at, out);
+	if (sym_type_info_get(in->elem, &el) != ERR_OK) {
+		buf_addz(out, " ??");
+		return;
+	}
+	if (el.kind == SYM_T_VOID) {
+		buf_addz(out, v->c_names ? "" : " Void");
+	} else if (el.kind == SYM_T_FUNC) {
+		function_name(v, in->elem, at, out);
+	} else if (is_text(v, &el, &width)) {
+		buf_addz(out, v->c_names ? " " : "  ");
+		if (!text_at(&m, at, width, out))
+			buf_addf(out, "--- memory read error at address 0x%s ---", out_addr(v->e, at));
+	} else if (el.kind >= SYM_T_STRUCT && el.kind <= SYM_T_UNION) {
+		if (v->c_names)
+			return;
+		buf_addc(out, ' ');
+		buf_adds(out, el.name);
+		special(&m, in->elem, el.name, at, out);
+	} else if (v->c_names) {
+		return;
+	} else if (depth < DEREF_MAX) {
+		buf_addz(out, " -> ");
+		value(&m, in->elem, at, out, depth + 1);
+	}
+}
+
+static void array(const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
+{
+	sym_type_info el;
+	size_t width;
+	if (sym_type_info_get(in->elem, &el) != ERR_OK) {
+		buf_addf(out, "[%llu] ??", (unsigned long long)in->count);
+		return;
+	}
+	if (v->c_names)
+		sym_type_text(t, out);
+	else
+		buf_addf(out, "[%llu] ", (unsigned long long)in->count);
+	if (is_text(v, &el, &width)) {
+		uint8_t p[TEXT_MAX * 2];
+		size_t n = in->count > TEXT_MAX ? TEXT_MAX : (size_t)in->count;
+		buf_addc(out, ' ');
+		if (!tv_read(v, addr, p, n * width))
+			buf_addz(out, "??");
+		else if (width == 1)
+			quote_bytes(p, n, out);
+		else
+			quote_utf16(v, p, n, out);
+	} else if (v->c_names) {
+		return;
+	} else if (el.kind >= SYM_T_STRUCT && el.kind <= SYM_T_UNION) {
+		buf_adds(out, el.name);
+	} else if (depth < DEREF_MAX) {
+		value(v, in->elem, addr, out, depth + 1);
+	}
+}
+
+static void scalar(const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
+{
+	uint8_t p[8];
+	bool is_ptr = in->kind == SYM_T_PTR || in->kind == SYM_T_REF;
+	if (!in->size || in->size > 8) {
+		buf_addz(out, "??");
+		return;
+	}
+	if (!tv_read(v, addr, p, in->size)) {
+		buf_addz(out, is_ptr ? "???? " : "??");
+		return;
+	}
+	uint64_t x = le_get(p, in->size);
+	if (is_ptr)
+		pointer(v, in, x, out, depth);
+	else if (in->kind == SYM_T_ENUM)
+		enumeration(v, t, in, x, out);
+	else if (in->kind == SYM_T_FLOAT)
+		real(x, in->size, out);
+	else if (in->kind == SYM_T_BOOL)
+		buf_addf(out, "%llu", (unsigned long long)x);
+	else if (in->kind == SYM_T_HRESULT)
+		buf_addf(out, "0x%08x", (unsigned)x);
+	else if (in->kind == SYM_T_CHAR || in->kind == SYM_T_WCHAR || in->size == 1)
+		character(in, x, out);
+	else
+		integer(v, in, x, out);
+}
+
+static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth)
+{
+	sym_type_info in;
+	if (sym_type_info_get(t, &in) != ERR_OK) {
+		buf_addz(out, "??");
+		return;
+	}
+	switch (in.kind) {
+	case SYM_T_STRUCT:
+	case SYM_T_CLASS:
+	case SYM_T_UNION:
+		struct_name(v, t, &in, out);
+		special(v, t, in.name, addr, out);
+		return;
+	case SYM_T_ARRAY:
+		array(v, t, &in, addr, out, depth);
+		return;
+	case SYM_T_FUNC:
+		out_symbol(v->e, addr, out);
+		return;
+	case SYM_T_VOID:
+		buf_addz(out, "Void");
+		return;
+	case SYM_T_UNKNOWN:
+		buf_addz(out, "??");
+		return;
+	default:
+		scalar(v, t, &in, addr, out, depth);
+		return;
+	}
+}
+
+void tv_value(const tv *v, sym_type t, uint64_t addr, buf *out)
+{
+	value(v, t, addr, out, 0);
+}
+
+void tv_bits(const tv *v, const sym_field *f, uint64_t addr, buf *out)
+{
+	sym_type_info in;
+	uint8_t p[8];
+	if (sym_type_info_get(f->type, &in) != ERR_OK || !in.size || in.size > 8 ||
+		!tv_read(v, addr, p, in.size)) {
+		buf_addz(out, "??");
+		return;
+	}
+	uint64_t x = f->bit_pos < 64 ? le_get(p, in.size) >> f->bit_pos : 0;
+	if (f->bit_len < 64)
+		x &= ((uint64_t)1 << f->bit_len) - 1;
+	buf_addz(out, "0y");
+	for (unsigned i = f->bit_len; i-- > 0;)
+		buf_addc(out, i < 64 && (x >> i & 1) ? '1' : '0');
+	if (f->bit_len > 4)
+		buf_addf(out, x ? " (0x%llx)" : " (%llu)", (unsigned long long)x);
+}
