@@ -356,9 +356,7 @@ static err parse_call(cmd *c, str t, size_t pos, cmd_call *call, size_t *args_at
 	call->name = str_take(rest, used);
 	pos += used;
 	call->glued = pos < t.n && !lex_blank(t.p[pos]) && t.p[pos] != ';';
-	*args_at = lex_skip(
-		str_take(t, call->row->flags & (CMD_REST | CMD_RAW) ? t.n : lex_line_end(t, pos)),
-		pos);
+	*args_at = lex_skip(str_take(t, lex_line_end(t, pos)), pos);
 	return ERR_OK;
 }
 
@@ -399,13 +397,14 @@ static err run_row(cmd *c, str t, size_t pos, size_t *next)
 	size_t args_at = pos;
 	TRY(parse_call(c, t, pos, &call, &args_at));
 	bool rest = call.row->flags & (CMD_REST | CMD_RAW);
-	size_t end = rest ? t.n : lex_command_end(t, args_at);
+	size_t end = rest ? lex_line_end(t, args_at) : lex_command_end(t, args_at);
 	call.args = (str){t.p + args_at, end - args_at};
 	if (!rest) {
 		while (call.args.n && lex_blank(call.args.p[call.args.n - 1]))
 			call.args.n--;
 		l->current = (str){t.p + pos, end - pos};
 	}
+	l->text_end = t.p + t.n;
 	l->took = false;
 	err e = call_row(c, &call);
 	*next = l->took ? args_at + l->taken : end;
@@ -446,6 +445,11 @@ void lang_took(cmd *c, size_t n)
 {
 	c->lang->took = true;
 	c->lang->taken = n;
+}
+
+str lang_rest(cmd *c, const cmd_call *call)
+{
+	return str_range(call->args.p, c->lang->text_end);
 }
 
 static err run_commands(cmd *c, str t)
@@ -544,6 +548,7 @@ static err hook_run(void *cu, str commands, diag *d)
 	l->took = saved.took;
 	l->taken = saved.taken;
 	l->current = saved.current;
+	l->text_end = saved.text_end;
 	l->fault = saved.fault;
 	l->said = saved.said;
 	memcpy(l->said_text, saved.said_text, sizeof l->said_text);

@@ -45,6 +45,7 @@ typedef struct lang {
 	 */
 	bool took;
 	size_t taken;
+	const char *text_end; /* of the text whose command runs */
 	/* The line as the user typed it, while its own commands run; p NULL otherwise. */
 	str typed;
 	size_t prompt_width;
@@ -119,6 +120,8 @@ err lang_settle(cmd *c) MUST_CHECK;
 /* Whole-text condition or value with the default evaluator. */
 err lang_eval(cmd *c, str text, uint64_t *ret) MUST_CHECK;
 void lang_env(cmd *c, masm_env *ret);
+/* The arguments without an end at the line's end: for commands that go over several lines. */
+str lang_rest(cmd *c, const cmd_call *call);
 /* A command that ends somewhere else than at its `;`: it used n bytes of its args. */
 void lang_took(cmd *c, size_t n);
 

@@ -98,7 +98,7 @@ static bool next_arm(str t, size_t *pos, bool *is_else)
 
 static err cmd_if(cmd *c, cmd_call *call)
 {
-	str t = call->args, body = {NULL, 0};
+	str t = lang_rest(c, call), body = {NULL, 0};
 	size_t pos = 0;
 	bool is_else = false, chosen = false;
 	do {
@@ -174,11 +174,12 @@ static err run_loop(cmd *c, const loop *lp)
 static err cmd_while(cmd *c, cmd_call *call)
 {
 	loop lp = {.test_first = true};
+	str t = lang_rest(c, call);
 	size_t pos = 0;
-	if (!take_condition(call->args, &pos, &lp.cond) || !lp.cond.n)
-		return cmd_syntax(c, call->args);
-	if (!lex_block(call->args, &pos, &lp.body))
-		return cmd_syntax(c, str_skip(call->args, pos));
+	if (!take_condition(t, &pos, &lp.cond) || !lp.cond.n)
+		return cmd_syntax(c, t);
+	if (!lex_block(t, &pos, &lp.body))
+		return cmd_syntax(c, str_skip(t, pos));
 	err e = run_loop(c, &lp);
 	lang_took(c, pos);
 	return e;
@@ -187,13 +188,14 @@ static err cmd_while(cmd *c, cmd_call *call)
 static err cmd_do(cmd *c, cmd_call *call)
 {
 	loop lp = {0};
+	str t = lang_rest(c, call);
 	size_t pos = 0;
-	if (!lex_block(call->args, &pos, &lp.body))
-		return cmd_syntax(c, call->args);
-	size_t begin = lex_skip_breaks(call->args, pos), end = lex_command_end(call->args, begin);
-	lp.cond = str_trim((str){call->args.p + begin, end - begin});
+	if (!lex_block(t, &pos, &lp.body))
+		return cmd_syntax(c, t);
+	size_t begin = lex_skip_breaks(t, pos), end = lex_command_end(t, begin);
+	lp.cond = str_trim((str){t.p + begin, end - begin});
 	if (!lp.cond.n)
-		return cmd_syntax(c, str_skip(call->args, pos));
+		return cmd_syntax(c, str_skip(t, pos));
 	err e = run_loop(c, &lp);
 	lang_took(c, end);
 	return e;
@@ -201,7 +203,7 @@ static err cmd_do(cmd *c, cmd_call *call)
 
 static err cmd_for(cmd *c, cmd_call *call)
 {
-	str t = call->args;
+	str t = lang_rest(c, call);
 	loop lp = {.test_first = true};
 	size_t pos = lex_skip(t, 0), close;
 	if (pos >= t.n || t.p[pos] != '(' || (close = lex_match(t, pos, '(', ')')) == SIZE_MAX)
@@ -342,7 +344,7 @@ static err cmd_foreach(cmd *c, cmd_call *call)
 	foreach
 		f = {0};
 	buf b;
-	TRY(foreach_parse(c, call->args, &f));
+	TRY(foreach_parse(c, lang_rest(c, call), &f));
 	buf_init(&b, LANG_CAPTURE_MAX);
 	err e = foreach_source(c, &f, &b);
 	if (e == ERR_OK && c->lang->unwind == UNWIND_NONE) {
@@ -385,10 +387,10 @@ static err cmd_leave(cmd *c, cmd_call *call)
 static err cmd_catch(cmd *c, cmd_call *call)
 {
 	lang *l = c->lang;
-	str body;
+	str body, t = lang_rest(c, call);
 	size_t pos = 0;
-	if (!lex_block(call->args, &pos, &body))
-		return cmd_syntax(c, call->args);
+	if (!lex_block(t, &pos, &body))
+		return cmd_syntax(c, t);
 	l->catches++;
 	err e = lang_block(c, body);
 	l->catches--;
@@ -401,10 +403,10 @@ static err cmd_catch(cmd *c, cmd_call *call)
 
 static err cmd_block(cmd *c, cmd_call *call)
 {
-	str body;
+	str body, t = lang_rest(c, call);
 	size_t pos = 0;
-	if (!lex_block(call->args, &pos, &body))
-		return cmd_syntax(c, call->args);
+	if (!lex_block(t, &pos, &body))
+		return cmd_syntax(c, t);
 	err e = lang_block(c, body);
 	lang_took(c, pos);
 	return e;

@@ -212,6 +212,9 @@ static void splitting(void **state)
 		{"? 1 + 2; ? 3", "Evaluate expression: 3 = 00000000`00000003\n"
 				 "Evaluate expression: 3 = 00000000`00000003\n"},
 		{".echo one\n.echo two", "one\ntwo\n"},
+		{".shell echo a; echo b\n.echo c", "a\nb\nc\n"},
+		{".foreach /s (x \"1 2\")\n{\n.echo x\n}\n.echo end", "1\n2\nend\n"},
+		{".while (0)\n{\n}\n.block\n{\n.echo a\n}\n.echo b", "a\nb\n"},
 		{"?1+1", "Evaluate expression: 2 = 00000000`00000002\n"},
 	};
 	EXPECT(*state, rows);
