@@ -164,11 +164,16 @@ typedef struct pdb_lines {
 	size_t ninl;
 	const uint8_t *sums;
 	size_t nsums;
+	const uint8_t *imports, *exports; /* item indices shared between modules (LTCG) */
+	size_t nimports, nexports;
 } pdb_lines;
 
 pdb_lines *pdb_lines_of(pdb *f, uint32_t mod); /* never NULL; empty if there are none */
 /* Path (and checksum into l, if not NULL) of an offset in a module's file checksums. */
 str pdb_file_at(pdb *f, const pdb_lines *m, uint32_t off, pdb_line *l);
+
+/* An item index of a module, with bit 31 for "imported", to one of the whole file. */
+uint32_t pdb_item_id(pdb *f, uint32_t mod, uint32_t id);
 
 /* ---- pdb_local.c ---- */
 

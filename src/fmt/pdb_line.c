@@ -12,6 +12,8 @@ enum {
 	DEBUG_S_LINES = 0xf2,
 	DEBUG_S_FILECHKSMS = 0xf4,
 	DEBUG_S_INLINEELINES = 0xf6,
+	DEBUG_S_CROSSSCOPEIMPORTS = 0xf7,
+	DEBUG_S_CROSSSCOPEEXPORTS = 0xf8,
 	DEBUG_S_IGNORE = (int)0x80000000,
 	HAVE_COLUMNS = 1,
 	LINES_HEADER = 12,
@@ -92,6 +94,12 @@ pdb_lines *pdb_lines_of(pdb *f, uint32_t mod)
 		} else if (kind == DEBUG_S_FILECHKSMS && !l->sums) {
 			l->sums = s.p;
 			l->nsums = n;
+		} else if (kind == DEBUG_S_CROSSSCOPEIMPORTS && !l->imports) {
+			l->imports = s.p;
+			l->nimports = n;
+		} else if (kind == DEBUG_S_CROSSSCOPEEXPORTS && !l->exports) {
+			l->exports = s.p;
+			l->nexports = n;
 		}
 		rd_skip(&r, n);
 		if (rd_left(&r))
@@ -121,6 +129,41 @@ str pdb_file_at(pdb *f, const pdb_lines *m, uint32_t off, pdb_line *l)
 		l->sum = p + 6;
 	}
 	return pdb_name_str(f, le32(p));
+}
+
+/*
+ * Modules that were compiled together refer to each other's items. Bits 20-30 of an imported index say
+ * which group of the imports (one per module), bits 0-19 which entry of it; the other module's exports turn
+ * that into an index of the file. (DecoratedItemId and CrossScopeReferences of cvinfo.h.)
+ */
+uint32_t pdb_item_id(pdb *f, uint32_t mod, uint32_t id)
+{
+	if (!(id >> 31))
+		return id;
+	const pdb_lines *m = pdb_lines_of(f, mod);
+	reader r = rd_of(m->imports, m->nimports);
+	uint32_t group = id >> 20 & 0x7ff, entry = id & 0xfffff, name = 0, n = 0;
+	for (uint32_t i = 0;; i++) {
+		name = rd_u32(&r);
+		n = rd_u32(&r);
+		if (r.bad || i == group)
+			break;
+		rd_skip(&r, 4 * (size_t)n);
+	}
+	rd_skip(&r, 4 * (size_t)entry);
+	uint32_t local = rd_u32(&r);
+	if (r.bad || entry >= n)
+		return 0;
+	str want = pdb_name_str(f, name);
+	for (uint32_t i = 0; i < f->nmods; i++) {
+		if (!str_ieq(f->mods[i].name, want))
+			continue;
+		const pdb_lines *x = pdb_lines_of(f, i);
+		for (size_t k = 0; k + 8 <= x->nexports; k += 8)
+			if (le32(x->exports + k) == local)
+				return le32(x->exports + k + 4);
+	}
+	return 0;
 }
 
 /* ---- the lines of one function ---- */

@@ -180,9 +180,9 @@ static void open_site(walk *w, const cv_rec *c)
 		push(w, false, 0);
 		return;
 	}
-	pdb_inline x = {.id = s.inlinee, .line = r[hit].line, .begin = w->func.rva + begin,
+	pdb_inline x = {.id = pdb_item_id(w->f, w->func.mod, s.inlinee), .line = r[hit].line, .begin = w->func.rva + begin,
 		.end = w->func.rva + end, .scope = {"", 0}, .name = {"", 0}};
-	if (pdb_func_id(w->f, s.inlinee, &x.scope, &x.name, &x.type) != ERR_OK)
+	if (pdb_func_id(w->f, x.id, &x.scope, &x.name, &x.type) != ERR_OK)
 		x.type = 0;
 	x.file = pdb_file_at(w->f, pdb_lines_of(w->f, w->func.mod), r[hit].file, NULL);
 	vec_push(&w->inlines, x);

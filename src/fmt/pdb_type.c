@@ -175,7 +175,7 @@ static bool unnamed(str s)
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
 		if (str_eq(last, str_of(tags[i])))
 			return true;
-	return !s.n || str_starts(last, STR("<unnamed-"));
+	return !s.n;
 }
 
 static void read_names(reader *r, pdb_type *t)
@@ -444,9 +444,7 @@ err pdb_type_find(pdb *f, str name, bool fold, uint32_t *ret)
 err pdb_type_pointer_to(pdb *f, uint32_t ti, uint32_t *ret)
 {
 	bool wide = f->id.machine != 0x14c && f->id.machine != 0x1c4;
-	if (ti < pdb_type_first(f)) {
-		if (ti & 0x700)
-			return ERR_NOTFOUND;
+	if (ti < pdb_type_first(f) && !(ti & 0x700)) {
 		*ret = ti | (wide ? 0x600 : 0x400);
 		return ERR_OK;
 	}

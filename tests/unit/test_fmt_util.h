@@ -55,10 +55,10 @@ static inline void balign(buf *b, size_t to)
  * one stream after the other. p[i].p NULL: a nil stream. */
 static inline void msf_write(buf *out, const str *s, uint32_t n, uint32_t page, bool in_row)
 {
-	uint32_t count[256] = {0}, *pages[256] = {0}, next = 3, left = 0;
+	uint32_t count[512] = {0}, *pages[512] = {0}, next = 3, left = 0;
 	buf dir;
 	buf_init(&dir, 0);
-	assert_true(n < 256);
+	assert_true(n < 512);
 	b32(&dir, n);
 	for (uint32_t i = 0; i < n; i++) {
 		b32(&dir, s[i].p ? (uint32_t)s[i].n : 0xffffffff);
