@@ -116,6 +116,20 @@ static err pop(frame *s, uint64_t *ret)
 	return ERR_OK;
 }
 
+static err machine_frame(frame *s, bool error_code)
+{
+	uint64_t rsp = s->r.gpr[X64_RSP] + (error_code ? 8 : 0), v[5];
+	for (int i = 0; i < 5; i++)
+		TRY(stack64(s, rsp + 8 * (uint64_t)i, &v[i]));
+	s->r.rip = v[0];
+	s->r.seg[X64_CS] = (uint16_t)v[1];
+	s->r.eflags = (uint32_t)v[2];
+	s->r.gpr[X64_RSP] = v[3];
+	s->r.seg[X64_SS] = (uint16_t)v[4];
+	s->machine = true;
+	return ERR_OK;
+}
+
 /* ---- epilogs ---- */
 
 /* Version 2 lists its epilogs: is pc inside one? *listed is false if the function lists none. */
@@ -241,7 +255,10 @@ static err run_epilog(frame *s, const unwind_info *ui)
 		t.r.gpr[reg] = v;
 		at += rex + 1;
 	}
-	if (!epilog_end(&t, code + at, n - at, pc + at))
+	/* An interrupt handler ends in iretq: what the processor pushed is next. */
+	if (n - at >= 2 && code[at] == 0x48 && code[at + 1] == 0xcf)
+		TRY(machine_frame(&t, false));
+	else if (!epilog_end(&t, code + at, n - at, pc + at))
 		return ERR_NOTFOUND;
 	*s = t;
 	return ERR_OK;
@@ -266,20 +283,6 @@ static unsigned slots(const unwind_info *ui, unsigned op, unsigned info)
 	default:
 		return 1;
 	}
-}
-
-static err machine_frame(frame *s, bool error_code)
-{
-	uint64_t rsp = s->r.gpr[X64_RSP] + (error_code ? 8 : 0), v[5];
-	for (int i = 0; i < 5; i++)
-		TRY(stack64(s, rsp + 8 * (uint64_t)i, &v[i]));
-	s->r.rip = v[0];
-	s->r.seg[X64_CS] = (uint16_t)v[1];
-	s->r.eflags = (uint32_t)v[2];
-	s->r.gpr[X64_RSP] = v[3];
-	s->r.seg[X64_SS] = (uint16_t)v[4];
-	s->machine = true;
-	return ERR_OK;
 }
 
 static err restore_xmm(frame *s, unsigned reg, uint64_t addr)

@@ -67,10 +67,28 @@ static void add_head(cmd *c, uint64_t addr, const uint8_t *p, size_t n, buf *b)
 	while (b->n < column);
 }
 
+/* Where many bytes have pushed the mnemonic to the right its padding shrinks by as much. */
+static void take_up_slack(buf *b, size_t mnemonic, size_t over)
+{
+	size_t blank = mnemonic, end;
+	while (blank < b->n && b->p[blank] != ' ')
+		blank++;
+	for (end = blank; end < b->n && b->p[end] == ' '; end++)
+		;
+	if (end == b->n || end - blank < 2)
+		return;
+	size_t cut = end - blank - 1 < over ? end - blank - 1 : over;
+	memmove(b->p + blank, b->p + blank + cut, b->n - blank - cut);
+	b->n -= cut;
+}
+
 void disasm_line(cmd *c, const x64_insn *in, bool symbols, buf *b)
 {
 	add_head(c, in->addr, in->bytes, in->len, b);
+	size_t mnemonic = b->n;
 	disasm_text(c, in, symbols, b);
+	if (in->len * 2 > BYTES_WIDTH && !state(c)->no_code_bytes)
+		take_up_slack(b, mnemonic, in->len * 2u - BYTES_WIDTH);
 	buf_addc(b, '\n');
 }
 

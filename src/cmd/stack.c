@@ -135,7 +135,7 @@ static void add_args(cmd *c, const eng_frame *f, buf *b)
 
 static void header(cmd *c, const kopts *o)
 {
-	static const char args[] = ": Args to Child                                                           ";
+	static const char args[] = ": Args to Child                                                           : ";
 	if (o->clean) {
 		out(c->e, " # Call Site\n");
 		return;

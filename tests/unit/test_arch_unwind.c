@@ -328,6 +328,37 @@ static void machine_frames(void **state)
 	}
 }
 
+/* ... and its end: add rsp,28h; pop rbp; iretq, at each of them. */
+static void machine_frame_epilog(void **state)
+{
+	machine *m = *state;
+	static const uint8_t code[] = {0x55, 0x48, 0x83, 0xec, 0x28, 0x90, 0x48, 0x83, 0xc4, 0x28, 0x5d, 0x48,
+		0xcf};
+	static const uint8_t info[] = {1, 5, 3, 0, 5, 0x42, 1, 0x50, 0, 10, 0, 0};
+	static const struct {
+		uint8_t at, rsp;
+	} t[] = {{5, 0}, {6, 0}, {10, 0x28}, {11, 0x30}};
+	x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
+	const uint64_t frame[] = {0x7ff612345678, 0x33, 0x202, 0x12f000, 0x2b}, base = TOP - 0x100;
+	stack_put(m, base + 0x28, 0x5555);
+	for (unsigned i = 0; i < ARRAY_LEN(frame); i++)
+		stack_put(m, base + 0x30 + 8 * i, frame[i]);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		x64_unwind_env env;
+		x64_frame_info fi;
+		x64_regs r = caller_regs();
+		r.rip = BASE + f.begin + t[i].at;
+		r.gpr[X64_RSP] = base + t[i].rsp;
+		if (t[i].at == 11)
+			r.gpr[X64_RBP] = 0x5555;
+		assert_int_equal(x64_unwind(&r, env_of(m, &env), &fi), ERR_OK);
+		assert_true(fi.machine_frame);
+		assert_int_equal(r.rip, frame[0]);
+		assert_int_equal(r.gpr[X64_RSP], frame[3]);
+		assert_int_equal(r.gpr[X64_RBP], 0x5555);
+	}
+}
+
 static void xmm_registers(void **state)
 {
 	machine *m = *state;
@@ -418,6 +449,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(pushes_and_allocation), T(version_2_epilogs),
 		T(frame_register), T(large_frames), T(chained_pieces), T(leaf_functions),
-		T(machine_frames), T(xmm_registers), T(damaged_data)};
+		T(machine_frames), T(machine_frame_epilog), T(xmm_registers), T(damaged_data)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,423 @@
+/*
+ * u ub uf uu up, #, .asm, k and .frame, on images built for the test: cmd_demo/code.s (every form of
+ * flow, an interrupt's frame) and sym_demo/demo.c (source lines, parameters).
+ */
+#include "cmd_rig.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BASE 0xfffff80010000000ull
+#define DEMO 0xfffff80020000000ull
+#define STACK 0xffffa00000100000ull
+
+static char dir[] = "/tmp/rs-code-XXXXXX";
+static arena world;
+
+static const char *root(void)
+{
+	const char *r = getenv("RS_SOURCE_ROOT");
+	return r ? r : ".";
+}
+
+static void shell(const char *fmt, ...) PRINTF(1, 2);
+static void shell(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	char *line = arena_vprintf(&world, fmt, ap);
+	va_end(ap);
+	if (system(line))
+		fail_msg("failed: %s", line);
+}
+
+static int build(void **state)
+{
+	(void)state;
+	arena_init(&world);
+	if (!mkdtemp(dir))
+		return 1;
+	setenv("XDG_CACHE_HOME", dir, 1);
+	setenv("XDG_STATE_HOME", dir, 1);
+	unsetenv("_NT_SYMBOL_PATH");
+	shell("cd %s && clang --target=x86_64-pc-windows-msvc -c %s/tests/unit/cmd_demo/code.s -o code.obj && "
+	      "lld-link /nologo /Brepro /dll /nodefaultlib /entry:entry /base:0x180000000 /debug "
+	      "/pdb:code.pdb /pdbaltpath:code.pdb /out:code.dll code.obj",
+		dir, root());
+	shell("cd %s && clang --target=x86_64-pc-windows-msvc -O0 -g -gcodeview -c "
+	      "%s/tests/unit/sym_demo/demo.c -o demo.obj && "
+	      "lld-link /nologo /Brepro /dll /nodefaultlib /entry:entry /debug /pdb:demo.pdb "
+	      "/pdbaltpath:demo.pdb /out:demo.dll demo.obj",
+		dir, root());
+	return 0;
+}
+
+static int clean(void **state)
+{
+	(void)state;
+	shell("rm -rf '%s'", dir);
+	arena_deinit(&world);
+	return 0;
+}
+
+/* The image as a loader lays it out (offsets: Microsoft's PE specification). */
+static void load(rig *r, const char *name, uint64_t base)
+{
+	str file;
+	diag d = {0};
+	char *path = arena_printf(&world, "%s/%s.dll", dir, name);
+	if (sys_read_file(&world, path, 1 << 20, &file, &d) != ERR_OK)
+		fail_msg("%s", d.text);
+	const uint8_t *p = (const uint8_t *)file.p, *nt = p + le32(p + 0x3c), *opt = nt + 24;
+	const uint8_t *sec = opt + le16(nt + 20);
+	fake_mem(r->f, as_current(), base, p, le32(opt + 60));
+	for (unsigned i = 0; i < le16(nt + 6); i++, sec += 40) {
+		uint32_t n = le32(sec + 8) < le32(sec + 16) ? le32(sec + 8) : le32(sec + 16);
+		fake_mem(r->f, as_current(), base + le32(sec + 12), p + le32(sec + 20), n);
+	}
+	assert_non_null(sym_mod_add(r->e->syms, 0, base, le32(opt + 56), le32(nt + 8), 0, str_of(name),
+		str_of(path)));
+}
+
+static void put_stack(rig *r, uint64_t addr, uint64_t v)
+{
+	uint8_t raw[8];
+	put64(raw, v);
+	fake_mem(r->f, as_current(), addr, raw, 8);
+}
+
+/*
+ * In inner, called by handler, which interrupted outer behind its first call; outer was called by
+ * entry, whose caller is nobody.
+ */
+static int setup(void **state)
+{
+	static rig r;
+	rig_create(&r);
+	sym_path_set(r.e->syms, str_of(dir));
+	x64_regs *g = fake_regs(r.f, 0);
+	g->gpr[X64_RSP] = STACK;
+	g->gpr[X64_RBX] = 0x77;
+	g->eflags = 0x246;
+	put_stack(&r, STACK, BASE + 0x105a);	    /* inner -> handler */
+	put_stack(&r, STACK + 8, 0xa1);		    /* home slots of inner */
+	put_stack(&r, STACK + 0x10, 0xa2);
+	put_stack(&r, STACK + 0x38, 0xbb);	    /* rbp */
+	put_stack(&r, STACK + 0x40, BASE + 0x1010); /* machine frame */
+	put_stack(&r, STACK + 0x48, 0x10);
+	put_stack(&r, STACK + 0x50, 0x202);
+	put_stack(&r, STACK + 0x58, STACK + 0x100);
+	put_stack(&r, STACK + 0x60, 0x18);
+	put_stack(&r, STACK + 0x120, 0x1234);	    /* rbx of outer's caller */
+	put_stack(&r, STACK + 0x128, BASE + 0x1070); /* outer -> entry */
+	put_stack(&r, STACK + 0x130, 0);
+	load(&r, "code", BASE);
+	load(&r, "demo", DEMO);
+	rig_stop_at(&r, BASE + 0x1040, 1);
+	/* attaching looked for a kernel's list and found none: the modules are the test's own */
+	if (!sym_mod_find(r.e->syms, STR("code"))) {
+		load(&r, "code", BASE);
+		load(&r, "demo", DEMO);
+	}
+	*state = &r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_destroy(*state);
+	return 0;
+}
+
+/* ---- u ---- */
+
+static void forwards(void **state)
+{
+	rig *r = *state;
+	expect(r, "u code!outer L7",
+		"code!outer:\n"
+		"fffff800`10001000 53              push    rbx\n"
+		"fffff800`10001001 4883ec20        sub     rsp,20h\n"
+		"fffff800`10001005 89cb            mov     ebx,ecx\n"
+		"fffff800`10001007 85c9            test    ecx,ecx\n"
+		"fffff800`10001009 742b            je      code!outer+0x36 (fffff800`10001036)\n"
+		"fffff800`1000100b e830000000      call    code!inner (fffff800`10001040)\n"
+		"fffff800`10001010 ff15ea1f0000    call    qword ptr [code!pointer (fffff800`10003000)]\n");
+	/* goes on; nine bytes are more than the column */
+	expect(r, "u L2",
+		"code!outer+0x16:\n"
+		"fffff800`10001016 ffd0            call    rax\n"
+		"fffff800`10001018 65488b042588010000 mov   rax,qword ptr gs:[188h]\n");
+	/* two addresses are bytes */
+	expect(r, "u code!outer code!outer+4",
+		"code!outer:\n"
+		"fffff800`10001000 53              push    rbx\n"
+		"fffff800`10001001 4883ec20        sub     rsp,20h\n");
+	/* a line for each new symbol */
+	expect(r, "u code!inner+b L2",
+		"code!inner+0xb:\n"
+		"fffff800`1000104b c3              ret\n"
+		"fffff800`1000104c cc              int     3\n");
+	HAS(run_line(r, "u code!inner+f L2"), "int     3\ncode!handler:\nfffff800`10001050 55");
+	/* at first at the current instruction, eight of them */
+	r->c->memo.has_next_u = false;
+	const char *got = run_line(r, "u");
+	assert_ptr_equal(strstr(got, "code!inner:\nfffff800`10001040 8d4101 "), got);
+	size_t lines = 0;
+	for (const char *p = got; *p; p++)
+		lines += *p == '\n';
+	assert_int_equal(lines, 9);
+}
+
+static void unreadable_code(void **state)
+{
+	rig *r = *state;
+	fake_mem(r->f, as_current(), 0xfffff80030000ffe, "\x90\x06", 2);
+	const char *got = run_line(r, "u fffff80030000ffe L4");
+	HAS(got, "fffff800`30000ffe 90              nop\n"
+		 "fffff800`30000fff 06              ???\n"
+		 "fffff800`30001000 ??              ???\n");
+	HAS(got, "Memory access error");
+	expect(r, "uu fffff80030000fff L3",
+		"fffff800`30000fff 06              ???\n"
+		"fffff800`30001000 ??              ???\n"
+		"fffff800`30001001 ??              ???\n");
+}
+
+static void backwards(void **state)
+{
+	rig *r = *state;
+	expect(r, "ub code!outer+10 L3",
+		"code!outer+0x7:\n"
+		"fffff800`10001007 85c9            test    ecx,ecx\n"
+		"fffff800`10001009 742b            je      code!outer+0x36 (fffff800`10001036)\n"
+		"fffff800`1000100b e830000000      call    code!inner (fffff800`10001040)\n");
+	expect(r, "u code!outer+10 L-1",
+		"code!outer+0xb:\n"
+		"fffff800`1000100b e830000000      call    code!inner (fffff800`10001040)\n");
+	/* across a function's start */
+	HAS(run_line(r, "ub code!handler+1 L3"),
+		"fffff800`1000104f cc              int     3\ncode!handler:\n"
+		"fffff800`10001050 55              push    rbp\n");
+	/* without symbols: where decoding falls into step */
+	static const uint8_t bytes[] = {0x48, 0x89, 0x5c, 0x24, 8, 0x57, 0x48, 0x83, 0xec, 0x20, 0x48, 0x8b,
+		0xd9, 0x48, 0x8b, 0xfa, 0xe8, 0, 0, 0, 0, 0x90};
+	fake_mem(r->f, as_current(), 0xfffff80030000100, bytes, sizeof bytes);
+	HAS(run_line(r, "ub fffff80030000115 L2"),
+		"fffff800`3000010d 488bfa          mov     rdi,rdx\n"
+		"fffff800`30000110 e800000000      call    fffff800`30000115\n");
+	HAS(run_line(r, "ub code!outer code!outer+4"), "not two addresses");
+	HAS(run_line(r, "ub fffff80040000000"), "Memory access error");
+}
+
+static void physical_code(void **state)
+{
+	rig *r = *state;
+	static const uint8_t bytes[] = {0x53, 0xe8, 0, 0, 0, 0, 0xc3};
+	fake_mem(r->f, as_phys(), 0x2000, bytes, sizeof bytes);
+	expect(r, "up 2000 L3",
+		"00000000`00002000 53              push    rbx\n"
+		"00000000`00002001 e800000000      call    00000000`00002006\n"
+		"00000000`00002006 c3              ret\n");
+}
+
+static void breakpoints_never_show(void **state)
+{
+	rig *r = *state;
+	run_line(r, "bp code!outer+1");
+	HAS(run_line(r, "u code!outer+1 L1"), "4883ec20        sub     rsp,20h");
+}
+
+static void options(void **state)
+{
+	rig *r = *state;
+	expect(r, ".asm", "Assembly options: <none>\n");
+	expect(r, ".asm no_code_bytes", "Assembly options: no_code_bytes\n");
+	expect(r, "u code!outer L1", "code!outer:\nfffff800`10001000 push    rbx\n");
+	expect(r, ".asm- no_code_bytes", "Assembly options: <none>\n");
+	HAS(run_line(r, ".asm foo"), "'foo' is none of");
+	/* with line numbers the number stands in front */
+	run_line(r, ".asm source_line");
+	r->e->lines_on = true;
+	HAS(run_line(r, "u demo!helper L1"), "   27 fffff800`2000");
+}
+
+/* ---- uf ---- */
+
+static void whole_function(void **state)
+{
+	rig *r = *state;
+	static const char want[] =
+		"code!outer:\n"
+		"fffff800`10001000 53              push    rbx\n"
+		"fffff800`10001001 4883ec20        sub     rsp,20h\n"
+		"fffff800`10001005 89cb            mov     ebx,ecx\n"
+		"fffff800`10001007 85c9            test    ecx,ecx\n"
+		"fffff800`10001009 742b            je      code!outer+0x36 (fffff800`10001036)  Branch\n"
+		"\n"
+		"code!outer+0xb:\n"
+		"fffff800`1000100b e830000000      call    code!inner (fffff800`10001040)\n"
+		"fffff800`10001010 ff15ea1f0000    call    qword ptr [code!pointer (fffff800`10003000)]\n"
+		"fffff800`10001016 ffd0            call    rax\n"
+		"fffff800`10001018 65488b042588010000 mov   rax,qword ptr gs:[188h]\n"
+		"fffff800`10001021 488b15d81f0000  mov     rdx,qword ptr [code!pointer (fffff800`10003000)]\n"
+		"fffff800`10001028 4883c420        add     rsp,20h\n"
+		"fffff800`1000102c 5b              pop     rbx\n"
+		"fffff800`1000102d c3              ret\n"
+		"\n"
+		"code!outer+0x36:\n"
+		"fffff800`10001036 31c0            xor     eax,eax\n"
+		"fffff800`10001038 ebd1            jmp     code!outer+0xb (fffff800`1000100b)  Branch\n";
+	expect(r, "uf code!outer", want);
+	expect(r, "uf code!outer+38", want); /* from within the far piece too */
+	expect(r, "uf /o code!outer", want);
+	const char *got = run_line(r, "uf /i code!inner");
+	HAS(got, "6 instructions scanned\n");
+	HAS(got, "jne     code!inner+0xb (fffff800`1000104b)  Branch\n");
+	HAS(got, "jmp     code!outer (fffff800`10001000)\n"); /* a tail call: not followed, no mark */
+	assert_null(strstr(got, "push    rbx"));
+	expect(r, "uf /c code!outer",
+		"code!outer (fffff800`10001000)\n"
+		"  code!outer+0xb (fffff800`1000100b):\n"
+		"    call to code!inner (fffff800`10001040)\n"
+		"  code!outer+0x10 (fffff800`10001010):\n"
+		"    call to 00000001`80001040 (00000001`80001040)\n" /* as linked: not relocated */
+		"  code!outer+0x16 (fffff800`10001016):\n"
+		"    unresolvable call: call    rax\n");
+	HAS(run_line(r, "uf fffff80040000000"), "No code found, aborting");
+	HAS(run_line(r, "uf /z code!outer"), "rror");
+}
+
+/* ---- # ---- */
+
+static void pattern_search(void **state)
+{
+	rig *r = *state;
+	expect(r, "# gs:", "");	 /* no address yet: only remembered */
+	expect(r, "# rax code!outer",
+		"code!outer+0x16:\nfffff800`10001016 ffd0            call    rax\n");
+	expect(r, "#",
+		"code!outer+0x18:\nfffff800`10001018 65488b042588010000 mov   rax,qword ptr gs:[188h]\n");
+	expect(r, "# mov*rdx code!outer",
+		"code!outer+0x21:\n"
+		"fffff800`10001021 488b15d81f0000  mov     rdx,qword ptr [code!pointer (fffff800`10003000)]\n");
+	expect(r, "# \"sub     rsp\" code!outer",
+		"code!outer+0x1:\nfffff800`10001001 4883ec20        sub     rsp,20h\n");
+	expect(r, "# 85C9 code!outer", "code!outer+0x7:\nfffff800`10001007 85c9            test    ecx,ecx\n");
+	/* a size limits it and shows every match */
+	const char *got = run_line(r, "# call code!outer L8");
+	HAS(got, "call    code!inner");
+	HAS(got, "call    rax");
+	HAS(run_line(r, "# wbinvd code!outer L8"), "'wbinvd' was not found up to fffff800`10001018");
+	HAS(run_line(r, "# wbinvd code!entry"), "rror");
+}
+
+/* ---- k ---- */
+
+static void backtrace(void **state)
+{
+	rig *r = *state;
+	static const char plain[] =
+		" # Child-SP          RetAddr               Call Site\n"
+		"00 ffffa000`00100000 fffff800`1000105a     code!inner\n"
+		"01 ffffa000`00100008 fffff800`10001010     code!handler+0xa\n"
+		"02 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n"
+		"03 ffffa000`00100130 00000000`00000000     code!entry\n";
+	expect(r, "k", plain);
+	expect(r, "kn", plain);
+	expect(r, "kL 4", plain);
+	expect(r, "k L", plain);
+	expect(r, "k 1",
+		" # Child-SP          RetAddr               Call Site\n"
+		"00 ffffa000`00100000 fffff800`1000105a     code!inner\n");
+	expect(r, "kc 2", " # Call Site\n00 code!inner\n01 code!handler+0xa\n");
+	expect(r, "kf 3",
+		" #   Memory  Child-SP          RetAddr               Call Site\n"
+		"00           ffffa000`00100000 fffff800`1000105a     code!inner\n"
+		"01        8  ffffa000`00100008 fffff800`10001010     code!handler+0xa\n"
+		"02       f8  ffffa000`00100100 fffff800`10001070     code!outer+0x10\n");
+	expect(r, "kb 1",
+		" # RetAddr               : Args to Child                                                           "
+		": Call Site\n"
+		"00 fffff800`1000105a     : 00000000`000000a1 00000000`000000a2 00000000`00000000 "
+		"00000000`00000000 : code!inner\n");
+	expect(r, "kv 2",
+		" # Child-SP          RetAddr               : Args to Child                               "
+		"                            : Call Site\n"
+		"00 ffffa000`00100000 fffff800`1000105a     : 00000000`000000a1 00000000`000000a2 "
+		"00000000`00000000 00000000`00000000 : code!inner\n"
+		"01 ffffa000`00100008 fffff800`10001010     : 00000000`00000000 00000000`00000000 "
+		"00000000`00000000 00000000`00000000 : code!handler+0xa (TrapFrame @ ffffa000`00100008)\n");
+	/* from elsewhere */
+	expect(r, "k = ffffa00000100100 fffff80010001010 1",
+		" # Child-SP          RetAddr               Call Site\n"
+		"00 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n");
+	HAS(run_line(r, "k = ffffa00000100128 5"), "00 ffffa000`00100128 fffff800`10001070     code!inner\n");
+	HAS(run_line(r, "k ="), "needs a stack pointer");
+	HAS(run_line(r, "k 0"), "number of frames");
+	HAS(run_line(r, "kz"), "rror");
+}
+
+static void raw_stack(void **state)
+{
+	rig *r = *state;
+	expect(r, "kd 2",
+		"ffffa000`00100000  fffff800`1000105a code!handler+0xa\n"
+		"ffffa000`00100008  00000000`000000a1\n");
+	expect(r, ".kframes 2", "Default stack trace depth is 0n2 frames\n");
+	expect(r, ".kframes", "Default stack trace depth is 0n2 frames\n");
+	HAS(run_line(r, "k"), "01 ffffa000");
+	assert_null(strstr(run_line(r, "k"), "02 ffffa000"));
+	HAS(run_line(r, ".kframes 0"), "number of frames");
+	HAS(run_line(r, "dps ffffa00000100000 L1"),
+		"ffffa000`00100000  fffff800`1000105a code!handler+0xa\n");
+}
+
+static void frames(void **state)
+{
+	rig *r = *state;
+	expect(r, ".frame", "00 ffffa000`00100000 fffff800`1000105a     code!inner\n");
+	expect(r, ".frame 2", "02 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n");
+	HAS(run_line(r, "? @$frame"), "= 00000000`00000002");
+	HAS(run_line(r, "k 1"), "00 ffffa000`00100000"); /* the stack is still the whole one */
+	expect(r, ".f-", "01 ffffa000`00100008 fffff800`10001010     code!handler+0xa\n");
+	expect(r, ".f+", "02 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n");
+	HAS(run_line(r, ".frame /r 3"), "rbx=0000000000001234"); /* restored from outer's frame */
+	HAS(run_line(r, ".frame 20"), "Cannot find frame 0x20");
+	HAS(run_line(r, ".frame = 1000"), "only x86");
+	expect(r, ".frame 0", "00 ffffa000`00100000 fffff800`1000105a     code!inner\n");
+	HAS(run_line(r, ".f-"), "Cannot find previous frame");
+}
+
+/* demo!helper with private symbols: parameters and source lines. */
+static void parameters_and_lines(void **state)
+{
+	rig *r = *state;
+	x64_regs g = *fake_regs(r->f, 0);
+	uint64_t helper;
+	assert_int_equal(eng_eval(r->e, STR("demo!helper"), &helper, NULL), ERR_OK);
+	/* at the return of helper: its parameter lies in its home or frame slot */
+	char line[128];
+	snprintf(line, sizeof line, "u %llx L1", (unsigned long long)helper);
+	r->e->lines_on = r->e->show_source = true;
+	HAS(run_line(r, line), "demo.c @ ");
+	g.rip = helper;
+	g.gpr[X64_RSP] = STACK;
+	eng_ctx_regs(r->e, REGS_CXR, 0x1000, &g);
+	const char *got = run_line(r, "kp 1");
+	HAS(got, "*** Stack trace for last set context");
+	HAS(got, "demo!helper(int x = ");
+	HAS(got, "demo.c @ ");
+	HAS(run_line(r, "kP 1"), "demo!helper(\n\t\t\tint x = ");
+	assert_null(strstr(run_line(r, "kpL 1"), "demo.c"));
+	assert_null(strstr(run_line(r, "kcp 1"), "Child-SP"));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards), T(physical_code),
+		T(breakpoints_never_show), T(options), T(whole_function), T(pattern_search), T(backtrace),
+		T(raw_stack), T(frames), T(parameters_and_lines)};
+	return cmocka_run_group_tests(tests, build, clean);
+}
