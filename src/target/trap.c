@@ -403,12 +403,14 @@ void trap_event(tgt *t, tgt_event *ev)
 				r->state = TRAP_FREE;
 	}
 	if (ev->n_stream) {
-		/* Without what the backend planted, but perhaps with bytes planted here. */
+		/* Without what the backend took out; what still stands may show. */
 		for (size_t i = 0; i < m->traps.n; i++) {
 			trap_rec *r = &m->traps.p[i];
-			uint64_t at = (r->t.addr - ev->pc) & (MEM_PAGE - 1);
-			if (planted(r) && by_us(r) && at < ev->n_stream)
-				mask_at(t, r, ev->stream, ev->n_stream, (size_t)at, false);
+			uint64_t at = r->t.addr - ev->pc;
+			if (by_us(r))
+				at &= MEM_PAGE - 1;
+			if (planted(r) && r->orig_known && at < ev->n_stream)
+				mask_at(t, r, ev->stream, ev->n_stream, (size_t)at, !by_us(r));
 		}
 		memcpy(m->ev_stream, ev->stream, sizeof m->ev_stream);
 	}

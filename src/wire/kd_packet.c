@@ -252,6 +252,8 @@ static bool take_data(kdp *p, const uint8_t *b, size_t size, kdp_note *ret, uint
 	/* The other side speaks only after it took our packet: its acknowledgement was lost. */
 	if (p->outstanding)
 		acknowledged(p, now);
+	else if (sync) /* it starts anew, and expects our first number */
+		p->id = KD_ID_FIRST;
 	*ret = (kdp_note){.kind = KDP_DATA, .type = le16(b + 4), .sync = sync, .p = b + KD_HEADER,
 		.n = size - KD_HEADER - 1};
 	return true;

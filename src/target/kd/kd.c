@@ -312,6 +312,31 @@ static void attach_finish(kd *k)
 	kd_flush(k);
 }
 
+/* A kernel that counts anew: the same one that gave us up, or another boot whose start was missed? */
+static void recheck(kd *k)
+{
+	kd_version old = k->version;
+	bool had = k->have_version;
+	k->suspect = k->have_version = false;
+	if (kd_version_get(k, NULL) != ERR_OK || !had)
+		return;
+	kd_version v = k->version;
+	if (v.kernel_base == old.kernel_base && v.module_list == old.module_list &&
+		v.debugger_data == old.debugger_data && v.minor == old.minor)
+		return;
+	size_t before = k->queue.n;
+	kd_rebooted(k);
+	k->phase = PH_STOPPED;
+	k->ever_stopped = k->have_version = true;
+	k->version = v;
+	/* REBOOT goes before everything that is waiting. */
+	if (k->queue.n == before + 1) {
+		kd_queued q = k->queue.p[before];
+		memmove(k->queue.p + 1, k->queue.p, before * sizeof q);
+		k->queue.p[0] = q;
+	}
+}
+
 /* Hands out the first event of the queue; false if there is none (any more). */
 static bool take(kd *k, tgt_event *ret)
 {
@@ -321,6 +346,10 @@ static bool take(kd *k, tgt_event *ret)
 		if (here && !k->attached) {
 			attach_finish(k);
 			continue; /* what it has to say comes first */
+		}
+		if (here && k->suspect) {
+			recheck(k);
+			continue;
 		}
 		tgt_event ev = q->ev;
 		char *text = q->text;

@@ -89,11 +89,11 @@ void kd_stop_forget(kd *k)
 			k->cpu[i]->ctx_end = k->cpu[i]->ctx_begin = k->cpu[i]->sr_n = 0;
 		k->facts[2][i] = 0; /* the running thread */
 	}
-	k->pc_moved = false;
+	k->pc_moved = k->looked_for_stale = false;
 }
 
 /* The kernel has started anew: nothing that we knew of it holds. */
-static void rebooted(kd *k)
+void kd_rebooted(kd *k)
 {
 	kd_traps_void(k);
 	kd_stop_forget(k);
@@ -102,7 +102,7 @@ static void rebooted(kd *k)
 	k->have_version = k->ever_stopped = k->attached = k->no_phys_flags = false;
 	k->fresh = k->synced = k->cut = true;
 	k->dance = k->have_state = false;
-	k->plain_seen = false;
+	k->suspect = false;
 	k->surplus = 0;
 	kd_files_close(k);
 	if (k->phase != PH_NOLINK && k->phase != PH_DEAD)
@@ -169,7 +169,7 @@ static void deliver(kd *k)
 	tgt_event e;
 
 	if (s->kind == KD_S_LOAD && !s->unload && k->ever_stopped && is_kernel(s->text))
-		rebooted(k);
+		kd_rebooted(k);
 	/* The kernel's own image is reported while it starts: nobody was here before. */
 	if (s->kind == KD_S_LOAD && !s->unload && is_kernel(s->text))
 		k->fresh = true;
@@ -257,14 +257,13 @@ static void on_data(kd *k, const kdp_note *x)
 	bool after_reset = k->just_reset;
 	k->just_reset = false;
 	if (x->sync && !after_reset) {
-		if (k->plain_seen || (!k->contact && k->ever_contact)) {
-			rebooted(k);
-		} else if (!k->ever_contact) {
-			k->fresh = k->synced = true;
-		}
+		/* The kernel counts from the start: it booted, or it had given us up. */
+		if (!k->ever_contact)
+			k->fresh = true;
+		else
+			k->suspect = true;
+		k->synced = true;
 	}
-	if (!x->sync)
-		k->plain_seen = true;
 	k->contact = k->ever_contact = true;
 	switch (x->type) {
 	case KD_T_STATE64:
@@ -309,7 +308,7 @@ static void on_note(kd *k, const kdp_note *x)
 	case KDP_RESET:
 		k->contact = k->ever_contact = true;
 		k->synced = k->just_reset = true;
-		k->plain_seen = k->have_state = false;
+		k->have_state = false;
 		break;
 	}
 }
@@ -319,7 +318,7 @@ static void link_up(kd *k)
 	buf b;
 	kdp_restart(&k->p);
 	k->phase = PH_SILENT;
-	k->contact = k->synced = k->dance = k->just_reset = k->plain_seen = false;
+	k->contact = k->synced = k->dance = k->just_reset = false;
 	k->up_at = k->silence_at = sys_now_ms();
 	k->silence_at += KD_SILENCE_MS;
 	k->silences = 0;

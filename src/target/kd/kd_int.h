@@ -91,7 +91,7 @@ typedef struct kd {
 	bool ever_contact;
 	bool synced;	     /* both sides count packets alike */
 	bool just_reset;     /* RESET was answered, no data packet came since */
-	bool plain_seen;     /* a data packet without sync bit came since the last reset or start */
+	bool suspect;	     /* it may have started anew: see at the next stop whether it is the same */
 	bool dance;	     /* RESET is out to learn how the kernel counts; see kd_resync_start */
 	bool have_state;     /* a state change came that waits for it */
 	unsigned dance_left;
@@ -135,6 +135,7 @@ typedef struct kd {
 	VEC(kd_entry) entries;
 	kd_hw hw[KD_HW_SLOTS];
 	bool hw_dirty, hw_ever;
+	bool looked_for_stale; /* at this stop */
 	/* prompt */
 	kd_debug_io prompt;
 	/* files */
@@ -163,6 +164,7 @@ void kd_stop_forget(kd *k); /* drops what was cached of the current stop */
 void kd_describe(tgt *t, buf *out);
 void kd_trace_frame(void *u, bool out, const uint8_t *frame, size_t n);
 void kd_ask_break(kd *k);
+void kd_rebooted(kd *k);
 
 /* kd.c: events */
 void kd_post(kd *k, tgt_event_kind kind, str text, unit_t unit);

@@ -5,6 +5,11 @@
  * are reported and void. Adding an address that has an entry is refused: then entries are looked for
  * that a debugger before us left (by restoring the handles 1 to 32 that are not ours).
  *
+ * At user addresses kernels differ: some look at the address alone, others keep (and allow) the entry of
+ * another process. A planted byte that shows in the instruction bytes of the stop tells that an entry was
+ * kept. Where nothing tells, it counts as dropped, and its handle is remembered: it is restored, which
+ * does no harm, before the handle's place is forgotten, so that no byte of ours can stay behind.
+ *
  * Debug registers are written through control space 2 of every processor when they changed, and
  * Continue2 carries DR7 for all of them.
  *
@@ -78,19 +83,30 @@ static void forget_maybe(kd *k, uint64_t addr)
 	}
 }
 
+static bool user_addr(uint64_t a)
+{
+	return !(a >> 63);
+}
+
 static err soft_add(kd *k, uint64_t addr, uint64_t *handle_ret, diag *d)
 {
 	uint32_t handle = 0;
+	bool own = false;
 	for (size_t i = 0; i < k->entries.n; i++)
-		if (k->entries.p[i].live && k->entries.p[i].addr == addr)
-			return diag_set(d, ERR_EXISTS, "there is a breakpoint entry already");
+		own |= k->entries.p[i].live && k->entries.p[i].addr == addr;
+	if (own && !user_addr(addr))
+		return diag_set(d, ERR_EXISTS, "there is a breakpoint entry already");
 	if (live_count(k) >= KD_BREAKPOINTS)
 		return diag_set(d, ERR_LIMIT,
 			"all %d breakpoint entries of the kernel are in use", KD_BREAKPOINTS);
 	err e = write_entry(k, addr, &handle, d);
+	if (e == ERR_FAULT && own)
+		return diag_set(d, ERR_EXISTS,
+			"this kernel has one breakpoint entry for an address, and another process uses it");
 	if (e == ERR_FAULT) {
 		forget_maybe(k, addr);
-		unsigned n = kd_traps_reclaim(k);
+		unsigned n = k->looked_for_stale ? 0 : kd_traps_reclaim(k);
+		k->looked_for_stale = true;
 		e = write_entry(k, addr, &handle, d);
 		if (n)
 			kd_notice(k, "Reclaimed %u breakpoint entr%s that %s not ours.", n,
@@ -99,9 +115,12 @@ static err soft_add(kd *k, uint64_t addr, uint64_t *handle_ret, diag *d)
 	if (e == ERR_FAULT)
 		return diag_set(d, ERR_FAULT, "the kernel refuses the breakpoint");
 	TRY(e);
+	for (size_t i = 0; i < k->entries.n; i++) /* the place of an entry that is gone indeed */
+		if (k->entries.p[i].maybe && k->entries.p[i].handle == handle)
+			k->entries.p[i].maybe = false;
 	kd_entry n = {.addr = addr, .handle = handle, .live = true, .used = true};
 	for (size_t i = 0; i < k->entries.n; i++) {
-		if (k->entries.p[i].used || k->entries.p[i].live)
+		if (k->entries.p[i].used || k->entries.p[i].live || k->entries.p[i].maybe)
 			continue;
 		k->entries.p[i] = n;
 		*handle_ret = i + 1;
@@ -125,6 +144,8 @@ static err soft_del(kd *k, kd_entry *e, diag *d)
 	if (e->live)
 		TRY(restore(k, e->handle, &there, d));
 	e->live = e->used = false;
+	if (user_addr(e->addr))
+		forget_maybe(k, e->addr);
 	return ERR_OK;
 }
 
@@ -133,9 +154,11 @@ void kd_traps_dropped(kd *k, tgt_event *ev)
 	uint64_t span = ev->has_report ? ev->n_stream : KD_STREAM_MAX;
 	for (size_t i = 0; i < k->entries.n; i++) {
 		kd_entry *e = &k->entries.p[i];
-		e->maybe = false;
-		if (!e->live || e->addr - ev->pc >= span)
+		uint64_t off = e->addr - ev->pc;
+		if (!e->live || off >= span)
 			continue;
+		if (user_addr(e->addr) && off < ev->n_stream && ev->stream[off] == 0xcc)
+			continue; /* another process's, in a page that is shared */
 		e->live = e->used = false;
 		e->maybe = true;
 		if (ev->n_dropped < TGT_DROPPED_MAX)
@@ -331,6 +354,9 @@ void kd_traps_out(kd *k)
 	for (size_t i = 0; i < k->entries.n; i++)
 		if (k->entries.p[i].live)
 			(void)!soft_del(k, &k->entries.p[i], NULL);
+	for (size_t i = 0; i < k->entries.n; i++)
+		if (user_addr(k->entries.p[i].addr))
+			forget_maybe(k, k->entries.p[i].addr);
 	for (unsigned i = 0; i < KD_HW_SLOTS; i++) {
 		k->hw_dirty |= k->hw[i].used;
 		k->hw[i].used = false;

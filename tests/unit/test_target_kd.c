@@ -1,0 +1,815 @@
+/* target/kd: the backend against the stub of the guest in a toy machine (both variants). */
+#include "test_target_peer.h"
+
+#include <pthread.h>
+
+static const char *const kernels[] = {"fakekernel-a", "fakekernel-b"};
+static peer K;
+
+/* ---- attaching ---- */
+
+static void attach_running(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(E.code, 0x80000003);
+		assert_int_equal(E.n_units, 2);
+		assert_true(E.has_report && E.n_stream == 16 && E.stream[0] == 0xcc);
+		tgt_version ver;
+		uint64_t base = 0, list = 0, data = 0;
+		assert_int_equal(tgt_query(T_, TGT_F_VERSION, &ver, sizeof ver, NULL), ERR_OK);
+		assert_int_equal(ver.machine, 0x8664);
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		assert_int_equal(number_at(base) & 0xffff, 0x5a4d);
+		assert_int_equal(tgt_query(T_, TGT_F_MODULE_LIST, &list, 8, NULL), ERR_OK);
+		assert_true(number_at(list) > base);
+		assert_int_equal(tgt_query(T_, TGT_F_DEBUGGER_DATA, &data, 8, NULL), ERR_OK);
+		assert_true(data > base);
+		assert_non_null(strstr(prints, "booting"));
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+		assert_true(peer_number(&K, "loop0 ") > 0);
+	}
+}
+
+/* A debugger left the kernel stopped; the next one finds it so at once, without asking for a break. */
+static void attach_stopped(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "--stopped");
+		attach(&K, false);
+		until_exception();
+		uint64_t pc = E.pc;
+		for (int i = 0; i < 3; i++) {
+			(void)number_at(pc);
+			leave(i % 2 ? TGT_LEAVE : TGT_ABANDON);
+			attach(&K, false);
+			assert_int_equal(next(3000), TGT_EV_EXCEPTION);
+			assert_int_equal(E.pc, pc);
+			(void)number_at(pc);
+			assert_int_equal(strstr(trace_text, "break-in") == NULL, 1);
+		}
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+static void attach_in_the_middle_of_a_packet(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "--mid-packet --stopped");
+		attach(&K, true);
+		until_exception();
+		(void)number_at(E.pc);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+static void boot_text_and_load_events(void **state)
+{
+	peer_start(&K, kernels[0], "--boot-log");
+	attach(&K, false);
+	assert_int_equal(next(5000), TGT_EV_LOAD);
+	assert_true(str_iends(str_of(E.path), STR("ntoskrnl.exe")));
+	assert_true(E.base >> 63 && E.size);
+	resume(TGT_GO);
+	assert_int_equal(next(5000), TGT_EV_LOAD);
+	assert_true(str_iends(str_of(E.path), STR("hal.dll")));
+	resume(TGT_GO);
+	assert_int_equal(next(300), TGT_EV_TIMEOUT);
+	buf b;
+	buf_init(&b, 0);
+	tgt_describe(T_, &b);
+	assert_non_null(strstr(buf_z(&b), "the target runs"));
+	buf_deinit(&b);
+	/* A fresh kernel is not searched for stale entries: one request a stop, and the continue. */
+	assert_null(strstr(trace_text, "RestoreBreakPoint"));
+	assert_true(requests <= 3);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+static void silence_is_explained(void **state)
+{
+	peer_start(&K, kernels[0], "--mute");
+	attach(&K, true);
+	assert_int_equal(next(5600), TGT_EV_TIMEOUT);
+	assert_non_null(strstr(notices, "Nothing was received"));
+	assert_non_null(strstr(notices, "bcdedit"));
+	/* About one break-in a second, resets, and no more. */
+	unsigned breaks = 0;
+	for (const char *p = trace_text; (p = strstr(p, "break-in")); p++)
+		breaks++;
+	assert_in_range(breaks, 3, 7);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+/* What is no packet at all is quoted. */
+static void noise_is_quoted(void **state)
+{
+	char dir[] = "/tmp/rs-kd-noise-XXXXXX", path[64], options[96];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/s", dir);
+	snprintf(options, sizeof options, "com:pipe,port=%s,listen", path);
+	attach_with(options, false);
+	char command[200];
+	snprintf(command, sizeof command,
+		"python3 -c \"import socket,time;s=socket.socket(socket.AF_UNIX);s.connect('%s');"
+		"s.send(b'GRUB loading stage two\\n');time.sleep(7)\" &",
+		path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(next(7000), TGT_EV_TIMEOUT);
+	assert_non_null(strstr(notices, "23 bytes came that are no packets"));
+	assert_non_null(strstr(notices, "GRUB loading stage two"));
+	assert_non_null(strstr(notices, "boot loader"));
+	leave(TGT_ABANDON);
+	rmdir(dir);
+}
+
+static void over_tcp_and_a_terminal(void **state)
+{
+	char o[160];
+	peer_start(&K, kernels[0], "--stopped tcp:0");
+	snprintf(o, sizeof o, "com:ipport=%s,port=127.0.0.1", K.name);
+	attach_with(o, false);
+	until_exception();
+	(void)number_at(E.pc);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+	peer_start(&K, kernels[0], "--stopped pty:");
+	snprintf(o, sizeof o, "com:port=%s,baud=115200", K.name);
+	attach_with(o, false);
+	until_exception();
+	(void)number_at(E.pc);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+static void reclaims_what_was_left_behind(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint64_t base = 0;
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		for (unsigned i = 0; i < 7; i++)
+			trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
+		leave(TGT_ABANDON);
+		attach(&K, true);
+		assert_int_equal(next(8000), TGT_EV_EXCEPTION);
+		assert_non_null(strstr(notices, "Reclaimed 7 breakpoint entries that a previous debugger left"));
+		trap(TGT_TRAP_SOFT, base + 0x10000, 0);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
+/* ---- registers, memory, devices ---- */
+
+static void processors(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "--processors 4");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(E.n_units, 4);
+		uint64_t prcb[4], thread[4];
+		x64_regs r[4] = {0};
+		for (unsigned u = 0; u < 4; u++) {
+			prcb[u] = thread[u] = u;
+			assert_int_equal(tgt_query(T_, TGT_F_PRCB, &prcb[u], 8, NULL), ERR_OK);
+			assert_int_equal(tgt_query(T_, TGT_F_THREAD, &thread[u], 8, NULL), ERR_OK);
+			assert_int_equal(tgt_regs_get(T_, u, X64_SET_ALL, &r[u], NULL), ERR_OK);
+			assert_int_equal(r[u].valid, X64_SET_ALL);
+			assert_true(r[u].cr3 && !(r[u].cr3 & 0xfff));
+			for (unsigned w = 0; w < u; w++)
+				assert_true(prcb[u] != prcb[w] && thread[u] != thread[w]);
+		}
+		assert_int_equal(thread[E.unit], E.thread);
+		assert_int_equal(r[E.unit].rip, E.pc);
+		assert_int_equal(r[E.unit].eflags, E.eflags);
+		/* A change lands on the processor that was meant. */
+		unsigned u = (E.unit + 1) % 4;
+		r[u].gpr[X64_R12] = 0x123456789abcdef0;
+		assert_int_equal(tgt_regs_set(T_, u, X64_SET_INTEGER, &r[u], NULL), ERR_OK);
+		for (unsigned w = 0; w < 4; w++) {
+			x64_regs now = {0};
+			/* Ask anew, not the cache. */
+			assert_int_equal(tgt_ctl(T_, TGT_CTL_RESYNC, 0, NULL), ERR_OK);
+			assert_int_equal(tgt_regs_get(T_, w, X64_SET_INTEGER, &now, NULL), ERR_OK);
+			assert_int_equal(now.gpr[X64_R12] == 0x123456789abcdef0, w == u);
+		}
+		diag d = {0};
+		x64_regs none = {0};
+		assert_int_equal(tgt_regs_get(T_, 4, X64_SET_CONTROL, &none, &d), ERR_ARG);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+static void partial_contexts_cost_little(void **state)
+{
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	x64_regs r = {0};
+	unsigned before = requests;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_CONTROL | X64_SET_INTEGER, &r, NULL),
+			ERR_OK);
+	assert_int_equal(requests - before, 1);
+	assert_non_null(strstr(trace_text, "GetContextEx cpu"));
+	/* Writing what is there costs nothing, a moved PC one small request. */
+	before = requests;
+	assert_int_equal(tgt_regs_set(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
+	assert_int_equal(requests - before, 0);
+	r.rip++;
+	assert_int_equal(tgt_regs_set(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
+	assert_int_equal(requests - before, 1);
+	assert_non_null(strstr(trace_text, "SetContextEx cpu 0 offset f8 l1"));
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+static void memory(void **state)
+{
+	static uint8_t b[20000], c[20000];
+	for (int v = 0; v < 2; v++) {
+		uint64_t base = 0, at = 0;
+		size_t n;
+		x64_regs r = {0};
+		diag d = {0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		assert_int_equal(tgt_read_all(T_, as_current(), base, b, sizeof b, NULL), ERR_OK);
+		/* The same through the page tables, and physically. */
+		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_SPECIAL, &r, NULL), ERR_OK);
+		assert_int_equal(tgt_read_all(T_, as_root(r.cr3), base, c, sizeof c, NULL), ERR_OK);
+		assert_memory_equal(b, c, sizeof b);
+		x64_walk w;
+		assert_int_equal(tgt_translate(T_, r.cr3, base, &w, NULL), ERR_OK);
+		as_t uncached = {AS_PHYS, 2};
+		assert_int_equal(tgt_read(T_, uncached, w.phys, c, 64, &n, NULL), ERR_OK);
+		assert_memory_equal(b, c, 64);
+		/* Writing, virtual and physical. */
+		assert_int_equal(tgt_write(T_, as_current(), base + 0x11000, "virtual", 7, &n, NULL), ERR_OK);
+		assert_int_equal(tgt_translate(T_, r.cr3, base + 0x11000, &w, NULL), ERR_OK);
+		assert_int_equal(tgt_read_all(T_, as_phys(), w.phys, c, 7, NULL), ERR_OK);
+		assert_memory_equal(c, "virtual", 7);
+		assert_int_equal(tgt_write(T_, uncached, w.phys, "physica", 7, &n, NULL), ERR_OK);
+		assert_int_equal(tgt_read_all(T_, as_current(), base + 0x11000, c, 7, NULL), ERR_OK);
+		assert_memory_equal(c, "physica", 7);
+		/* Nothing there. */
+		assert_int_equal(tgt_read(T_, as_current(), 0xdead0000beef0000, c, 8, &n, &d), ERR_FAULT);
+		assert_int_equal(tgt_write(T_, as_current(), 0xdead0000beef0000, c, 8, &n, &d), ERR_FAULT);
+		assert_int_equal(tgt_read(T_, as_phys(), 1ull << 45, c, 8, &n, &d), ERR_FAULT);
+		/* Search and fill, whether the kernel serves them or not. */
+		uint8_t pat[5] = {9, 8, 7, 6, 5}, got[32];
+		assert_int_equal(tgt_fill(T_, as_current(), base + 0x11100, 23, pat, 5, &d), ERR_OK);
+		assert_int_equal(tgt_read_all(T_, as_current(), base + 0x11100, got, 24, NULL), ERR_OK);
+		for (int i = 0; i < 23; i++)
+			assert_int_equal(got[i], pat[i % 5]);
+		assert_int_equal(tgt_search(T_, as_current(), base, 0x20000, "\x07\x06\x05\x09\x08", 5, &at,
+					 &d), ERR_OK);
+		assert_int_equal(at, base + 0x11102);
+		assert_int_equal(tgt_search(T_, as_current(), base, 0x20000, "no such thing!", 14, &at,
+					 &d), ERR_NOTFOUND);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+static void a_fault_costs_one_request(void **state)
+{
+	static uint8_t b[16384];
+	uint64_t base = 0;
+	size_t n;
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+	unsigned before = requests;
+	assert_int_equal(tgt_read(T_, as_current(), 0xffff900000000010, b, 4000, &n, NULL), ERR_FAULT);
+	assert_int_equal(tgt_read(T_, as_current(), 0xffff900000000810, b, 8, &n, NULL), ERR_FAULT);
+	assert_int_equal(requests - before, 1);
+	/* 16 KiB are five packets of at most 3944 bytes. */
+	before = requests;
+	assert_int_equal(tgt_read_all(T_, as_current(), base, b, sizeof b, NULL), ERR_OK);
+	assert_int_equal(requests - before, 5);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+static void devices(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint8_t b[256];
+		size_t n;
+		diag d = {0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		as_t io = {AS_IO, 0}, msr = {AS_MSR, 0}, control = {AS_CONTROL, 1}, bus = {AS_BUS, 0};
+		assert_int_equal(tgt_read(T_, io, 0x80, b, 1, &n, &d), ERR_OK);
+		assert_int_equal(tgt_write(T_, io, 0x80, "\x5a", 1, &n, &d), ERR_OK);
+		assert_int_equal(tgt_read(T_, io, 0x80, b, 3, &n, &d), ERR_ARG);
+		assert_int_equal(tgt_read(T_, msr, 0xc0000080, b, 8, &n, &d), ERR_OK);
+		assert_true(le64(b) & 0x400); /* EFER.LMA */
+		uint64_t lstar;
+		assert_int_equal(tgt_read(T_, msr, 0xc0000082, &lstar, 8, &n, &d), ERR_OK);
+		assert_int_equal(tgt_write(T_, msr, 0xc0000082, &lstar, 8, &n, &d), ERR_OK);
+		/* Control space 2 of processor 1, whole and from an offset. */
+		assert_int_equal(tgt_read(T_, control, 2ull << 32, b, 216, &n, &d), ERR_OK);
+		assert_int_equal(n, 216);
+		uint8_t cr3[8];
+		assert_int_equal(tgt_read(T_, control, 2ull << 32 | 0x10, cr3, 8, &n, &d), ERR_OK);
+		assert_memory_equal(cr3, b + 0x10, 8);
+		/* A number above 3 never leaves. */
+		unsigned before = requests;
+		for (uint64_t space = 4; space < 40; space++)
+			assert_int_equal(tgt_read(T_, control, space << 32, b, 8, &n, &d), ERR_ARG);
+		assert_int_equal(tgt_write(T_, control, 9ull << 32, b, 8, &n, &d), ERR_ARG);
+		assert_int_equal(requests, before);
+		/* PCI configuration space, with the request or by the ports. */
+		assert_int_equal(tgt_read(T_, bus, 4ull << 56, b, 4, &n, &d), ERR_OK);
+		assert_int_equal(n, 4);
+		tgt_memory_info mi = {.addr = E.pc};
+		assert_int_equal(tgt_query(T_, TGT_F_MEMORY, &mi, sizeof mi, &d), ERR_OK);
+		assert_int_equal(mi.space, 2);
+		assert_true(mi.flags & 4);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+/* ---- traps ---- */
+
+static void breakpoint_step_and_hardware(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		skip_break();
+		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
+		assert_int_not_equal(number_at(USER_FUNC) & 0xff, 0xcc);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.code, 0x80000003);
+		assert_int_equal(E.pc, USER_FUNC);
+		assert_int_equal(E.n_dropped, 1);
+		assert_int_equal(E.dropped[0], USER_FUNC);
+		assert_int_equal(E.stream[0], 0x53); /* push rbx */
+		assert_int_equal(E.cs, 0x33);
+		uint64_t count = number_at(USER_COUNT);
+		/* Steps: push rbx; mov rbx,imm; lock inc [count] */
+		static const unsigned len[] = {1, 7, 8};
+		uint64_t pc = E.pc;
+		for (size_t i = 0; i < ARRAY_LEN(len); i++) {
+			resume(TGT_STEP);
+			assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+			assert_int_equal(E.code, 0x80000004);
+			pc += len[i];
+			assert_int_equal(E.pc, pc);
+		}
+		assert_int_equal(number_at(USER_COUNT), count + 1);
+		/* The debug register stops every processor, and lets each pass the next time. */
+		uint64_t h = trap(TGT_TRAP_EXEC, USER_FUNC, 1);
+		unsigned seen = 0;
+		for (int i = 0; i < 12; i++) {
+			resume(TGT_GO);
+			assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+			assert_int_equal(E.code, 0x80000004);
+			assert_int_equal(E.pc, USER_FUNC);
+			assert_int_equal(E.dr6 & 15, 1);
+			seen |= 1u << E.unit;
+		}
+		assert_int_equal(seen, 3);
+		assert_int_equal(tgt_trap_del(T_, h, NULL), ERR_OK);
+		/* A write watched. */
+		h = trap(TGT_TRAP_WRITE, USER_COUNT, 8);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.pc, USER_FUNC + 16);
+		assert_int_equal(tgt_trap_del(T_, h, NULL), ERR_OK);
+		resume(TGT_GO);
+		assert_int_equal(next(100), TGT_EV_TIMEOUT);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+		assert_int_equal(peer_number(&K, "unhandled "), 0);
+	}
+}
+
+/* A hit passed over: emulate nothing, plant again, go on. Every round of the loop hits once. */
+static void passing_over_costs_two_requests(void **state)
+{
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	skip_break();
+	trap(TGT_TRAP_SOFT, USER_FUNC, 0);
+	resume(TGT_GO);
+	assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+	unsigned before = requests;
+	for (int i = 0; i < 50; i++) {
+		x64_regs r = {0};
+		uint8_t b[8];
+		size_t n;
+		/* push rbx by hand */
+		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_CONTROL | X64_SET_INTEGER, &r, NULL), ERR_OK);
+		r.gpr[X64_RSP] -= 8;
+		put64(b, r.gpr[X64_RBX]);
+		assert_int_equal(tgt_write(T_, as_current(), r.gpr[X64_RSP], b, 8, &n, NULL), ERR_OK);
+		r.rip++;
+		assert_int_equal(tgt_regs_set(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
+		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.pc, USER_FUNC);
+	}
+	/* get context, write stack, set context, write breakpoint, continue */
+	assert_int_equal(requests - before, 5 * 50);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+	assert_int_equal(peer_number(&K, "int3 "), 0);
+}
+
+static void thirty_two_entries(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint64_t base = 0, h[33];
+		diag d = {0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		for (unsigned i = 0; i < 32; i++)
+			h[i] = trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
+		tgt_trap t = {TGT_TRAP_SOFT, as_current(), base + 0x12000, 0};
+		assert_int_equal(tgt_trap_add(T_, &t, &h[32], &d), ERR_LIMIT);
+		assert_non_null(strstr(d.text, "32"));
+		/* All of them out again when the target goes on: at once where the kernel can. */
+		for (unsigned i = 0; i < 32; i++)
+			assert_int_equal(tgt_trap_del(T_, h[i], NULL), ERR_OK);
+		unsigned before = requests;
+		skip_break();
+		resume(TGT_GO);
+		assert_true(requests - before <= (v ? 36 : 37));
+		assert_int_equal(next(50), TGT_EV_TIMEOUT);
+		tgt_interrupt(T_);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		trap(TGT_TRAP_SOFT, base + 0x12000, 0);
+		/* An absent page is no error: the byte comes when the page does. */
+		trap(TGT_TRAP_SOFT, 0xffff900000001000, 0);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
+/* An address that a former debugger's entry holds, with reclaiming at attach switched off. */
+static void duplicate_refused_is_reclaimed(void **state)
+{
+	char o[160];
+	uint64_t base = 0;
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+	trap(TGT_TRAP_SOFT, base + 0x10000, 0);
+	trap(TGT_TRAP_SOFT, base + 0x10020, 0);
+	leave(TGT_ABANDON);
+	snprintf(o, sizeof o, "com:pipe,port=%s", K.socket);
+	kd_open_opts opts = {true, 0};
+	assert_int_equal(kd_open(str_of(o), &opts, &host, &T_, NULL), ERR_OK);
+	notices[0] = 0;
+	until_exception();
+	assert_null(strstr(notices, "Reclaimed"));
+	trap(TGT_TRAP_SOFT, base + 0x10020, 0);
+	assert_int_equal(next(0), TGT_EV_TIMEOUT);
+	assert_non_null(strstr(notices, "Reclaimed 2 breakpoint entries"));
+	leave(TGT_DETACH);
+	peer_stop(&K);
+	assert_int_equal(peer_number(&K, "int3 "), 0);
+}
+
+/* ---- events ---- */
+
+static void *interrupter(void *u)
+{
+	usleep(100000);
+	tgt_interrupt(T_);
+	return NULL;
+}
+
+static void interrupted_from_another_thread(void **state)
+{
+	pthread_t t;
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	for (int i = 0; i < 5; i++) {
+		skip_break();
+		resume(TGT_GO);
+		assert_int_equal(pthread_create(&t, NULL, interrupter, NULL), 0);
+		uint64_t begin = sys_now_ms();
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_true(sys_now_ms() - begin < 4000);
+		pthread_join(t, NULL);
+	}
+	/* Running, requests are refused; a break asked while stopped is forgotten. */
+	uint8_t b[8];
+	size_t n;
+	diag d = {0};
+	tgt_interrupt(T_);
+	skip_break();
+	resume(TGT_GO);
+	assert_int_equal(tgt_read(T_, as_current(), E.pc, b, 8, &n, &d), ERR_STATE);
+	assert_int_equal(next(300), TGT_EV_TIMEOUT);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+static void prompts_prints_commands_and_modules(void **state)
+{
+	peer_start(&K, kernels[0],
+		"--prompt-after 30 --print-every 10 --churn-every 15 --command-after 50 --command version");
+	attach(&K, false);
+	bool asked = false, command = false;
+	unsigned loads = 0, unloads = 0;
+	for (int i = 0; i < 60 && !(asked && command && loads > 3 && unloads > 1); i++) {
+		uint8_t b[8];
+		size_t n;
+		diag d = {0};
+		switch (next(8000)) {
+		case TGT_EV_PROMPT:
+			assert_true(str_starts(E.text, STR("Break, or Ignore (bi)?")));
+			assert_int_equal(tgt_read(T_, as_current(), 0, b, 8, &n, &d), ERR_STATE);
+			assert_int_equal(tgt_answer(T_, STR("i\nmore than it has room for"), &d), ERR_OK);
+			assert_int_equal(tgt_answer(T_, STR("i"), &d), ERR_STATE);
+			asked = true;
+			break;
+		case TGT_EV_COMMAND:
+			assert_true(str_eq(E.text, STR("version")));
+			command = true;
+			resume(TGT_GO);
+			break;
+		case TGT_EV_LOAD:
+			loads++;
+			resume(TGT_GO);
+			break;
+		case TGT_EV_UNLOAD:
+			unloads++;
+			assert_true(E.base >> 63);
+			resume(TGT_GO);
+			break;
+		default:
+			fail_msg("event %d", (int)E.kind);
+		}
+	}
+	assert_true(asked && command && loads > 3 && unloads > 1);
+	assert_non_null(strstr(prints, "prompt: got 'i\n'"));
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+static bool map_file(void *u, str target, char *path, size_t cap)
+{
+	if (!str_iends(target, STR("toydrv.sys")))
+		return false;
+	snprintf(path, cap, "%s", (const char *)u);
+	return true;
+}
+
+static void files_for_the_target(void **state)
+{
+	char path[] = "/tmp/rs-kd-file-XXXXXX", want[128];
+	static uint8_t data[20000];
+	unsigned sum = 0;
+	for (size_t i = 0; i < sizeof data; i++)
+		sum += data[i] = (uint8_t)(i * 13 + i / 256);
+	int fd = mkstemp(path);
+	assert_int_equal(write(fd, data, sizeof data), sizeof data);
+	close(fd);
+	tgt_host plain = host;
+	for (int mapped = 0; mapped < 2; mapped++) {
+		host.file_map = mapped ? map_file : NULL;
+		host.u = path;
+		peer_start(&K, kernels[0], "--file \\SystemRoot\\system32\\drivers\\toydrv.sys");
+		attach(&K, true);
+		until_exception();
+		snprintf(want, sizeof want, "length %zu, read %zu, sum %u", sizeof data, sizeof data, sum);
+		if (!strstr(prints, mapped ? want : "no replacement"))
+			fail_msg("prints: %s", prints);
+		assert_int_equal(strstr(notices, path) != NULL, mapped);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+	host = plain;
+	unlink(path);
+}
+
+static void reboots(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint64_t base[2] = {0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base[0], 8, NULL), ERR_OK);
+		uint64_t h = trap(TGT_TRAP_SOFT, base[0] + 0x10000, 0);
+		assert_int_equal(tgt_ctl(T_, TGT_CTL_REBOOT, 0, NULL), ERR_OK);
+		assert_int_equal(next(8000), TGT_EV_REBOOT);
+		assert_int_equal(next(8000), TGT_EV_LOAD);
+		assert_true(str_iends(str_of(E.path), STR("ntoskrnl.exe")));
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base[1], 8, NULL), ERR_OK);
+		assert_int_equal(base[1], E.base);
+		assert_true(base[0] != base[1]);
+		assert_int_equal(tgt_trap_del(T_, h, NULL), ERR_NOTFOUND);
+		resume(TGT_GO);
+		tgt_interrupt(T_);
+		until_exception();
+		(void)number_at(base[1]);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "boots "), 2);
+	}
+}
+
+static void dead_link_and_reconnect(void **state)
+{
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	kill(K.pid, SIGKILL);
+	uint8_t b[8];
+	size_t n;
+	diag d = {0};
+	uint64_t begin = sys_now_ms();
+	assert_int_equal(tgt_read(T_, as_current(), E.pc, b, 8, &n, &d), ERR_DEAD);
+	assert_true(sys_now_ms() - begin < 3000);
+	assert_int_equal(next(2000), TGT_EV_DEAD);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+
+	char o[160], first[64];
+	peer_start(&K, kernels[0], "--seed 1");
+	strcpy(first, K.socket);
+	snprintf(o, sizeof o, "com:pipe,port=%s,reconnect", K.socket);
+	attach_with(o, true);
+	until_exception();
+	peer_stop(&K);
+	assert_int_equal(next(100), TGT_EV_TIMEOUT);
+	assert_non_null(strstr(notices, "Waiting to reconnect"));
+	char same[160];
+	snprintf(same, sizeof same, "--seed 2 unix:%s", first);
+	/* peer_start adds its own channel unless the word is its own: give it by a link. */
+	peer_start(&K, kernels[0], "--seed 2");
+	assert_int_equal(rename(K.socket, first), 0);
+	assert_int_equal(next(8000), TGT_EV_REBOOT);
+	assert_int_equal(next(8000), TGT_EV_LOAD);
+	leave(TGT_DETACH);
+	strcpy(K.socket, first);
+	peer_stop(&K);
+}
+
+static void other_processor_steps(void **state)
+{
+	peer_start(&K, kernels[0], "");
+	attach(&K, true);
+	until_exception();
+	skip_break();
+	unsigned other = !E.unit;
+	x64_regs r = {0};
+	assert_int_equal(tgt_regs_get(T_, other, X64_SET_CONTROL, &r, NULL), ERR_OK);
+	diag d = {0};
+	err e = tgt_ctl(T_, TGT_CTL_SWITCH, other, &d);
+	if (e == ERR_OK) {
+		tgt_run run = {other, TGT_STEP, true};
+		assert_int_equal(tgt_resume(T_, &run, NULL), ERR_OK);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.unit, other);
+	} else {
+		assert_int_equal(e, ERR_UNSUPPORTED);
+		(void)number_at(E.pc); /* and the stop goes on */
+	}
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
+/* ---- bad lines ---- */
+
+static void ten_thousand_requests_at_one_percent(void **state)
+{
+	peer proxy;
+	char o[300];
+	uint64_t base = 0;
+	static uint8_t want[0x4000], b[64];
+	peer_start(&K, kernels[0], "");
+	snprintf(o, sizeof o, "--seed 7 --rate 0.01 --delay 30 @ unixto:%s", K.socket);
+	peer_start(&proxy, "faultproxy", o);
+	attach(&proxy, true);
+	tgt_event e = {0};
+	(void)e;
+	assert_int_equal(tgt_ctl(T_, TGT_CTL_TRACE, 0, NULL), ERR_OK);
+	until_exception();
+	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+	diag d = {0};
+	if (tgt_read_all(T_, as_current(), base, want, sizeof want, &d) != ERR_OK)
+		fail_msg("%s", d.text);
+	uint32_t x = 12345;
+	for (int i = 0; i < 10000; i++) {
+		x = x * 1664525 + 1013904223;
+		uint64_t off = (x >> 8) % (sizeof want - sizeof b);
+		size_t n = 0;
+		/* Around the cache: each is a request. */
+		if (T_->ops->read(T_, as_current(), base + off, b, sizeof b, &n) != ERR_OK)
+			fail_msg("request %d failed", i);
+		assert_int_equal(n, sizeof b);
+		assert_memory_equal(b, want + off, sizeof b);
+	}
+	leave(TGT_DETACH);
+	peer_stop(&proxy);
+	peer_stop(&K);
+}
+
+static void a_silent_target_is_noticed(void **state)
+{
+	peer proxy;
+	char o[300];
+	peer_start(&K, kernels[0], "--stopped");
+	snprintf(o, sizeof o, "--dead-after 3000 @ unixto:%s", K.socket);
+	peer_start(&proxy, "faultproxy", o);
+	attach(&proxy, false);
+	until_exception();
+	uint8_t b[2048];
+	size_t n;
+	diag d = {0};
+	err e = ERR_OK;
+	uint64_t begin = sys_now_ms();
+	for (int i = 0; i < 20 && e == ERR_OK; i++)
+		e = T_->ops->read(T_, as_current(), E.pc & ~4095ull, b, sizeof b, &n);
+	assert_int_equal(e, ERR_TIMEOUT);
+	assert_true(sys_now_ms() - begin < 20000);
+	/* The second failure comes faster. */
+	begin = sys_now_ms();
+	x64_regs r = {0};
+	assert_int_equal(tgt_regs_get(T_, 0, X64_SET_CONTROL, &r, &d), ERR_TIMEOUT);
+	assert_non_null(strstr(d.text, "RESET"));
+	assert_true(sys_now_ms() - begin < 6000);
+	leave(TGT_ABANDON);
+	peer_stop(&proxy);
+	peer_stop(&K);
+}
+
+static void cancelled_while_reading(void **state)
+{
+	cancel c = {true};
+	host.cancel = &c;
+	peer_start(&K, kernels[0], "");
+	c.flag = false;
+	attach(&K, true);
+	until_exception();
+	c.flag = true;
+	uint8_t b[8];
+	size_t n;
+	assert_int_equal(tgt_read(T_, as_current(), E.pc, b, 8, &n, NULL), ERR_CANCELLED);
+	c.flag = false;
+	assert_int_equal(tgt_read(T_, as_current(), E.pc, b, 8, &n, NULL), ERR_OK);
+	leave(TGT_DETACH);
+	host.cancel = NULL;
+	peer_stop(&K);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(attach_running), cmocka_unit_test(attach_stopped),
+		cmocka_unit_test(attach_in_the_middle_of_a_packet),
+		cmocka_unit_test(boot_text_and_load_events), cmocka_unit_test(silence_is_explained),
+		cmocka_unit_test(noise_is_quoted), cmocka_unit_test(over_tcp_and_a_terminal),
+		cmocka_unit_test(reclaims_what_was_left_behind), cmocka_unit_test(processors),
+		cmocka_unit_test(partial_contexts_cost_little), cmocka_unit_test(memory),
+		cmocka_unit_test(a_fault_costs_one_request), cmocka_unit_test(devices),
+		cmocka_unit_test(breakpoint_step_and_hardware),
+		cmocka_unit_test(passing_over_costs_two_requests), cmocka_unit_test(thirty_two_entries),
+		cmocka_unit_test(duplicate_refused_is_reclaimed),
+		cmocka_unit_test(interrupted_from_another_thread),
+		cmocka_unit_test(prompts_prints_commands_and_modules),
+		cmocka_unit_test(files_for_the_target), cmocka_unit_test(reboots),
+		cmocka_unit_test(dead_link_and_reconnect), cmocka_unit_test(other_processor_steps),
+		cmocka_unit_test(ten_thousand_requests_at_one_percent),
+		cmocka_unit_test(a_silent_target_is_noticed), cmocka_unit_test(cancelled_while_reading),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
