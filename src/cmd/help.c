@@ -58,6 +58,8 @@ err help_list(cmd *c, help_kind kind)
 	collect(&v, kind, (str){NULL, 0});
 	out(c->e, "%s\n\n", titles[kind]);
 	print_entries(c, &v);
+	if (kind == HELP_COMMANDS)
+		out(c->e, "\nNumbers and operators of expressions: .help ?\n");
 	vec_deinit(&v);
 	return ERR_OK;
 }
