@@ -119,29 +119,21 @@ static void verbose_type(sym_type t, buf *b)
 
 static void line_start(dt *x, unsigned level, const sym_field *f, size_t width, buf *b)
 {
-	unsigned indent = x->no_indent ? 0 : level + 1;
+	unsigned indent = x->no_indent || x->compact ? 0 : level + 1;
 	buf_addf(b, "%*s", (int)(indent * 3), "");
 	if (f->is_static)
 		buf_addf(b, "=%s ", out_addr(x->c->e, f->addr));
 	else if (!x->no_offset)
 		buf_addf(b, "+0x%03llx ", (unsigned long long)f->offset);
-	buf_addf(b, "%-*.*s :", (int)width, STR_ARG(f->name));
+	buf_addf(b, "%-*.*s :", x->compact ? 0 : (int)width, STR_ARG(f->name));
 }
 
-static void flush(dt *x, buf *b)
-{
-	if (x->compact)
-		for (size_t i = 0; i < b->n; i++)
-			if (b->p[i] == '\n')
-				b->p[i] = ' ';
-	out_str(x->c->e, OUT_NORMAL, buf_str(b));
-	buf_clear(b);
-}
-
+/* Ends a line of its own, or (-c) a piece of the line that the whole structure gets. */
 static void end_line(dt *x, buf *b)
 {
-	buf_addc(b, '\n');
-	flush(x, b);
+	buf_addc(b, x->compact && x->chain_n ? ' ' : '\n');
+	out_str(x->c->e, OUT_NORMAL, buf_str(b));
+	buf_clear(b);
 }
 
 static uint64_t field_addr(const sym_field *f, uint64_t base)
@@ -445,7 +437,10 @@ static err show_once(dt *x, sym_type t, bool has, uint64_t addr)
 			end_line(x, &b);
 			buf_deinit(&b);
 		}
-		return expand(x, t, addr, has, 0, x->depth, x->f, &skip, x->n);
+		TRY(expand(x, t, addr, has, 0, x->depth, x->f, &skip, x->n));
+		if (x->compact)
+			out(x->c->e, "\n");
+		return ERR_OK;
 	}
 	if (x->n)
 		return cmd_fail(x->c, ERR_ARG, "%.*s has no fields", STR_ARG(in.name));
@@ -487,8 +482,6 @@ static err show_many(dt *x, sym_type t, uint64_t addr)
 		if (is_struct(in.kind) && !x->compact)
 			out(x->c->e, "---------------------------------------------\n");
 		TRY(show_once(x, t, true, at));
-		if (x->compact && is_struct(in.kind))
-			out(x->c->e, "\n");
 	}
 	return ERR_OK;
 }
@@ -643,21 +636,15 @@ static err array_of(dt *x, sym_type t, uint64_t count)
 		buf_deinit(&b);
 		return ERR_OK;
 	}
-	if (in.size == 1 && !x->array) {
-		uint8_t text[4096];
-		n = n < sizeof text ? n : sizeof text;
-		if (!tv_read(&x->v, x->addr, text, n))
-			return cmd_fail(x->c, ERR_FAULT, "Memory read error %s", out_addr(x->c->e, x->addr));
-		buf b;
-		buf_init(&b, 65536);
-		buf_addf(&b, "[%llu]  \"", (unsigned long long)count);
-		for (uint64_t i = 0; i < n && text[i]; i++)
-			buf_addc(&b, text[i] >= 0x20 && text[i] < 0x7f ? (char)text[i] : '.');
-		buf_addc(&b, '"');
+	buf b;
+	buf_init(&b, 65536);
+	buf_addf(&b, "[%llu]  ", (unsigned long long)count);
+	bool text = !x->array && tv_text(&x->v, t, x->addr, n, &b);
+	if (text)
 		end_line(x, &b);
-		buf_deinit(&b);
+	buf_deinit(&b);
+	if (text)
 		return ERR_OK;
-	}
 	x->array = true;
 	x->array_n = n;
 	return show_type(x, t, true, x->addr);
@@ -826,27 +813,31 @@ static const char help_text[] =
 	"   -t    types only                              -v  verbose\n"
 	"   -y    the next word is the beginning of a name\n";
 
+/* Up to a blank outside parentheses. */
 static str word(str *rest)
 {
 	str r = str_trim(*rest);
 	size_t n = 0;
-	if (r.n && r.p[0] == '(') {
-		int depth = 0;
-		do {
-			depth += r.p[n] == '(';
-			depth -= r.p[n] == ')';
-			n++;
-		} while (n < r.n && depth);
-		if (n == r.n || r.p[n] == ' ' || r.p[n] == '\t') {
-			*rest = str_trim(str_skip(r, n));
-			return str_take(r, n);
-		}
-		n = 0;
-	}
-	while (n < r.n && r.p[n] != ' ' && r.p[n] != '\t')
+	int depth = 0;
+	while (n < r.n && (depth > 0 || !isspace((unsigned char)r.p[n]))) {
+		depth += r.p[n] == '(';
+		depth -= r.p[n] == ')';
 		n++;
+	}
 	*rest = str_trim(str_skip(r, n));
 	return str_take(r, n);
+}
+
+/* A word, and what an operator with blanks around it adds: "@rcx + 8", but not "@rcx -r2". */
+static err expression(dt *x, str *rest, uint64_t *ret)
+{
+	str all = word(rest);
+	while (rest->n > 2 && strchr("+-*/%&|", rest->p[0]) && isspace((unsigned char)rest->p[1])) {
+		*rest = str_skip(*rest, 1);
+		(void)word(rest);
+		all.n = (size_t)(rest->p - all.p);
+	}
+	return eng_eval(x->c->e, str_trim(all), ret, &x->c->d);
 }
 
 static err options(dt *x, str o, str *rest, bool *help)
@@ -905,7 +896,7 @@ static err options(dt *x, str o, str *rest, bool *help)
 			i = digits - 1;
 			break;
 		case 's': {
-			TRY(cmd_arg_expr(x->c, rest, &x->size));
+			TRY(expression(x, rest, &x->size));
 			x->has_size = true;
 			break;
 		}
@@ -975,7 +966,7 @@ static err take_address(dt *x, str *rest)
 {
 	if (x->has_addr)
 		return cmd_fail(x->c, ERR_SYNTAX, "dt: a second address at '%.*s'", STR_ARG(*rest));
-	TRY(cmd_arg_expr(x->c, rest, &x->addr));
+	TRY(expression(x, rest, &x->addr));
 	x->has_addr = true;
 	return ERR_OK;
 }

@@ -477,7 +477,9 @@ static err reload_named(const reload *x)
 	TRY(for_matching(x, &n));
 	if (!n && !x->unload && e->os && (e->os->ops->kernel_modules || e->os->ops->user_modules)) {
 		/* not known yet: the target's list may have it by now */
-		TRY(eng_reload(e, true, false, &x->c->d));
+		err r = eng_reload(e, true, false, NULL);
+		if (r == ERR_CANCELLED)
+			return cmd_fail(x->c, r, "cancelled");
 		TRY(for_matching(x, &n));
 	}
 	if (n)

@@ -167,7 +167,9 @@ static err x_options(ex *x, str *rest)
 				x->match |= SYM_M_DATA;
 				break;
 			case 's': {
-				TRY(cmd_arg_expr(x->c, rest, &x->size));
+				str n = str_word(rest); /* "8 /2" is no division */
+				*rest = str_trim(*rest);
+				TRY(eng_eval(x->c->e, n, &x->size, &x->c->d));
 				if (!x->size)
 					return cmd_fail(x->c, ERR_ARG, "x /s takes a size other than zero");
 				x->has_size = true;

@@ -257,6 +257,8 @@ static void type_text(sym_type t, buf *out, int depth)
 	case SYM_T_FUNC:
 		sym_type_text(t, out);
 		return;
+	case SYM_T_UNKNOWN:
+		return;
 	default:
 		buf_adds(out, in.name);
 		return;
@@ -398,6 +400,8 @@ static void pointer(const tv *v, const sym_type_info *in, uint64_t at, buf *out,
 		buf_addz(out, " ??");
 		return;
 	}
+	if (el.kind == SYM_T_UNKNOWN)
+		return; /* a table of virtual functions */
 	if (el.kind == SYM_T_VOID) {
 		buf_addz(out, v->c_names ? "" : " Void");
 	} else if (el.kind == SYM_T_FUNC) {
@@ -405,7 +409,7 @@ static void pointer(const tv *v, const sym_type_info *in, uint64_t at, buf *out,
 	} else if (is_text(v, &el, &width)) {
 		buf_addz(out, v->c_names ? " " : "  ");
 		if (!text_at(&m, at, width, out))
-			buf_addf(out, "--- memory read error at address 0x%s ---", out_addr(v->e, at));
+			buf_addf(out, "\"--- memory read error at address 0x%s ---\"", out_addr(v->e, at));
 	} else if (el.kind >= SYM_T_STRUCT && el.kind <= SYM_T_UNION) {
 		if (v->c_names)
 			return;
@@ -515,6 +519,23 @@ static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth)
 void tv_value(const tv *v, sym_type t, uint64_t addr, buf *out)
 {
 	value(v, t, addr, out, 0);
+}
+
+bool tv_text(const tv *v, sym_type elem, uint64_t addr, uint64_t n, buf *out)
+{
+	sym_type_info in;
+	size_t width;
+	uint8_t p[TEXT_MAX * 2];
+	if (sym_type_info_get(elem, &in) != ERR_OK || !is_text(v, &in, &width))
+		return false;
+	n = n < TEXT_MAX ? n : TEXT_MAX;
+	if (!tv_read(v, addr, p, n * width))
+		return false;
+	if (width == 1)
+		quote_bytes(p, n, out);
+	else
+		quote_utf16(v, p, n, out);
+	return true;
 }
 
 void tv_bits(const tv *v, const sym_field *f, uint64_t addr, buf *out)

@@ -98,11 +98,14 @@ static void set_symfile(sym_mod *m, const char *path)
 	m->symfile = str_of(mem_strdup(path));
 }
 
+/* One that is open already. If nobody uses it, its place must still be there and on the path. */
 static sym_file *shared(sym_store *s, const wanted *w)
 {
 	for (size_t i = 0; i < s->files.n; i++) {
 		sym_file *f = s->files.p[i];
-		if (f->age == w->age && !memcmp(f->guid, w->guid, 16) && f->status >= SYM_PUBLIC)
+		if (f->age != w->age || memcmp(f->guid, w->guid, 16) || f->status < SYM_PUBLIC)
+			continue;
+		if (f->refs || (sym_path_covers(s, str_of(f->path)) && sys_is_file(f->path)))
 			return f;
 	}
 	return NULL;

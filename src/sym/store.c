@@ -355,3 +355,12 @@ const sym_unloaded *sym_unloaded_nth(sym_store *s, size_t i)
 {
 	return i < s->n_unloaded ? &s->unloaded[i] : NULL;
 }
+
+void sym_mods_clear(sym_store *s)
+{
+	while (s->mods.n)
+		remove_at(s, s->mods.n - 1, false);
+	while (s->n_unloaded)
+		mem_free(s->unloaded_name[--s->n_unloaded]);
+	sym_scope_set(s, 0);
+}

@@ -81,6 +81,8 @@ sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size
 	uint32_t checksum, str name, str path);
 void sym_mod_remove(sym_store *s, sym_mod *m); /* goes to the unloaded list */
 void sym_space_clear(sym_store *s, sym_space space);
+/* The target is gone: every module of every space, and the unloaded list. Files stay for the next. */
+void sym_mods_clear(sym_store *s);
 /* Refresh: begin clears marks of the space, sym_mod_add marks, end removes what was not marked. */
 void sym_mods_begin(sym_store *s, sym_space space);
 void sym_mods_end(sym_store *s, sym_space space);

@@ -410,6 +410,7 @@ typedef struct type_match {
 	arena *a;
 	VEC(sym_type) types;
 	VEC(str) names;
+	map seen; /* a typedef that repeats its tag is one name */
 	size_t looked;
 } type_match;
 
@@ -418,8 +419,9 @@ static bool match_one(void *u, str name, uint32_t id)
 	type_match *x = u;
 	if ((++x->looked & 1023) == 0 && cancelled(x->m->store->host.cancel))
 		return false;
-	if (!str_wild(x->pat, name, true))
+	if (!str_wild(x->pat, name, true) || map_hass(&x->seen, name))
 		return true;
+	map_sets(&x->seen, name, x);
 	sym_type t = {x->m->file, id};
 	vec_push(&x->types, t);
 	vec_push(&x->names, str_printf(x->a, "%.*s!%.*s", STR_ARG(x->m->name), STR_ARG(name)));
@@ -432,10 +434,12 @@ err sym_type_match(sym_store *s, arena *a, str text, sym_type **ret, str **names
 	str mod = bang == SIZE_MAX ? (str){0} : str_trim(str_take(text, bang));
 	type_match x = {.pat = bang == SIZE_MAX ? text : str_trim(str_skip(text, bang + 1)), .a = a};
 	err e = ERR_OK;
+	map_init(&x.seen);
 	for (size_t i = 0; e == ERR_OK && (x.m = sym_mod_nth(s, i)); i++) {
 		sym_file *f;
 		if (mod.n ? !str_wild(mod, x.m->name, false) : !x.m->file)
 			continue;
+		map_clear(&x.seen);
 		e = sym_mod_file(x.m, &f, d);
 		if (e == ERR_OK && f->ops->type_each)
 			e = f->ops->type_each(f, match_one, &x);
@@ -449,6 +453,7 @@ err sym_type_match(sym_store *s, arena *a, str text, sym_type **ret, str **names
 		*names = arena_dup(a, x.names.n ? (void *)x.names.p : "", x.names.n * sizeof(str));
 		*n_ret = x.types.n;
 	}
+	map_deinit(&x.seen);
 	vec_deinit(&x.types);
 	vec_deinit(&x.names);
 	return e;

@@ -9,10 +9,10 @@ static void run(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	char *cmd = arena_vprintf(&world, fmt, ap);
+	char *sh = arena_vprintf(&world, fmt, ap);
 	va_end(ap);
-	if (system(cmd))
-		fail_msg("failed: %s", cmd);
+	if (system(sh))
+		fail_msg("failed: %s", sh);
 }
 
 static const char *source_root(void)

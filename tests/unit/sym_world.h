@@ -20,7 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef HELPER
 #define HELPER static __attribute__((unused))
+#endif
 
 /* ---- directory ---- */
 
@@ -42,8 +44,8 @@ static void world_begin(void)
 
 static void world_end(void)
 {
-	char *cmd = arena_printf(&world, "rm -rf '%s'", world_dir);
-	assert_int_equal(system(cmd), 0);
+	char *sh = arena_printf(&world, "rm -rf '%s'", world_dir);
+	assert_int_equal(system(sh), 0);
 	arena_deinit(&world);
 }
 
@@ -275,13 +277,13 @@ typedef struct said {
 	size_t reads;
 } said;
 
-static void on_note(void *u, bool noisy, str line)
+HELPER void on_note(void *u, bool noisy, str line)
 {
 	said *s = u;
 	buf_addf(&s->notes, "%s%.*s\n", noisy ? "~" : "", STR_ARG(line));
 }
 
-static void on_progress(void *u, str what, uint64_t done, uint64_t total)
+HELPER void on_progress(void *u, str what, uint64_t done, uint64_t total)
 {
 	said *s = u;
 	s->progress++;
@@ -289,7 +291,7 @@ static void on_progress(void *u, str what, uint64_t done, uint64_t total)
 	s->total = total;
 }
 
-static err on_read(void *u, sym_space space, uint64_t addr, void *p, size_t n, size_t *n_ret)
+HELPER err on_read(void *u, sym_space space, uint64_t addr, void *p, size_t n, size_t *n_ret)
 {
 	said *s = u;
 	if (addr < s->mem_base || addr - s->mem_base >= s->mem_n)
