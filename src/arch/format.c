@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { MNEMONIC_WIDTH = 8 };
+enum { MNEMONIC_WIDTH = 8, BYTES_WIDTH = 16 };
 
 /* Where WinDbg's mnemonic is another than Zydis'. */
 static const struct {
@@ -404,4 +404,33 @@ void x64_format(const x64_insn *in, const x64_names *n, buf *out)
 		add_operands(out, &z, in, n);
 	if (out->n == operands)
 		out->n = bare;
+}
+
+/* Where many bytes have pushed the mnemonic to the right its padding shrinks by as much. */
+static void take_up_slack(buf *out, size_t mnemonic, size_t over)
+{
+	size_t blank = mnemonic, end;
+	while (blank < out->n && out->p[blank] != ' ')
+		blank++;
+	for (end = blank; end < out->n && out->p[end] == ' '; end++)
+		;
+	if (end == out->n || end - blank < 2)
+		return;
+	size_t cut = end - blank - 1 < over ? end - blank - 1 : over;
+	memmove(out->p + blank, out->p + blank + cut, out->n - blank - cut);
+	out->n -= cut;
+}
+
+void x64_format_line(const x64_insn *in, const x64_names *n, buf *out)
+{
+	size_t width = in->len * 2u;
+	for (size_t i = 0; i < in->len; i++)
+		buf_addf(out, "%02x", in->bytes[i]);
+	/* At least one blank, however many bytes there are. */
+	for (size_t i = width < BYTES_WIDTH ? width : BYTES_WIDTH - 1; i < BYTES_WIDTH; i++)
+		buf_addc(out, ' ');
+	size_t mnemonic = out->n;
+	x64_format(in, n, out);
+	if (width > BYTES_WIDTH)
+		take_up_slack(out, mnemonic, width - BYTES_WIDTH);
 }

@@ -122,6 +122,8 @@ err x64_decode(const uint8_t *p, size_t n, uint64_t addr, x64_insn *ret) MUST_CH
 /* WinDbg's operand text: "mov     rax,qword ptr [rsp+8]", "call    nt!Foo (fffff800`00001234)".
  * names may be NULL. Appends to out; no newline. regs (may be NULL) adds nothing here. */
 void x64_format(const x64_insn *in, const x64_names *names, buf *out);
+/* What u prints behind the address: the bytes in a column of 16, then the text. */
+void x64_format_line(const x64_insn *in, const x64_names *names, buf *out);
 /* Effective address of the memory operand; false if none or a needed set is not valid. */
 bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret);
 /* Registers that the instruction names, those of addresses included, each once and in the order of its

@@ -49,46 +49,18 @@ void disasm_text(cmd *c, const x64_insn *in, bool symbols, buf *b)
 	x64_format(in, symbols ? &names : NULL, b);
 }
 
-static void add_head(cmd *c, uint64_t addr, const uint8_t *p, size_t n, buf *b)
-{
-	disasm_state *s = state(c);
-	sym_line l;
-	if (s->source_line && c->e->syms && sym_line_at(c->e->syms, addr, &l) == ERR_OK)
-		buf_addf(b, "%5u ", l.line);
-	buf_addf(b, "%s ", out_addr(c->e, addr));
-	if (s->no_code_bytes)
-		return;
-	size_t column = b->n + BYTES_WIDTH;
-	for (size_t i = 0; i < n; i++)
-		buf_addf(b, "%02x", p[i]);
-	do
-		if (b->n < column || n * 2 >= BYTES_WIDTH)
-			buf_addc(b, ' ');
-	while (b->n < column);
-}
-
-/* Where many bytes have pushed the mnemonic to the right its padding shrinks by as much. */
-static void take_up_slack(buf *b, size_t mnemonic, size_t over)
-{
-	size_t blank = mnemonic, end;
-	while (blank < b->n && b->p[blank] != ' ')
-		blank++;
-	for (end = blank; end < b->n && b->p[end] == ' '; end++)
-		;
-	if (end == b->n || end - blank < 2)
-		return;
-	size_t cut = end - blank - 1 < over ? end - blank - 1 : over;
-	memmove(b->p + blank, b->p + blank + cut, b->n - blank - cut);
-	b->n -= cut;
-}
-
 void disasm_line(cmd *c, const x64_insn *in, bool symbols, buf *b)
 {
-	add_head(c, in->addr, in->bytes, in->len, b);
-	size_t mnemonic = b->n;
-	disasm_text(c, in, symbols, b);
-	if (in->len * 2 > BYTES_WIDTH && !state(c)->no_code_bytes)
-		take_up_slack(b, mnemonic, in->len * 2u - BYTES_WIDTH);
+	disasm_state *s = state(c);
+	x64_names names = {c->e, name_of};
+	sym_line l;
+	if (s->source_line && c->e->syms && sym_line_at(c->e->syms, in->addr, &l) == ERR_OK)
+		buf_addf(b, "%5u ", l.line);
+	buf_addf(b, "%s ", out_addr(c->e, in->addr));
+	if (!s->no_code_bytes)
+		x64_format_line(in, symbols ? &names : NULL, b);
+	else
+		x64_format(in, symbols ? &names : NULL, b);
 	buf_addc(b, '\n');
 }
 

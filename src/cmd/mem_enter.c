@@ -182,17 +182,29 @@ static err cmd_phys_enter(cmd *c, cmd_call *call)
 
 /* ---- f, fp ---- */
 
+enum { FILL_BY_TARGET = 512 }; /* from this size on the target is asked to fill */
+
 /* Writes the pattern again and again; *done counts bytes, also on failure. */
 static err fill(cmd *c, const mem_view *v, const cmd_range *r, const buf *pattern, uint64_t *done)
 {
+	engine *e = c->e;
+	as_t as = v->phys ? (as_t){AS_PHYS, (uint64_t)v->cache} : eng_space(e, r->addr);
+	*done = 0;
+	if (r->bytes >= FILL_BY_TARGET && pattern->n < FILL_BY_TARGET) {
+		TRY(eng_accessible(e, &c->d));
+		TRY(tgt_fill(e->t, as, r->addr, r->bytes, pattern->p, pattern->n, &c->d));
+		*done = r->bytes;
+		/* Whoever watches memory is told by the write of what is there now. */
+		return mem_write(v, r->addr, pattern->p, pattern->n, &c->d);
+	}
 	uint8_t *chunk = arena_alloc(&c->a, MEM_CHUNK);
 	/* Whole patterns in a chunk: the next one starts with the first byte again. */
 	size_t full = MEM_CHUNK - MEM_CHUNK % pattern->n;
 	for (size_t i = 0; i < full; i++)
 		chunk[i] = (uint8_t)pattern->p[i % pattern->n];
-	for (*done = 0; *done < r->bytes;) {
+	while (*done < r->bytes) {
 		size_t n = r->bytes - *done < full ? (size_t)(r->bytes - *done) : full;
-		if (cancelled(&c->e->cancel))
+		if (cancelled(&e->cancel))
 			return ERR_CANCELLED;
 		TRY(mem_write(v, r->addr + *done, chunk, n, &c->d));
 		*done += n;

@@ -319,24 +319,64 @@ static err in_run(search *s, uint64_t addr, const uint8_t *p, size_t from, size_
 	return ERR_OK;
 }
 
+/* All hits in [addr, addr + n), by reading. */
+static err in_window(search *s, uint64_t addr, size_t n, uint8_t *p, bool *ok)
+{
+	mem_view v = {.e = s->c->e};
+	if (!mem_fill(&v, addr, p, ok, n))
+		return ERR_OK;
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i; end < n && ok[end] == ok[i]; end++)
+			;
+		if (ok[i])
+			TRY(in_run(s, addr, p, i, end));
+	}
+	return ERR_OK;
+}
+
+/*
+ * The next hit at or behind *at, found by the target itself: over a slow link that costs a packet
+ * instead of the range's bytes. ERR_UNSUPPORTED: it has to be read.
+ */
+static err ask_target(search *s, uint64_t *at, uint64_t n)
+{
+	engine *e = s->c->e;
+	uint64_t found = *at;
+	if (eng_is_user(e, *at) != eng_is_user(e, *at + n - 1))
+		return ERR_UNSUPPORTED;
+	err x = tgt_search(e->t, eng_space(e, *at), *at, n, s->pattern.p, s->pattern.n, &found, NULL);
+	if (x == ERR_ARG || (x == ERR_OK && found - *at > n - s->pattern.n))
+		return ERR_UNSUPPORTED;
+	*at = found;
+	return x;
+}
+
 static err patterns(search *s, const cmd_range *r)
 {
-	size_t plen = s->pattern.n, size = MEM_CHUNK + plen;
-	uint8_t *p = arena_alloc(&s->c->a, size);
-	bool *ok = arena_alloc(&s->c->a, size * sizeof *ok);
-	mem_view v = {.e = s->c->e};
+	size_t plen = s->pattern.n;
+	bool ask = true;
+	uint8_t *p = arena_alloc(&s->c->a, MEM_CHUNK + plen);
+	bool *ok = arena_alloc(&s->c->a, (MEM_CHUNK + plen) * sizeof *ok);
 	for (uint64_t done = 0; r->bytes - done >= plen;) {
+		size_t size = MEM_CHUNK + plen;
+		if (ask && r->bytes - done > PAGE + plen) {
+			uint64_t at = r->addr + done;
+			err x = ask_target(s, &at, r->bytes - done);
+			if (x == ERR_NOTFOUND)
+				break;
+			if (x == ERR_UNSUPPORTED)
+				ask = false;
+			else if (x != ERR_OK)
+				return x;
+			done = at - r->addr;
+			/* Where there is one hit there may be many: the neighbourhood is read. */
+			size = ask ? PAGE + plen : size;
+		}
 		size_t n = r->bytes - done < size ? (size_t)(r->bytes - done) : size;
-		if (mem_fill(&v, r->addr + done, p, ok, n))
-			for (size_t i = 0, end; i < n; i = end) {
-				for (end = i; end < n && ok[end] == ok[i]; end++)
-					;
-				if (ok[i])
-					TRY(in_run(s, r->addr + done, p, i, end));
-			}
+		TRY(in_window(s, r->addr + done, n, p, ok));
 		if (cancelled(&s->c->e->cancel))
 			return ERR_CANCELLED;
-		/* The next chunk starts with what may be the head of a hit across the border. */
+		/* The next piece starts with what may be the head of a hit across the border. */
 		done += n - (plen - 1);
 	}
 	return ERR_OK;

@@ -188,6 +188,30 @@ static void text_without_names(void **state)
 	buf_deinit(&b);
 }
 
+static void lines_keep_their_columns(void **state)
+{
+	static const struct {
+		const char *hex, *text;
+	} t[] = {
+		{"90", "90              nop"},
+		{"48b82003000080f7ffff", "48b82003000080f7ffff mov rax,0FFFFF78000000320h"},
+		{"65488b042588010000", "65488b042588010000 mov   rax,qword ptr gs:[188h]"},
+		{"488b842480000000", "488b842480000000 mov     rax,qword ptr [rsp+80h]"},
+		{"f0480fba6b1000", "f0480fba6b1000  lock bts qword ptr [rbx+10h],0"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		uint8_t raw[16];
+		x64_insn in;
+		buf b;
+		buf_init(&b, 0);
+		assert_int_equal(x64_decode(raw, from_hex(t[i].hex, raw), AT, &in), ERR_OK);
+		x64_format_line(&in, &names, &b);
+		assert_string_equal(buf_z(&b), t[i].text);
+		buf_deinit(&b);
+	}
+}
+
 static void flow_of_instructions(void **state)
 {
 	static const struct {
@@ -317,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_as_windbg_prints_it),
 		cmocka_unit_test(text_without_names),
+		cmocka_unit_test(lines_keep_their_columns),
 		cmocka_unit_test(flow_of_instructions),
 		cmocka_unit_test(memory_operands),
 		cmocka_unit_test(branches_taken),

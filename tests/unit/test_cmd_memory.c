@@ -323,6 +323,31 @@ static void searching(void **state)
 	HAS(run_line(r, "s fffff80000010000 L4"), "needs a pattern");
 }
 
+/* Many pieces, holes and borders: every hit once, in order. */
+static void searching_far(void **state)
+{
+	rig *r = *state;
+	static const uint32_t at[] = {0, 3, 0xffe, 0x1ffd, 0x10ffe, 0x20ffd, 0x30000, 0x5fffa};
+	const uint64_t base = 0xfffff80002000000;
+	static uint8_t big[0x60000];
+	char want[512] = "";
+	memset(big, 0, sizeof big);
+	for (size_t i = 0; i < ARRAY_LEN(at); i++)
+		memcpy(big + at[i], "nee", 3);
+	memcpy(big + 0x40ffe, "nee", 3); /* half of it will be gone */
+	fake_mem(r->f, as_current(), base, big, sizeof big);
+	fake_unmap(r->f, as_current(), base + 0x41000, 0x1000);
+	for (size_t i = 0; i < ARRAY_LEN(at); i++)
+		snprintf(want + strlen(want), sizeof want - strlen(want), "0xfffff800`%08x\n",
+			0x02000000 + at[i]);
+	expect(r, "s -[1]b fffff80002000000 L5fffd 'n' 65 65", want);
+	want[strlen(want) - strlen("0xfffff800`0205fffa\n")] = 0; /* the last one does not fit */
+	expect(r, "s -[1]b fffff80002000000 L5fffc 'n' 65 65", want);
+	HAS(run_line(r, "f fffff80002000000 L5ffff 1 2 3"), "cannot be written");
+	expect(r, "f fffff80002000000 L40000 1 2 3", "Filled 0x40000 bytes\n");
+	assert_int_equal(mem(r, base + 0x3fffe, 2), 0x0103);
+}
+
 static void searching_strings(void **state)
 {
 	rig *r = *state;
@@ -459,7 +484,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(numbers), T(default_lengths), T(starts_at_the_instruction),
 		T(floats), T(unreadable), T(text), T(references), T(lists), T(entering),
-		T(entering_by_prompt), T(fill_move_compare), T(big_moves), T(searching),
+		T(entering_by_prompt), T(fill_move_compare), T(big_moves), T(searching), T(searching_far),
 		T(searching_strings), T(saved_hits), T(searching_writable), T(physical), T(files),
 		T(ports_and_msrs), T(breakpoints_never_show)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
