@@ -34,9 +34,29 @@ void tgt_caps_get(tgt *t, tgt_caps *ret)
 		t->ops->caps(t, ret);
 }
 
+/* What the page tables say, for targets that cannot be asked. */
+static err memory_info(tgt *t, tgt_memory_info *mi, diag *d)
+{
+	x64_regs r = {0};
+	x64_walk w;
+	TRY(tgt_regs_get(t, 0, X64_SET_SPECIAL, &r, d));
+	mi->space = mi->addr >> 63 ? 2 : 0;
+	mi->flags = 0;
+	err e = tgt_translate(t, r.cr3, mi->addr, &w, NULL);
+	if (e == ERR_OK)
+		mi->flags = 1u | (w.writable ? 2u : 0) | (w.executable ? 4u : 0);
+	return e == ERR_FAULT ? ERR_OK : e;
+}
+
 err tgt_query(tgt *t, tgt_fact f, void *ret, size_t size, diag *d)
 {
-	return t->ops->query ? t->ops->query(t, f, ret, size, d) : absent(t, d, "this query");
+	if (!t->ops->query)
+		return absent(t, d, "this query");
+	err e = t->ops->query(t, f, ret, size, d);
+	if (e != ERR_UNSUPPORTED || f != TGT_F_MEMORY || size != sizeof(tgt_memory_info))
+		return e;
+	diag_clear(d);
+	return memory_info(t, ret, d);
 }
 
 err tgt_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d)

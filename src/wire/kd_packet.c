@@ -158,8 +158,10 @@ static verdict judge(const uint8_t *b, size_t n, size_t *size)
 	if (n < KD_HEADER)
 		return V_MORE;
 	*size = KD_HEADER;
+	/* Nothing guards a control packet but its zeros: one that lost a byte has swallowed the
+	 * beginning of what followed. */
 	if (control)
-		return V_GOOD;
+		return le32(b + 12) || (t == KD_T_ACK && !data_id(le32(b + 8))) ? V_NOT : V_GOOD;
 	if (!data_id(le32(b + 8)))
 		return V_NOT;
 	*size = (size_t)KD_HEADER + len + 1;
@@ -210,9 +212,15 @@ static bool take_control(kdp *p, uint16_t type, uint32_t id, kdp_note *ret, uint
 	case KD_T_RESEND:
 		p->st.resends_in++;
 		if (p->outstanding) {
-			/* Two requests in a row for the same packet are answered once. */
-			if (now - p->sent_at > 2000 || p->tries <= 1)
-				kdp_again(p, now);
+			/*
+			 * It may be about a copy of an earlier packet, sent before ours came: answered
+			 * at once it would make a copy of this one, and so on for ever. An
+			 * acknowledgement comes within a round trip; only then it is repeated.
+			 */
+			uint64_t soon = p->srtt_us ? 2 * p->srtt_us + 500 : 0;
+			if (soon < p->rto_us)
+				p->rto_us = soon;
+			kdp_tick(p, now);
 			return false;
 		}
 		*ret = (kdp_note){.kind = KDP_RESEND};
@@ -295,9 +303,9 @@ bool kdp_next(kdp *p, kdp_note *ret, uint64_t now)
 void kdp_tick(kdp *p, uint64_t now)
 {
 	if (p->outstanding && now - p->sent_at >= p->rto_us) {
-		uint64_t longer = p->rto_us * 2;
+		uint64_t longer = p->tries < 2 ? rto(p) * 2 : p->rto_us * 2;
 		kdp_again(p, now);
-		p->rto_us = longer > RTO_MAX_US ? RTO_MAX_US : longer;
+		p->rto_us = longer > RTO_MAX_US ? RTO_MAX_US : longer < RTO_MIN_US ? RTO_MIN_US : longer;
 	}
 	if (p->in_end > p->in_begin && now - p->in_at >= p->stall_us) {
 		/* What is there stopped arriving in its middle. */

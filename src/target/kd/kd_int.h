@@ -35,6 +35,7 @@ enum {
 	KD_RESETS_DEFAULT = 8,	   /* unless resets=N */
 	KD_SILENCE_MS = 5000,	   /* then it is said what was seen */
 	KD_REPLY_MS = 4000,	   /* reply to a request that was acknowledged */
+	KD_REPEATED_MS = 400,	   /* the same if the request was repeated */
 	KD_OPTIONAL_MS = 1500,	   /* the same for a request that may not be served */
 	KD_GIVE_UP_MS = 12000,	   /* no answer to a request at all */
 	KD_HW_HANDLE = 0x1000

@@ -59,6 +59,10 @@ static bool await(kd *k, uint64_t quiet_ms, uint64_t most_ms)
 		}
 		if (over(k))
 			return true;
+		/* Kernels take a repeated request for the acknowledgement of their reply: that reply
+		 * may be lost for good. */
+		if (!k->p.outstanding && k->p.tries > 1 && quiet_ms > KD_REPEATED_MS)
+			quiet_ms = KD_REPEATED_MS;
 		if (now - last >= quiet_ms || now - begin >= most_ms)
 			return false;
 		kd_pump(k, last + quiet_ms);
