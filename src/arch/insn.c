@@ -149,6 +149,7 @@ static void fill_mem(x64_insn *in, const zinsn *z)
 	if (m->mem.type == ZYDIS_MEMOP_TYPE_AGEN || z->i.mnemonic == ZYDIS_MNEMONIC_NOP)
 		return;
 	in->has_mem = true;
+	in->mem_stack = zinsn_gpr(m->mem.base) == X64_RSP || zinsn_gpr(m->mem.base) == X64_RBP;
 	in->mem_size = (uint8_t)(m->size / 8 > UINT8_MAX ? UINT8_MAX : m->size / 8);
 	in->mem_write = m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
 }

@@ -107,6 +107,7 @@ typedef struct x64_insn {
 	bool has_mem;		/* explicit memory operand; ea from x64_insn_ea */
 	uint8_t mem_size;
 	bool mem_write;
+	bool mem_stack;		/* addressed by rsp or rbp: the segment is ss */
 	bool rip_relative;
 	uint64_t rip_target;	/* address of the rip-relative operand */
 } x64_insn;

@@ -6,9 +6,13 @@
 
 #include "cmd/cmd.h"
 
-/* "nt!Foo+0x12 [file @ line]:\n" (if there is a symbol and as far as stops show it) and
- * "addr bytes text\n", or "addr ??              ???\n" where there is no instruction. */
-void code_at(cmd *c, uint64_t addr, buf *b);
+/*
+ * The place where r stands: "nt!Foo+0x12 [file @ line]:\n" (as far as stops show it), then
+ * "addr bytes text", for user-mode code of a kernel target with its selector in front, and what the
+ * instruction is about to touch: " ds:002b:fffff800`12345678=0000000000000001", " [br=1]". With ??
+ * where there is no instruction.
+ */
+void code_here(cmd *c, const x64_regs *r, buf *b);
 
 /* All registers that mask (rm's bits) selects, as r prints them. Groups that are not valid in r are
  * left out. */

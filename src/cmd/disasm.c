@@ -6,6 +6,7 @@
 
 #include "base/reader.h"
 #include "cmd/code.h"
+#include "cmd/memory.h"
 
 #include <stdio.h>
 
@@ -94,18 +95,52 @@ bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
 	return true;
 }
 
-void code_at(cmd *c, uint64_t addr, buf *b)
+/* The memory operand's address and value, or whether a branch will be taken. */
+static void add_effect(cmd *c, const x64_insn *in, const x64_regs *r, buf *b)
 {
+	uint64_t ea;
+	uint8_t raw[16];
+	bool ok[sizeof raw];
+	mem_view v = {.e = c->e};
+	if (in->flow == X64_FLOW_COND)
+		buf_addf(b, " [br=%d]", x64_taken(in, r));
+	if (!in->has_mem || in->mem_size > sizeof raw || !x64_insn_ea(in, r, &ea))
+		return;
+	buf_addf(b, " %s:", in->mem_stack ? "ss" : "ds");
+	if (r->valid & X64_SET_SEGMENTS)
+		buf_addf(b, "%04x:", r->seg[in->mem_stack ? X64_SS : X64_DS]);
+	buf_addf(b, "%s=", out_addr(c->e, ea));
+	(void)mem_fill(&v, ea, raw, ok, in->mem_size);
+	for (size_t i = in->mem_size; i-- > 0;) {
+		if (ok[i])
+			buf_addf(b, "%02x", raw[i]);
+		else
+			buf_addz(b, "??");
+	}
+}
+
+void code_here(cmd *c, const x64_regs *r, buf *b)
+{
+	engine *e = c->e;
 	x64_insn in;
 	uint64_t last = 0;
-	if (c->e->show_symbol)
-		(void)disasm_label(c, addr, &last, b);
-	if (!c->e->show_disasm)
+	if (e->show_symbol)
+		(void)disasm_label(c, r->rip, &last, b);
+	if (!e->show_disasm)
 		return;
-	if (eng_insn(c->e, addr, &in, NULL) == ERR_OK)
-		disasm_line(c, &in, true, b);
-	else
-		bad_line(c, addr, NULL, b);
+	/* The selector tells user-mode code from the kernel's. */
+	if (e->mode == ENG_KERNEL && r->seg[X64_CS] & 3)
+		buf_addf(b, "%04x:", r->seg[X64_CS]);
+	if (eng_insn(e, r->rip, &in, NULL) != ERR_OK) {
+		bad_line(c, r->rip, NULL, b);
+		return;
+	}
+	disasm_line(c, &in, true, b);
+	if (e->show_ea) {
+		b->n--; /* the line end */
+		add_effect(c, &in, r, b);
+		buf_addc(b, '\n');
+	}
 }
 
 /* ---- reading ---- */

@@ -51,7 +51,7 @@ static err show_all(cmd *c, cmd_call *call, unsigned mask)
 		buf_addz(&b, "Last set context:\n");
 	regs_format(c, &r, mask, &b);
 	if (mask & (RM_INT32 | RM_INT64))
-		code_at(c, r.rip, &b);
+		code_here(c, &r, &b);
 	out_str(e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);
 	return ERR_OK;

@@ -388,7 +388,7 @@ static err set_frame(cmd *c, uint64_t n, bool set, bool show_regs)
 	buf_addc(&b, '\n');
 	if (show_regs) {
 		regs_format(c, &f.regs, e->reg_mask, &b);
-		code_at(c, f.ip, &b);
+		code_here(c, &f.regs, &b);
 	}
 	out_str(e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);

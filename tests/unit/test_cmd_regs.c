@@ -54,7 +54,8 @@ static const char integers[] =
 static const char segments[] =
 	"cs=0010  ss=0018  ds=002b  es=002b  fs=0053  gs=002b             efl=00000246\n";
 static const char insn[] =
-	"fffff800`00010000 488b448b10      mov     rax,qword ptr [rbx+rcx*4+10h]\n";
+	"fffff800`00010000 488b448b10      mov     rax,qword ptr [rbx+rcx*4+10h] "
+	"ds:002b:00000000`00005017=????????????????\n";
 
 static void whole_display(void **state)
 {
@@ -62,8 +63,8 @@ static void whole_display(void **state)
 	char want[2048];
 	snprintf(want, sizeof want, "%s%s%s", integers, segments, insn);
 	expect(r, "r", want);
-	snprintf(want, sizeof want, "%s%s", integers, insn);
-	expect(r, "rM 2", want);
+	/* without segments that of the operand is not known either */
+	HAS(run_line(r, "rM 2"), "[rbx+rcx*4+10h] ds:");
 	expect(r, "rM8", segments);
 	expect(r, "rM 1a0",
 		"dr0=0000000000000000 dr1=0000000000000000 dr2=0000000000000000\n"
@@ -79,6 +80,36 @@ static void whole_display(void **state)
 	HAS(run_line(r, "rM 10"), "mm0=0000000000000000  mm1=0000000000000000\n");
 	HAS(run_line(r, "rY"), "AVX registers are not part");
 	HAS(run_line(r, "rM 202"), "Ignored invalid bits 200\n");
+}
+
+/* What the current instruction is about to touch. */
+static void effects(void **state)
+{
+	rig *r = *state;
+	static const uint8_t code[] = {0x0f, 0x84, 0x10, 0, 0, 0, 0x8b, 0x44, 0x24, 0x08, 0x0f, 0x10, 0x06};
+	x64_regs g = *fake_regs(r->f, 0);
+	fake_mem(r->f, as_current(), CODE + 0x100, code, sizeof code);
+	fake_mem(r->f, as_current(), 0xfffff80000020008, "\x78\x56\x34\x12", 4);
+	g.rip = CODE + 0x100;
+	g.valid = X64_SET_ALL;
+	eng_ctx_regs(r->e, REGS_CXR, 0, &g);
+	HAS(run_line(r, "r"), "je      fffff800`00010116 [br=1]\n");
+	g.eflags = 0;
+	eng_ctx_regs(r->e, REGS_CXR, 0, &g);
+	HAS(run_line(r, "r"), "[br=0]\n");
+	g.rip += 6;
+	g.gpr[X64_RSP] = 0xfffff80000020000;
+	eng_ctx_regs(r->e, REGS_CXR, 0, &g);
+	HAS(run_line(r, "r"), "mov     eax,dword ptr [rsp+8] ss:0018:fffff800`00020008=12345678\n");
+	g.rip += 4;
+	g.gpr[X64_RSI] = 0xfffff80000020ff8;
+	g.seg[X64_CS] = 0x33; /* user mode */
+	eng_ctx_regs(r->e, REGS_CXR, 0, &g);
+	HAS(run_line(r, "r"),
+		"\n0033:fffff800`0001010a 0f1006          movups  xmm0,xmmword ptr [rsi] "
+		"ds:002b:fffff800`00020ff8=????????????????0000000000000000\n");
+	r->e->show_ea = false;
+	assert_null(strstr(run_line(r, "r"), "ds:"));
 }
 
 static void masks(void **state)
@@ -193,7 +224,7 @@ static void in_a_set_context(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(whole_display), T(masks), T(single_registers), T(setting),
+	const struct CMUnitTest tests[] = {T(whole_display), T(effects), T(masks), T(single_registers), T(setting),
 		T(other_processors), T(of_the_instruction), T(in_a_set_context)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
