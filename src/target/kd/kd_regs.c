@@ -68,11 +68,13 @@ static err context_range(kd *k, unit_t u, kd_cpu *c, size_t begin, size_t end, d
 	kd_manip m = {.api = KD_GET_CONTEXT_EX, .cpu = (uint16_t)u};
 	m.u.context_ex.offset = (uint32_t)begin;
 	m.u.context_ex.count = (uint32_t)(end - begin);
-	err e = kd_request_optional(k, &m, NULL, 0, true, NULL);
-	if (e == ERR_UNSUPPORTED)
+	err e = kd_request_optional(k, &m, NULL, 0, true, d);
+	if (e == ERR_UNSUPPORTED) {
+		diag_clear(d);
 		return whole_context(k, u, c, d);
+	}
 	if (e != ERR_OK)
-		return diag_set(d, e, "the context of processor %u: %s", u, err_name(e));
+		return diag_add(d, e, "the context of processor %u", u);
 	if (k->reply.status || k->reply.n < end - begin)
 		return whole_context(k, u, c, d);
 	memcpy(c->ctx + begin, k->reply.data, end - begin);
@@ -162,13 +164,14 @@ static err set_range(kd *k, unit_t u, kd_cpu *c, const uint8_t *img, size_t lo, 
 	kd_manip m = {.api = KD_SET_CONTEXT_EX, .cpu = (uint16_t)u};
 	m.u.context_ex.offset = (uint32_t)lo;
 	m.u.context_ex.count = (uint32_t)(hi - lo);
-	err e = kd_request_optional(k, &m, img + lo, hi - lo, true, NULL);
+	err e = kd_request_optional(k, &m, img + lo, hi - lo, true, d);
 	if (e == ERR_OK && !k->reply.status) {
 		memcpy(c->ctx + lo, img + lo, hi - lo);
 		return ERR_OK;
 	}
 	if (e != ERR_OK && e != ERR_UNSUPPORTED)
-		return diag_set(d, e, "the context of processor %u: %s", u, err_name(e));
+		return diag_add(d, e, "the context of processor %u", u);
+	diag_clear(d);
 	/* In one piece, with what is there around it. */
 	uint8_t keep[X64_CONTEXT_SIZE];
 	memcpy(keep, img + lo, hi - lo);
@@ -220,11 +223,12 @@ err kd_resume_flag(kd *k, diag *d)
 		put32(b, k->st.eflags | X64_FL_RF);
 		m.u.context_ex.offset = CTX_EFLAGS;
 		m.u.context_ex.count = sizeof b;
-		err e = kd_request_optional(k, &m, b, sizeof b, true, NULL);
+		err e = kd_request_optional(k, &m, b, sizeof b, true, d);
 		if (e == ERR_OK && !k->reply.status)
 			return ERR_OK;
 		if (e != ERR_OK && e != ERR_UNSUPPORTED)
-			return diag_set(d, e, "setting the resume flag: %s", err_name(e));
+			return diag_add(d, e, "setting the resume flag");
+		diag_clear(d);
 	}
 	x64_regs r = {0};
 	TRY(kd_regs_get(&k->t, u, X64_SET_CONTROL, &r, d));
