@@ -9,6 +9,7 @@
 
 #define BASE 0xfffff80010000000ull
 #define DEMO 0xfffff80020000000ull
+#define WORK_5 1601
 #define STACK 0xffffa00000100000ull
 
 static char dir[] = "/tmp/rs-code-XXXXXX";
@@ -73,7 +74,9 @@ static void load(rig *r, const char *name, uint64_t base)
 	fake_mem(r->f, as_current(), base, p, le32(opt + 60));
 	for (unsigned i = 0; i < le16(nt + 6); i++, sec += 40) {
 		uint32_t n = le32(sec + 8) < le32(sec + 16) ? le32(sec + 8) : le32(sec + 16);
-		fake_mem(r->f, as_current(), base + le32(sec + 12), p + le32(sec + 20), n);
+		uint8_t *bytes = arena_alloc(&world, le32(sec + 8));
+		memcpy(bytes, p + le32(sec + 20), n);
+		fake_mem(r->f, as_current(), base + le32(sec + 12), bytes, le32(sec + 8));
 	}
 	assert_non_null(sym_mod_add(r->e->syms, 0, base, le32(opt + 56), le32(nt + 8), 0, str_of(name),
 		str_of(path)));
@@ -413,11 +416,111 @@ static void parameters_and_lines(void **state)
 	assert_null(strstr(run_line(r, "kcp 1"), "Child-SP"));
 }
 
+/* ---- real frames ---- */
+
+static err run_read(void *u, uint64_t addr, void *p, size_t n)
+{
+	return eng_read_all(((rig *)u)->e, addr, p, n, NULL);
+}
+
+static err run_write(void *u, uint64_t addr, const void *p, size_t n)
+{
+	return eng_write(((rig *)u)->e, addr, p, n, NULL);
+}
+
+static const int kept[] = {X64_RBX, X64_RBP, X64_RSI, X64_RDI, X64_R12, X64_R13, X64_R14, X64_R15};
+
+/* The outermost frame's caller must be the one that the run was started from. */
+static void check_stack(rig *r, const x64_regs *now, const x64_regs *start, uint64_t caller)
+{
+	eng_frame *f;
+	size_t n;
+	diag why = {0};
+	arena a;
+	arena_init(&a);
+	assert_int_equal(eng_stack(r->e, &a, now, 100, &f, &n, &why), ERR_OK);
+	size_t last = n;
+	for (size_t i = 0; i < n; i++)
+		if (f[i].ret == caller && f[i].ret_slot == start->gpr[X64_RSP])
+			last = i;
+	if (last == n)
+		fail_msg("at %llx the stack does not lead to its start (%zu frames) %s",
+			(unsigned long long)now->rip, n, why.text);
+	/* and so must the registers that calls keep */
+	x64_regs up = f[last].regs;
+	eng_frame *g;
+	size_t m;
+	if (eng_stack(r->e, &a, &up, 2, &g, &m, NULL) == ERR_OK && m == 2)
+		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+			if (g[1].regs.gpr[kept[i]] != start->gpr[kept[i]])
+				fail_msg("at %llx register %d is lost", (unsigned long long)now->rip, kept[i]);
+	arena_deinit(&a);
+}
+
+/*
+ * Compiled code, run by the emulator from its first instruction to its return: at each instruction the
+ * stack must be walked back to the start.
+ */
+static void stack_at_every_instruction(void **state)
+{
+	static const char *const levels[] = {"-O0", "-O1", "-Oz"};
+	rig *r = *state;
+	const uint64_t base = 0xfffff80050000000, top = STACK + 0x80000, caller = 0xfffff80060000000;
+	static const uint8_t zero[16];
+	fake_mem(r->f, as_current(), top - 0x10000, zero, 8);
+	for (uint64_t at = top - 0x10000; at <= top; at += 0x1000)
+		fake_mem(r->f, as_current(), at, zero, sizeof zero);
+	for (size_t l = 0; l < ARRAY_LEN(levels); l++) {
+		char *name = arena_printf(&world, "calls%zu", l);
+		uint64_t work, image = base + l * 0x100000, steps = 0;
+		shell("cd %s && clang --target=x86_64-pc-windows-msvc %s -fno-vectorize -fno-slp-vectorize "
+		      "-mno-stack-arg-probe -w -c %s/tests/unit/cmd_demo/calls.c -o %s.obj && lld-link /nologo "
+		      "/Brepro /dll /nodefaultlib /entry:entry /debug /pdb:%s.pdb /pdbaltpath:%s.pdb "
+		      "/out:%s.dll %s.obj",
+			dir, levels[l], root(), name, name, name, name, name);
+		load(r, name, image);
+		char *symbol = arena_printf(&world, "%s!work", name);
+		assert_int_equal(eng_eval(r->e, str_of(symbol), &work, NULL), ERR_OK);
+		x64_regs g = {.valid = X64_SET_GENERAL, .rip = work, .eflags = 0x246};
+		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+			g.gpr[kept[i]] = 0x4141414100000000 + i;
+		g.gpr[X64_RCX] = 5;
+		g.gpr[X64_RSP] = top - 8;
+		uint8_t raw[8];
+		put64(raw, caller);
+		assert_int_equal(eng_write(r->e, top - 8, raw, 8, NULL), ERR_OK);
+		x64_regs start = g;
+		x64_mem m = {r, run_read, run_write};
+		while (g.rip != caller) {
+			x64_insn in;
+			diag d = {0};
+			check_stack(r, &g, &start, caller);
+			if (eng_insn(r->e, g.rip, &in, &d) != ERR_OK)
+				fail_msg("%s: %s", name, d.text);
+			err e = x64_emulate(&g, &in, &m);
+			if (e != ERR_OK) {
+				buf b;
+				buf_init(&b, 0);
+				x64_format(&in, NULL, &b);
+				fail_msg("%s: \"%s\" at %llx: %s", name, buf_z(&b),
+					(unsigned long long)in.addr, err_name(e));
+			}
+			assert_true(++steps < 20000);
+		}
+		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+			assert_int_equal(g.gpr[kept[i]], start.gpr[kept[i]]);
+		assert_int_equal(g.gpr[X64_RSP], top);
+		/* work(5): the same whatever the optimisation */
+		assert_int_equal((int64_t)g.gpr[X64_RAX], WORK_5);
+		assert_true(steps > 300);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards), T(physical_code),
 		T(breakpoints_never_show), T(options), T(whole_function), T(pattern_search), T(backtrace),
-		T(raw_stack), T(frames), T(parameters_and_lines)};
+		T(raw_stack), T(frames), T(parameters_and_lines), T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }
