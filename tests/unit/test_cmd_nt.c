@@ -474,6 +474,7 @@ static void test_vm(void **state)
 	has(f, "Total VADs: 3, average level: 0, maximum depth: 1");
 	run(f, "!vad 7ff800012345 1");
 	has(f, "VAD @ %016llx", u(at(f, "VadHigh")));
+	has(f, "ImageMap EXECUTE_WRITECOPY\n  File: \\Windows\\System32\\ntdll.dll\n");
 	run(f, "!vad 10000 1");
 	assert_int_equal(f->last, ERR_NOTFOUND);
 }

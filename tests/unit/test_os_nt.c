@@ -310,6 +310,41 @@ static void test_modules(void **state)
 	assert_null(sym_mod_in(f->syms, at(f, "SystemProcess"), USER_VA + 0x100100));
 }
 
+/* The PEB, or the loader's entries, are paged out: the VADs know the images. */
+static void test_vads(void **state)
+{
+	fix *f = *state;
+	map_user(f);
+	uint64_t p = at(f, "CaptureProcess"), table = 0x12000;
+	uint8_t *e = f->phys + table;
+	put64(e, 0x77ULL << 32 | 4 << 5);
+	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_OK);
+	sym_mod *m = sym_mod_in(f->syms, p, 0x7ff800000000ULL);
+	assert_true(m && str_eq(m->name, STR("ntdll")) && m->size == 0x100000);
+	assert_true(str_eq(m->path, STR("\\Windows\\System32\\ntdll.dll")));
+	assert_non_null(strstr(f->warned, "VADs"));
+	assert_non_null(strstr(f->warned, "page file"));
+	/* names only are gone */
+	put64(e, 0x20000 | 7);
+	put64(e + 8, 0x78ULL << 32 | 4 << 5);
+	mem_drop(&f->t);
+	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_OK);
+	m = sym_mod_in(f->syms, p, 0x7ff800000000ULL);
+	assert_true(m && str_eq(m->name, STR("ntdll")));
+	assert_non_null(sym_mod_in(f->syms, p, USER_VA + 0x100100));
+	/* a tree that leads nowhere: the error is the list's */
+	put64(e, 0);
+	uint64_t v;
+	os_process proc;
+	assert_int_equal(f->o->ops->process(f->o, p, &proc, &f->d), ERR_OK);
+	assert_int_equal(nt_vad_root(f->n, &proc, &v, &f->d), ERR_OK);
+	nt_off left;
+	assert_int_equal(nt_field(f->n, "_MMVAD_SHORT", "VadNode.Right", &left, &f->d), ERR_OK);
+	put64(mem(f, v + left.off), v); /* a loop */
+	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_FAULT);
+	assert_non_null(strstr(f->d.text, "PEB is paged out"));
+}
+
 static err soft(fix *f, uint64_t va, uint64_t *phys)
 {
 	x64_walk w = {0};
@@ -582,7 +617,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOTH(test_processes), BOTH(test_threads), BOTH(test_regs),
-		BOTH(test_modules), BOTH(test_soft_pte), BOTH(test_attach), BOTH(test_damage),
+		BOTH(test_modules), BOTH(test_vads), BOTH(test_soft_pte), BOTH(test_attach), BOTH(test_damage),
 		BOTH(test_globals), cmocka_unit_test(test_bare), cmocka_unit_test(test_none)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,9 +6,7 @@
  */
 #include "cmd/nt/ntc.h"
 
-#include "base/map.h"
-
-enum { VAD_MAX = 65536, COLUMN = 27 };
+enum { COLUMN = 27 };
 
 #define PFN_MASK 0x000ffffffffff000ULL
 
@@ -242,43 +240,6 @@ static err do_vtop(cmd *c, cmd_call *call)
 
 /* ---- !vad ---- */
 
-typedef struct vad {
-	uint64_t at, left, right, start, end, commit, protect, type;
-	bool private_memory;
-} vad;
-
-/* The short form holds the range in kernels since 6.2; before that _MMVAD itself. */
-static const char *vad_type(nt *n)
-{
-	return nt_has(n, "_MMVAD_SHORT", "StartingVpn") ? "_MMVAD_SHORT" : "_MMVAD";
-}
-
-static uint64_t either(nt *n, uint64_t at, const char *t, const char *a, const char *b)
-{
-	uint64_t v;
-	if (nt_get(n, at, t, a, &v, NULL) == ERR_OK)
-		return v;
-	return b ? nt_get_or(n, at, t, b, 0) : 0;
-}
-
-static err read_vad(cmd *c, nt *n, uint64_t at, vad *ret)
-{
-	const char *t = vad_type(n);
-	vad v = {.at = at};
-	TRY(nt_get(n, at, t, "StartingVpn", &v.start, &c->d));
-	TRY(nt_get(n, at, t, "EndingVpn", &v.end, &c->d));
-	v.start |= nt_get_or(n, at, t, "StartingVpnHigh", 0) << 32;
-	v.end |= nt_get_or(n, at, t, "EndingVpnHigh", 0) << 32;
-	v.left = either(n, at, t, "VadNode.Left", "LeftChild");
-	v.right = either(n, at, t, "VadNode.Right", "RightChild");
-	v.commit = either(n, at, t, "u1.VadFlags1.CommitCharge", "u.VadFlags.CommitCharge");
-	v.protect = nt_get_or(n, at, t, "u.VadFlags.Protection", 0);
-	v.type = nt_get_or(n, at, t, "u.VadFlags.VadType", 0);
-	v.private_memory = nt_get_or(n, at, t, "u.VadFlags.PrivateMemory", 0) != 0;
-	*ret = v;
-	return ERR_OK;
-}
-
 static const char *vad_protect(uint64_t v)
 {
 	static const char *const names[] = {"NO_ACCESS", "READONLY", "EXECUTE", "EXECUTE_READ", "READWRITE",
@@ -286,122 +247,60 @@ static const char *vad_protect(uint64_t v)
 	return names[v & 7];
 }
 
-/* File behind a mapped range, where the types to get there exist. */
-static str vad_file(cmd *c, nt *n, uint64_t at)
+static void vad_line(cmd *c, nt *n, const nt_vad *v, unsigned level)
 {
-	uint64_t sub, ca, file;
-	nt_off f;
-	str s = STR("");
-	if (nt_get(n, at, "_MMVAD", "Subsection", &sub, NULL) == ERR_OK && sub >> 47 &&
-		nt_get(n, sub, "_SUBSECTION", "ControlArea", &ca, NULL) == ERR_OK && ca >> 47 &&
-		(nt_get(n, ca, "_CONTROL_AREA", "FilePointer.Object", &file, NULL) == ERR_OK ||
-			nt_get(n, ca, "_CONTROL_AREA", "FilePointer", &file, NULL) == ERR_OK) &&
-		(file &= ~15ULL) >> 47 && nt_field(n, "_FILE_OBJECT", "FileName", &f, NULL) == ERR_OK &&
-		nt_read_string(n, NULL, file + f.off, &c->a, &s, NULL) != ERR_OK)
-		s = STR("");
-	return s;
-}
-
-static void vad_line(cmd *c, nt *n, const vad *v, unsigned level)
-{
-	/* MI_VAD_TYPE: 2 is an image map. */
-	str file = v->private_memory ? STR("") : vad_file(c, n, v->at);
+	str file = nt_vad_file(n, v, &c->a);
 	out(c->e, "%016llx %2u %16llx %16llx %10llu %s %-18s %.*s\n", (unsigned long long)v->at, level,
 		(unsigned long long)v->start, (unsigned long long)v->end, (unsigned long long)v->commit,
-		v->private_memory ? "Private     " : v->type == 2 ? "Mapped  Exe " : "Mapped      ",
+		v->private_memory ? "Private     " : v->type == NT_VAD_IMAGE ? "Mapped  Exe " : "Mapped      ",
 		vad_protect(v->protect), STR_ARG(file));
 }
 
-typedef struct vad_todo {
-	uint64_t at;
-	unsigned level;
-	bool show; /* its left side is done */
-} vad_todo;
+typedef struct vad_sums {
+	cmd *c;
+	nt *n;
+	size_t count, levels, depth;
+} vad_sums;
+
+static bool vad_shown(void *u, const nt_vad *v, unsigned level)
+{
+	vad_sums *s = u;
+	vad_line(s->c, s->n, v, level);
+	s->count++;
+	s->levels += level;
+	if (level > s->depth)
+		s->depth = level;
+	return true;
+}
 
 static err vad_tree(cmd *c, nt *n, uint64_t root)
 {
-	VEC(vad_todo) todo = {0};
-	map seen;
-	size_t count = 0, depth = 0, levels = 0;
-	err e = ERR_OK;
-	map_init(&seen);
+	vad_sums s = {.c = c, .n = n};
 	out(c->e, "VAD           Level         Start             End              Commit\n");
-	vec_push(&todo, (vad_todo){root, 0, false});
-	while (todo.n && e == ERR_OK) {
-		vad_todo t = todo.p[--todo.n];
-		vad v;
-		if (!t.at)
-			continue;
-		if (cancelled(&c->e->cancel)) {
-			e = cmd_fail(c, ERR_CANCELLED, "interrupted");
-			break;
-		}
-		if (!(t.at >> 47) || (!t.show && map_has(&seen, t.at)) || count >= VAD_MAX) {
-			out_as(c->e, OUT_WARNING, "*** the tree is damaged at %016llx\n", (unsigned long long)t.at);
-			continue;
-		}
-		e = read_vad(c, n, t.at, &v);
-		if (e == ERR_FAULT) {
-			ntc_note(c, "", &c->d);
-			e = ERR_OK;
-			continue;
-		}
-		if (e != ERR_OK)
-			break;
-		if (t.show) {
-			vad_line(c, n, &v, t.level);
-			count++;
-			levels += t.level;
-			if (t.level > depth)
-				depth = t.level;
-			continue;
-		}
-		map_set(&seen, t.at, c);
-		/* in order: left, itself, right */
-		vec_push(&todo, (vad_todo){v.right, t.level + 1, false});
-		vec_push(&todo, (vad_todo){t.at, t.level, true});
-		vec_push(&todo, (vad_todo){v.left, t.level + 1, false});
-	}
-	if (e == ERR_OK)
-		out(c->e, "\nTotal VADs: %zu, average level: %zu, maximum depth: %zu\n", count,
-			count ? levels / count : 0, depth);
-	map_deinit(&seen);
-	vec_deinit(&todo);
-	return e;
-}
-
-static err vad_one(cmd *c, nt *n, uint64_t at)
-{
-	vad v;
-	TRY(read_vad(c, n, at, &v));
-	out(c->e, "VAD @ %016llx\n", (unsigned long long)at);
-	out(c->e, "  Start VPN    %16llx  End VPN %16llx\n", (unsigned long long)v.start, (unsigned long long)v.end);
-	out(c->e, "  Start        %016llx  End     %016llx\n", (unsigned long long)(v.start << 12),
-		(unsigned long long)(v.end << 12 | 0xfff));
-	out(c->e, "  Commit Charge %llu (%llu.)\n", (unsigned long long)v.commit, (unsigned long long)v.commit);
-	out(c->e, "  %s %s\n",
-		v.private_memory ? "PrivateMemory" : v.type == 2 ? "ImageMap" : "Mapped", vad_protect(v.protect));
-	str file = v.private_memory ? STR("") : vad_file(c, n, at);
-	if (file.n)
-		out(c->e, "  File: %.*s\n", STR_ARG(file));
+	diag why = {0};
+	err e = nt_vad_walk(n, root, vad_shown, &s, &why);
+	if (e == ERR_CORRUPT)
+		ntc_note(c, "", &why);
+	else if (e != ERR_OK)
+		return diag_set(&c->d, e, "%s", why.text);
+	out(c->e, "\nTotal VADs: %zu, average level: %zu, maximum depth: %zu\n", s.count,
+		s.count ? s.levels / s.count : 0, s.depth);
 	return ERR_OK;
 }
 
-/* The VAD that holds a user address: down the tree, which is ordered. */
-static err vad_of(cmd *c, nt *n, uint64_t root, uint64_t addr)
+static void vad_one(cmd *c, nt *n, const nt_vad *v)
 {
-	uint64_t at = root;
-	for (int i = 0; at >> 47 && i < 128; i++) {
-		vad v;
-		TRY(read_vad(c, n, at, &v));
-		if (addr >> 12 < v.start)
-			at = v.left;
-		else if (addr >> 12 > v.end)
-			at = v.right;
-		else
-			return vad_one(c, n, at);
-	}
-	return cmd_fail(c, ERR_NOTFOUND, "no VAD holds %016llx", (unsigned long long)addr);
+	out(c->e, "VAD @ %016llx\n", (unsigned long long)v->at);
+	out(c->e, "  Start VPN    %16llx  End VPN %16llx\n", (unsigned long long)v->start,
+		(unsigned long long)v->end);
+	out(c->e, "  Start        %016llx  End     %016llx\n", (unsigned long long)(v->start << 12),
+		(unsigned long long)(v->end << 12 | 0xfff));
+	out(c->e, "  Commit Charge %llu (%llu.)\n", (unsigned long long)v->commit, (unsigned long long)v->commit);
+	out(c->e, "  %s %s\n", v->private_memory ? "PrivateMemory" : v->type == NT_VAD_IMAGE ? "ImageMap" : "Mapped",
+		vad_protect(v->protect));
+	str file = nt_vad_file(n, v, &c->a);
+	if (file.n)
+		out(c->e, "  File: %.*s\n", STR_ARG(file));
 }
 
 static err do_vad(cmd *c, cmd_call *call)
@@ -416,17 +315,21 @@ static err do_vad(cmd *c, cmd_call *call)
 	if (rest.n)
 		TRY(cmd_arg_expr(c, &rest, &flag));
 	TRY(cmd_arg_end(c, rest));
-	if (!nt_has(n, vad_type(n), "StartingVpn"))
-		return cmd_fail(c, ERR_UNSUPPORTED,
-			"this kernel's symbols have no VADs (nt!_MMVAD_SHORT, nt!_MMVAD): nothing to show");
-	if (root >> 47)
-		return flag ? vad_one(c, n, root) : vad_tree(c, n, root);
 	TRY(ntc_implicit_process(c, &p));
 	uint64_t top;
-	if (nt_get(n, p.id_addr, "_EPROCESS", "VadRoot.Root", &top, NULL) != ERR_OK &&
-		nt_get(n, p.id_addr, "_EPROCESS", "VadRoot.BalancedRoot.RightChild", &top, NULL) != ERR_OK)
-		TRY(nt_get(n, p.id_addr, "_EPROCESS", "VadRoot", &top, &c->d));
-	return root ? vad_of(c, n, top, root) : vad_tree(c, n, top);
+	nt_vad v;
+	TRY(nt_vad_root(n, &p, &top, &c->d)); /* also says when the types are missing */
+	if (!(root >> 47)) {
+		if (!root)
+			return vad_tree(c, n, top);
+		TRY(nt_vad_find(n, top, root, &v, &c->d));
+	} else if (!flag) {
+		return vad_tree(c, n, root);
+	} else {
+		TRY(nt_vad_read(n, root, &v, &c->d));
+	}
+	vad_one(c, n, &v);
+	return ERR_OK;
 }
 
 #define TARGET (CMD_KERNEL | CMD_TARGET)

@@ -79,6 +79,28 @@ bool nt_pte_to_va(nt *n, uint64_t addr, uint64_t *ret);
 /* What a not-present entry says, in words ("page file 0 offset 1234"); never empty. */
 void nt_pte_words(nt *n, uint64_t value, buf *out);
 
+/* ---- VADs: ranges of a process's user space ---- */
+
+typedef struct nt_vad {
+	uint64_t at, left, right;
+	uint64_t start, end; /* page numbers, end included */
+	uint64_t commit, protect, type;
+	bool private_memory;
+} nt_vad;
+
+enum { NT_VAD_IMAGE = 2 }; /* MI_VAD_TYPE: a mapped image */
+
+/* ERR_NOTFOUND: this kernel's symbols do not know VADs. */
+err nt_vad_root(nt *n, const os_process *p, uint64_t *ret, diag *d) MUST_CHECK;
+err nt_vad_read(nt *n, uint64_t at, nt_vad *ret, diag *d) MUST_CHECK;
+/* In order of addresses. ERR_CORRUPT at the end if the tree was damaged somewhere. */
+typedef bool nt_vad_fn(void *u, const nt_vad *v, unsigned level);
+err nt_vad_walk(nt *n, uint64_t root, nt_vad_fn *fn, void *u, diag *d) MUST_CHECK;
+/* The one that holds a user address. */
+err nt_vad_find(nt *n, uint64_t root, uint64_t addr, nt_vad *ret, diag *d) MUST_CHECK;
+/* Path of the mapped file; empty if there is none or the types on the way are missing. */
+str nt_vad_file(nt *n, const nt_vad *v, arena *a);
+
 /* Names of KTHREAD_STATE and KWAIT_REASON values (wdm.h); the kernel's own enums come first. */
 str nt_thread_state(nt *n, uint64_t v);
 str nt_wait_reason(nt *n, uint64_t v);

@@ -2,6 +2,9 @@
  * nt_mod: loader lists into the symbol store: the kernel's (PsLoadedModuleList) and a process's
  * (PEB->Ldr).
  *
+ * Where the loader's data are paged out, the process's VADs know its images all the same: they stand
+ * in kernel memory, with range and file.
+ *
  * A list is read whole before the store is touched; if it turned out damaged, what was read is added
  * and nothing that is known already is thrown away.
  */
@@ -57,6 +60,16 @@ static void warn(load *l, const char *fmt, uint64_t a, uint64_t b)
 			str_printf(&l->a, fmt, (unsigned long long)a, (unsigned long long)b));
 }
 
+static str mapped_file(load *l, uint64_t addr)
+{
+	uint64_t root;
+	nt_vad v;
+	if (nt_vad_root(l->n, l->p, &root, NULL) != ERR_OK ||
+		nt_vad_find(l->n, root, addr, &v, NULL) != ERR_OK)
+		return STR("");
+	return nt_vad_file(l->n, &v, &l->a);
+}
+
 static bool one(void *u, uint64_t link)
 {
 	load *l = u;
@@ -87,6 +100,8 @@ static bool one(void *u, uint64_t link)
 	str base = name_at(l, at, "BaseDllName");
 	if (!m.path.n)
 		m.path = base;
+	if (!m.path.n && l->p)
+		m.path = mapped_file(l, m.base);
 	if (!m.path.n)
 		m.path = str_printf(&l->a, "Unknown_Module_%016llx", (unsigned long long)m.base);
 	/* dump_ drivers: loaded under a name that is not their file's. */
@@ -98,13 +113,18 @@ static bool one(void *u, uint64_t link)
 	return true;
 }
 
-static err run(load *l, sym_space space, uint64_t head, const char *what, diag *d)
+/* The list at head into l->v. */
+static err gather(load *l, uint64_t head, const char *what, diag *d)
 {
-	sym_store *s = l->n->base.host.syms;
 	l->d = d;
 	err e = nt_list(l->n, l->p, head, what, one, l, d);
-	if (e == ERR_OK)
-		e = l->e;
+	return e != ERR_OK ? e : l->e;
+}
+
+/* What was gathered into the store; the rest of the space goes if that was all. */
+static void store(load *l, sym_space space, bool complete)
+{
+	sym_store *s = l->n->base.host.syms;
 	sym_mods_begin(s, space);
 	for (size_t i = 0; i < l->v.n; i++) {
 		const entry *m = &l->v.p[i];
@@ -113,11 +133,10 @@ static err run(load *l, sym_space space, uint64_t head, const char *what, diag *
 		if (mod)
 			mod->user = l->p != NULL;
 	}
-	if (e == ERR_OK)
+	if (complete)
 		sym_mods_end(s, space);
 	vec_deinit(&l->v);
 	arena_deinit(&l->a);
-	return e;
 }
 
 err nt_kernel_modules(os *o, diag *d)
@@ -140,17 +159,49 @@ err nt_kernel_modules(os *o, diag *d)
 	TRY(nt_field(n, l.type, "InLoadOrderLinks", &f, d));
 	l.links = f.off;
 	arena_init(&l.a);
-	err e = run(&l, 0, head, "the module list nt!PsLoadedModuleList", &lost);
+	err e = gather(&l, head, "the module list nt!PsLoadedModuleList", &lost);
+	store(&l, 0, e == ERR_OK);
 	if (e != ERR_OK && d)
 		*d = lost;
 	return e;
 }
 
-/* The words WinDbg has for it; people search for them. */
-static err peb_out(const os_process *p, const diag *why, diag *d)
+/* An image that the list did not have. */
+static bool vad_image(void *u, const nt_vad *v, unsigned level)
 {
-	return diag_set(d, ERR_FAULT, "PEB is paged out (Peb = %016llx of process %016llx): %s",
-		(unsigned long long)p->peb, (unsigned long long)p->id_addr, why->text);
+	load *l = u;
+	entry m = {.base = v->start << 12, .size = (v->end + 1 - v->start) << 12};
+	if (v->private_memory || v->type != NT_VAD_IMAGE || v->end < v->start || m.size > 0x80000000)
+		return true;
+	for (size_t i = 0; i < l->v.n; i++)
+		if (l->v.p[i].base == m.base)
+			return true;
+	m.path = nt_vad_file(l->n, v, &l->a);
+	if (!m.path.n)
+		m.path = str_printf(&l->a, "Unknown_Module_%016llx", (unsigned long long)m.base);
+	vec_push(&l->v, m);
+	return true;
+}
+
+/* PEB->Ldr: as much of it as is in memory. */
+static err loader_list(load *l, diag *d)
+{
+	char what[80];
+	nt_off f;
+	uint64_t ldr;
+	TRY(nt_field(l->n, l->type, "InLoadOrderLinks", &f, d));
+	l->links = f.off;
+	TRY(nt_field(l->n, "_PEB_LDR_DATA", "InLoadOrderModuleList", &f, d));
+	err e = nt_get_user(l->n, l->p, l->p->peb, "_PEB", "Ldr", &ldr, d);
+	if (e != ERR_OK)
+		return diag_add(d, e, "PEB is paged out (Peb = %016llx)", (unsigned long long)l->p->peb);
+	if (!ldr)
+		return diag_set(d, ERR_FAULT,
+			"process %016llx has no loader data yet (Peb.Ldr is 0): it is still being started",
+			(unsigned long long)l->p->id_addr);
+	snprintf(what, sizeof what, "the loader list of process %016llx", (unsigned long long)l->p->id_addr);
+	e = gather(l, ldr + f.off, what, d);
+	return e != ERR_OK ? diag_add(d, e, "Peb.Ldr = %016llx", (unsigned long long)ldr) : e;
 }
 
 err nt_user_modules(os *o, uint64_t process, diag *d)
@@ -158,28 +209,23 @@ err nt_user_modules(os *o, uint64_t process, diag *d)
 	nt *n = (nt *)o;
 	os_process p;
 	load l = {.n = n, .p = &p, .type = "_LDR_DATA_TABLE_ENTRY"};
-	nt_off f;
-	uint64_t ldr;
+	uint64_t root;
 	diag why = {0};
-	char what[80];
 	TRY(nt_process(o, process, &p, d));
 	if (!p.peb) {
 		sym_space_clear(n->base.host.syms, process);
 		return ERR_OK;
 	}
-	err e = nt_get_user(n, &p, p.peb, "_PEB", "Ldr", &ldr, &why);
-	if (e == ERR_FAULT)
-		return peb_out(&p, &why, d);
-	if (e != ERR_OK)
-		return diag_set(d, e, "%s", why.text);
-	if (!ldr)
-		return diag_set(d, ERR_NOTFOUND,
-			"process %016llx has no loader data yet (Peb.Ldr is 0): it is still being started",
-			(unsigned long long)process);
-	TRY(nt_field(n, l.type, "InLoadOrderLinks", &f, d));
-	l.links = f.off;
-	TRY(nt_field(n, "_PEB_LDR_DATA", "InLoadOrderModuleList", &f, d));
-	snprintf(what, sizeof what, "the loader list of process %016llx", (unsigned long long)process);
 	arena_init(&l.a);
-	return run(&l, process, ldr + f.off, what, d);
+	err e = loader_list(&l, &why), from_vads = ERR_NOTFOUND;
+	if ((e == ERR_FAULT || e == ERR_CORRUPT) && nt_vad_root(n, &p, &root, NULL) == ERR_OK)
+		from_vads = nt_vad_walk(n, root, vad_image, &l, NULL);
+	if (from_vads == ERR_OK && l.v.n) {
+		if (n->base.host.warn)
+			n->base.host.warn(n->base.host.u,
+				str_printf(&l.a, "%s; what is missing comes from the VADs", why.text));
+		e = ERR_OK;
+	}
+	store(&l, process, e == ERR_OK);
+	return e != ERR_OK ? diag_set(d, e, "%s", why.text) : e;
 }

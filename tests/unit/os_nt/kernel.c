@@ -261,6 +261,27 @@ typedef struct _MMVAD_SHORT {
 	} u1;
 } MMVAD_SHORT;
 
+typedef struct _FILE_OBJECT {
+	ORDER(u16 Type, UNICODE_STRING FileName)
+} FILE_OBJECT;
+
+typedef struct _EX_FAST_REF {
+	void *Object;
+} EX_FAST_REF;
+
+typedef struct _CONTROL_AREA {
+	ORDER(u32 Flags, EX_FAST_REF FilePointer)
+} CONTROL_AREA;
+
+typedef struct _SUBSECTION {
+	ORDER(u32 Flags, CONTROL_AREA *ControlArea)
+} SUBSECTION;
+
+typedef struct _MMVAD {
+	MMVAD_SHORT Core;
+	ORDER(u64 FirstPrototypePte, SUBSECTION *Subsection)
+} MMVAD;
+
 typedef struct _KSWITCH_FRAME {
 #ifdef LAYOUT_B
 	u64 Rbx, R15, Rbp;
@@ -361,14 +382,20 @@ MM_SESSION_SPACE Session1 = {.SessionId = 3};
 #define SHADOW(v)
 #endif
 
-extern MMVAD_SHORT VadRoot, VadLow, VadHigh;
+extern MMVAD_SHORT VadRoot, VadLow;
+extern MMVAD VadHigh;
 #define COMMIT(n)  .u1 = {.VadFlags1 = {.CommitCharge = n}}
 #define SPAN(a, b) .StartingVpn = a, .EndingVpn = b
-MMVAD_SHORT VadRoot = {.VadNode = {.Left = &VadLow.VadNode, .Right = &VadHigh.VadNode}, SPAN(0x140000, 0x140005),
+MMVAD_SHORT VadRoot = {.VadNode = {.Left = &VadLow.VadNode, .Right = &VadHigh.Core.VadNode}, SPAN(0x140000, 0x140005),
 	.u = {.VadFlags = {.Protection = 4, .PrivateMemory = 1}}, COMMIT(6)};
 MMVAD_SHORT VadLow = {SPAN(0x7f0, 0x7ff), .u = {.VadFlags = {.Protection = 4, .PrivateMemory = 1}}, COMMIT(16)};
-MMVAD_SHORT VadHigh = {SPAN(0xff800000, 0xff8000ff), .StartingVpnHigh = 7, .EndingVpnHigh = 7,
-	.u = {.VadFlags = {.Protection = 7, .VadType = 2}}};
+static u16 NtdllFile[] = L"\\Windows\\System32\\ntdll.dll";
+__declspec(align(16)) FILE_OBJECT FileNtdll = {.FileName = {sizeof NtdllFile - 2, sizeof NtdllFile, NtdllFile}};
+CONTROL_AREA AreaNtdll = {.FilePointer = {(u8 *)&FileNtdll + 7}}; /* with its count */
+SUBSECTION SubNtdll = {.ControlArea = &AreaNtdll};
+MMVAD VadHigh = {.Core = {SPAN(0xff800000, 0xff8000ff), .StartingVpnHigh = 7, .EndingVpnHigh = 7,
+			.u = {.VadFlags = {.Protection = 7, .VadType = 2}}},
+	.Subsection = &SubNtdll};
 
 EPROCESS SystemProcess = {
 	.Pcb = {.Header = {.Type = 3}},
