@@ -146,9 +146,15 @@ rs_result rs_get_name_by_offset(rs_session *s, uint64_t offset, char *buffer, ui
 	API_ENTER(s);
 	sym found;
 	uint64_t disp;
-	err e = sym_at(s->e->syms, offset, &found, &disp);
-	if (e != ERR_OK)
-		return RS_E_FAIL;
+	if (sym_at(s->e->syms, offset, &found, &disp) != ERR_OK) {
+		/* Without symbols a module's name is the nearest thing known. */
+		sym_mod *m = sym_mod_at(s->e->syms, offset);
+		if (!m)
+			return RS_E_FAIL;
+		if (displacement)
+			*displacement = offset - m->base;
+		return api_copy(m->name, buffer, size, needed);
+	}
 	if (displacement)
 		*displacement = disp;
 	arena a;

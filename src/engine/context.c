@@ -61,6 +61,7 @@ err eng_write(engine *e, uint64_t addr, const void *p, size_t n, diag *d)
 {
 	TRY(eng_accessible(e, d));
 	TRY(write_all(e, eng_space(e, addr), addr, p, n, d));
+	e->ev.n_stream = 0; /* may hold what was there before */
 	if (e->hooks.notice)
 		e->hooks.notice(e->hooks.u, &(eng_notice){.kind = ENG_N_TARGET, .arg = 2});
 	return ERR_OK;
@@ -195,8 +196,10 @@ err eng_regs_write(engine *e, unsigned sets, const x64_regs *r, diag *d)
 	if (e->has_event && e->ctx.unit != e->ev.unit)
 		return diag_set(d, ERR_STATE, "Registers of other processors cannot be changed");
 	TRY(tgt_regs_set(e->t, e->ctx.unit, sets, r, d));
-	if (sets & X64_SET_CONTROL && e->ev.unit == e->ctx.unit)
+	if (sets & X64_SET_CONTROL && e->ev.pc != r->rip) {
 		e->ev.pc = r->rip;
+		e->ev.n_stream = 0; /* the bytes of the state change were those of the old place */
+	}
 	e->ev.has_report = false;
 	if (e->hooks.notice)
 		e->hooks.notice(e->hooks.u, &(eng_notice){.kind = ENG_N_TARGET, .arg = 1});

@@ -69,30 +69,37 @@ static bool triggers(engine *e, bp *b, bool free_run)
 	return condition_holds(e, b);
 }
 
-/* Runs one triggered breakpoint's commands and votes. The breakpoint may be gone afterwards. */
+/*
+ * Runs one triggered breakpoint's commands, asks the client, and votes. A client's vote stands in place
+ * of the default (break); together with a command's verdict the higher one counts. The breakpoint may
+ * be gone afterwards.
+ */
 static eng_status act(engine *e, bp *b)
 {
 	diag d = {0};
 	uint32_t id = b->id;
 	str list = str_dup(&e->stop, b->cond ? b->then : b->command);
 	bool had_commands = b->command.n > 0;
+	eng_status verdict = ST_NO_CHANGE;
 
 	b->hits++;
-	if (b->one_shot)
-		bp_remove(e, b);
-	eng_status verdict = ST_BREAK;
 	if (list.n && e->hooks.run) {
 		e->verdict_given = false;
 		(void)!e->hooks.run(e->hooks.cu, list, &d);
 		if (e->verdict_given)
 			verdict = e->exec.status;
-	} else if (!had_commands) {
-		out(e, "Breakpoint %u hit\n", id);
 	}
 	if (e->hooks.notice) {
 		eng_notice n = {.kind = ENG_N_BREAKPOINT, .ev = &e->ev, .id = id};
 		verdict = eng_status_max(verdict, e->hooks.notice(e->hooks.u, &n));
 	}
+	if (verdict == ST_NO_CHANGE)
+		verdict = ST_BREAK;
+	if (verdict == ST_BREAK && !had_commands)
+		out(e, "Breakpoint %u hit\n", id);
+	b = bp_find(e, id);
+	if (b && b->one_shot)
+		bp_remove(e, b);
 	return verdict;
 }
 
@@ -116,7 +123,9 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run)
 
 	/* Command lists see the context of the hit, and may clear or renumber any breakpoint. */
 	eng_status verdict = ST_NO_CHANGE;
-	eng_exec wanted = {0};
+	/* A vote without a command goes on as before; a command's verdict brings its own request. */
+	eng_exec wanted = {.same_as_before = true};
+	e->verdict_given = false;
 	e->inside_wait = true;
 	ctx_scope(e);
 	for (size_t i = 0; i < n; i++) {
@@ -126,7 +135,8 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run)
 		eng_status v = act(e, b);
 		if (eng_status_max(v, verdict) == v) {
 			verdict = v;
-			wanted = e->exec;
+			if (e->verdict_given)
+				wanted = e->exec;
 		}
 	}
 	if (verdict == ST_BREAK || verdict == ST_NO_CHANGE)

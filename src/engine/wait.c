@@ -109,6 +109,17 @@ static outcome from_status(engine *e, eng_status s)
 	}
 }
 
+/* The filter's own wish is a default: a client's vote replaces it, unless a command gave a verdict. */
+static eng_status voted(engine *e, eng_status wish, eng_notice_kind kind, const tgt_event *ev)
+{
+	if (!e->hooks.notice)
+		return wish;
+	eng_status vote = e->hooks.notice(e->hooks.u, &(eng_notice){.kind = kind, .ev = ev});
+	if (vote == ST_NO_CHANGE)
+		return wish;
+	return e->verdict_given ? eng_status_max(wish, vote) : vote;
+}
+
 static outcome exception(engine *e, tgt_event *ev)
 {
 	bool soft = ev->code == STATUS_BREAKPOINT;
@@ -133,9 +144,7 @@ static outcome exception(engine *e, tgt_event *ev)
 		return GO_ON;
 	e->verdict_given = false;
 	eng_status s = filter_event(e, ev);
-	if (e->hooks.notice)
-		s = eng_status_max(s, e->hooks.notice(e->hooks.u, &(eng_notice){.kind = ENG_N_EXCEPTION, .ev = ev}));
-	outcome o = from_status(e, s);
+	outcome o = from_status(e, voted(e, s, ENG_N_EXCEPTION, ev));
 	if (o == SHOW_STOP)
 		long_break_note(e, ev);
 	return o;
@@ -169,11 +178,7 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 			return SHOW_STOP; /* a static image "loads" once and then lies still */
 		e->verdict_given = false;
 		s = filter_event(e, ev);
-		if (e->hooks.notice) {
-			eng_notice n = {.kind = ev->kind == TGT_EV_LOAD ? ENG_N_LOAD : ENG_N_UNLOAD, .ev = ev};
-			s = eng_status_max(s, e->hooks.notice(e->hooks.u, &n));
-		}
-		return from_status(e, s);
+		return from_status(e, voted(e, s, ev->kind == TGT_EV_LOAD ? ENG_N_LOAD : ENG_N_UNLOAD, ev));
 	case TGT_EV_EXCEPTION:
 		return exception(e, ev);
 	default:

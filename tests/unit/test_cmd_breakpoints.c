@@ -200,7 +200,10 @@ static void verdicts(void **state)
 	assert_null(strstr(text, "b\n"));
 	assert_int_equal(rip(&r), CODE + 0x21);
 	/* gc keeps a step a step: p over the call, with a logging breakpoint inside. */
-	run(&r, "bc *; r rip=fffff800`00001000; bp fffff800`00001028 \".echo in f; gc\"");
+	assert_string_equal(run(&r, "bc *"), "");
+	assert_string_equal(run(&r, "r rip=fffff800`00001000"), "");
+	assert_int_equal(rip(&r), CODE);
+	assert_string_equal(run(&r, "bp fffff800`00001028 \".echo in f; gc\""), "");
 	HAS(run(&r, "p"), "in f");
 	assert_int_equal(rip(&r), CODE + 5);
 	stop(&r);

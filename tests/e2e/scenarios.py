@@ -1,0 +1,240 @@
+"""End-to-end scenarios that a transcript cannot say: processes killed, links damaged, counts compared.
+
+Each function is one test; a name that begins with `guest_` needs QEMU. It raises AssertionError or
+returns. Peers: tests/kdpeer (fakekernel, replay, faultproxy), the guest.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import transcript
+from transcript import ROOT
+
+K_WORK = 0x1040        # fakekernel: offsets from its kernel's base, see tests/kdpeer/machine.c
+K_WORK_COUNT = 0x2f00
+
+
+@contextlib.contextmanager
+def peer(build, program, *args):
+    """Starts a peer; yields (process, what it says behind "ready")."""
+    p = subprocess.Popen([str(ROOT / build / "tests/kdpeer" / program), *args], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+    try:
+        line = p.stdout.readline()
+        if not line.startswith("ready "):
+            raise AssertionError(f"{program}: {line}")
+        yield p, line.split(maxsplit=1)[1].strip() if len(line.split()) > 1 else ""
+    finally:
+        if p.poll() is None:
+            p.kill()
+        p.wait()
+
+
+def epilogue(p):
+    """Ends a fakekernel; its counters as a dict."""
+    p.send_signal(signal.SIGTERM)
+    try:
+        out, _ = p.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        p.send_signal(signal.SIGTERM)
+        out, _ = p.communicate(timeout=10)
+    words = out.split()
+    return {words[i]: int(words[i + 1]) for i in range(0, len(words) - 1, 2) if words[i + 1].isdigit()}
+
+
+@contextlib.contextmanager
+def fake(build, variant, *args):
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        sock = f"{d}/kd"
+        with peer(build, f"fakekernel-{variant}", *args, f"unix:{sock}") as (p, _):
+            yield p, ["-k", f"com:pipe,port={sock}"], d
+
+
+def rs(build, d, args, commands, timeout=120):
+    text, code = transcript.ringside(build, args, commands, timeout, {"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+    return text, code
+
+
+def must(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def expect(text, *parts):
+    for part in parts:
+        must(part in text, f"no '{part}' in:\n{text[-3000:]}")
+
+
+# ---- the link ----
+
+def tcp_link(build):
+    """com:ipport=N,port=HOST"""
+    with peer(build, "fakekernel-a", "tcp:0") as (p, port):
+        text, code = rs(build, "/tmp", ["-k", f"com:ipport={port},port=127.0.0.1", "-b"], ["r rip", "q"])
+        expect(text, "Kernel Debugger connection established.", "rip=")
+        must(code == 0, text)
+
+
+def pty_link(build):
+    """com:port=/dev/pts/N,baud=N"""
+    with peer(build, "fakekernel-a", "pty:") as (p, name):
+        text, code = rs(build, "/tmp", ["-k", f"com:port={name},baud=115200", "-b"], ["r rip", "q"])
+        expect(text, "Kernel Debugger connection established.", "rip=")
+        must(code == 0, text)
+
+
+def boot_log_before_packets(build):
+    with fake(build, "a", "--boot-log") as (p, k, d):
+        text, code = rs(build, d, k + ["-b"], ["? 1+1", "q"])
+        expect(text, "Evaluate expression: 2 ")
+
+
+def rest_of_a_dead_debugger(build):
+    for variant in "ab":
+        with fake(build, variant, "--mid-packet") as (p, k, d):
+            text, code = rs(build, d, k + ["-b"], ["? 1+1", "q"])
+            expect(text, "Evaluate expression: 2 ")
+            must(code == 0, text)
+
+
+def silence_is_explained(build):
+    with fake(build, "a", "--mute") as (p, k, d):
+        text, code = rs(build, d, ["--doctor", *k], [], 30)
+        expect(text, "[--] kernel target answers")
+
+
+def nobody_there(build):
+    text, code = rs(build, "/tmp", ["-k", "com:ipport=1,port=127.0.0.1"], [], 30)
+    must(code != 0, text)
+    text, code = rs(build, "/tmp", ["-k", "com:pipe,port=/tmp/x,colour=red"], [], 30)
+    expect(text, "colour")
+    must(code == 2, text)
+
+
+def reboot_while_attached(build):
+    with fake(build, "a", "--reboot-after", "300") as (p, k, d):
+        text, code = rs(build, d, k[:1] + [k[1] + ",reconnect", "-b", "-d"], ["g", "? 1+1", "q"], 60)
+        expect(text, "Evaluate expression: 2 ")
+        must("lost" not in text, text)
+
+
+def driver_replacement(build):
+    """.kdfiles: the target asks for a driver's file and gets the host's."""
+    with tempfile.TemporaryDirectory() as t:
+        pathlib.Path(t, "new.sys").write_bytes(bytes(range(256)) * 100)
+        pathlib.Path(t, "map.txt").write_text(f"map\n\\Systemroot\\system32\\drivers\\toy.sys\n{t}/new.sys\n")
+        with fake(build, "a", "--stopped", "--reboot-after", "200", "--file", "\\Systemroot\\system32\\drivers\\toy.sys") as (p, k, d):
+            text, code = rs(build, d, k[:1] + [k[1] + ",reconnect"], [f".kdfiles {t}/map.txt", ".kdfiles", "g", "q"], 60)
+            expect(text, "KD file associations loaded", "new.sys")
+
+
+def damaged_link(build):
+    """1 % of the packets damaged: every answer right."""
+    for variant in "ab":
+        with fake(build, variant) as (p, k, d):
+            sock = k[1].split("port=")[1]
+            with peer(build, "faultproxy", "--seed", "7", "--rate", "0.01", f"unix:{d}/proxy", f"unixto:{sock}") as (q, _):
+                commands = ["r $t0=0"]
+                commands += [".for (r $t0=0; @$t0 < 0n300; r $t0=@$t0+1) { .cache flushall; .printf \"%x\\n\", by(140002000) & 0 }"]
+                text, code = rs(build, d, ["-k", f"com:pipe,port={d}/proxy", "-b"], commands + ["? @$t0", "q"], 300)
+                expect(text, "= 00000000`0000012c")
+                must(code == 0, text[-2000:])
+            must(epilogue(p)["int3"] == 0, "a byte of ours stayed in the target")
+
+
+def dead_link_is_said(build):
+    with fake(build, "a") as (p, k, d):
+        sock = k[1].split("port=")[1]
+        with peer(build, "faultproxy", "--close-after", "6000", f"unix:{d}/proxy", f"unixto:{sock}") as (q, _):
+            text, code = rs(build, d, ["-k", f"com:pipe,port={d}/proxy", "-b"],
+                            ["db fffff800`00a00000 L4000", "r", "db fffff800`00a01000 L4000", "g", "q"], 60)
+            must(code not in (0, None), text[-2000:])
+
+
+# ---- breakpoints ----
+
+def ten_thousand_hits(build):
+    """Two processors, two processes, one function: counts exact."""
+    for variant in "ab":
+        with fake(build, variant, "--stopped", "--instructions", "2000") as (p, k, d):
+            commands = [
+                f"r $t1 = poi(nt+0n{K_WORK_COUNT})",
+                f"bp nt+0n{K_WORK} 0n10000",
+                "g",
+                f".printf \"counted %d\\n\", poi(nt+0n{K_WORK_COUNT}) - @$t1",
+                "bl", "bc *", "q"]
+            text, code = rs(build, d, k, commands, 280)
+            # The 10,000th arrival stops at the function's first instruction: 9,999 have been counted,
+            # less those that another processor has still between entry and the count.
+            m = re.search(r"^counted (\d+)", text, re.M)
+            must(m, text[-2000:])
+            must(9998 <= int(m.group(1)) <= 9999, f"{m.group(1)} of 9999 counted\n{text[-1500:]}")
+            expect(text, "0001 (2710)")
+            state = epilogue(p)
+            must(state["int3"] == 0 and state["unhandled"] == 0, str(state))
+
+
+def leaves_nothing_behind(build):
+    for variant in "ab":
+        for leave in ("q", ".detach\nq"):
+            with fake(build, variant, "--stopped") as (p, k, d):
+                commands = [f"bp nt+0n{K_WORK}", "bp 140001080", "ba w8 140002000", "g", "g", *leave.split("\n")]
+                text, code = rs(build, d, k, commands, 60)
+                expect(text, "Breakpoint")
+                time.sleep(0.3)
+                state = epilogue(p)
+                must(state["int3"] == 0, f"{leave}: {state}\n{text[-1500:]}")
+                must(state["ticks"] > 0 and state["unhandled"] == 0, str(state))
+
+
+def killed_and_attached_again(build):
+    """kill -9 of the debugger while stopped, running, reading, inserting; then attach again."""
+    phases = {
+        "stopped": ["bp nt+0n4160", "g"],
+        "running": ["bp nt+0n4160 0nffff", "g"],
+        "reading": ["bp nt+0n4160", "g", ".while (1) { .cache flushall; .if (by(nt)) { r $t0 = 1 } }"],
+        "inserting": ["bp nt+0n4160 \"r $t0 = @$t0 + 1; gc\"", "g"],
+    }
+    for variant in "ab":
+        for phase, commands in phases.items():
+            with fake(build, variant) as (p, k, d):
+                env = dict(os.environ, XDG_CACHE_HOME=d, XDG_STATE_HOME=d)
+                q = subprocess.Popen([str(ROOT / build / "src/ringside"), *k, "-b"], stdin=subprocess.PIPE,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+                q.stdin.write(("\n".join(commands) + "\n").encode())
+                q.stdin.flush()
+                time.sleep(1.5)
+                q.kill()
+                q.wait()
+                text, code = rs(build, d, k + ["-b"], ["r rip", "q"], 60)
+                expect(text, "rip=")
+                must(code == 0, f"{variant} {phase}: {text[-1500:]}")
+                time.sleep(0.5)
+                state = epilogue(p)
+                must(state["int3"] == 0, f"{variant} {phase}: {state}\n{text[-1500:]}")
+
+
+def api_example(build):
+    with fake(build, "a") as (p, k, d):
+        r = subprocess.run([str(ROOT / build / "examples/hits"), k[1], f"nt+0n{K_WORK}", "5"], capture_output=True,
+                           text=True, timeout=60)
+        must(r.returncode == 0, r.stdout + r.stderr)
+        expect(r.stdout, "hit 5 of breakpoint 0: nt", "5 hits")
+
+
+# ---- files ----
+
+def workspace_keeps_bu(build):
+    with fake(build, "a", "--stopped") as (p, k, d):
+        text, _ = rs(build, d, k + ["-W", f"{d}/ws"], ["bu nosuch!one", "bp 140001080", "sxe ld:toy", "q"])
+        saved = pathlib.Path(d, "ws").read_text()
+        expect(saved, "bu0 nosuch!one", "sxe ld:toy")
+        must("140001080" not in saved, saved)
+        text, _ = rs(build, d, k + ["-b", "-W", f"{d}/ws"], ["bl", "sx", "q"])
+        expect(text, "(nosuch!one)", "(only break for toy)")
