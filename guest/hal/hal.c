@@ -14,7 +14,7 @@ enum {
 enum { ICR_FIXED = 0, ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_STARTUP = 0x600, ICR_ASSERT = 0x4000, ICR_PENDING = 0x1000 };
 enum { APIC_TIMER_PER_US = 62 }; /* QEMU and KVM run it at 1 GHz; divided by 16 */
 
-static ULONG64 HalpApic;
+static ULONG64 HalpApic, HalpIoApic;
 
 static void apic_write(ULONG reg, ULONG v)
 {
@@ -32,9 +32,10 @@ void HalDisplayString(const char *s)
 		KiOutByte(0xe9, *s);
 }
 
-void HalInitSystem(ULONG64 apic_va)
+void HalInitSystem(ULONG64 apic_va, ULONG64 io_apic_va)
 {
 	HalpApic = apic_va;
+	HalpIoApic = io_apic_va;
 	KiOutByte(0x21, 0xff); /* the old interrupt controllers stay silent */
 	KiOutByte(0xa1, 0xff);
 }
@@ -50,6 +51,23 @@ void HalStartClock(ULONG vector, ULONG microseconds)
 	apic_write(APIC_TIMER_DIVIDE, 3); /* by 16 */
 	apic_write(APIC_LVT_TIMER, vector | 0x20000);
 	apic_write(APIC_TIMER_INITIAL, microseconds * APIC_TIMER_PER_US);
+}
+
+/* The running clock of this processor, to another vector. */
+void HalSetClockVector(ULONG vector)
+{
+	apic_write(APIC_LVT_TIMER, vector | 0x20000);
+}
+
+/* COM1's interrupt (ISA 4, edge-triggered) to a processor: redirection register 4 of the I/O APIC. */
+void HalRouteSerial(ULONG apic_id, ULONG vector)
+{
+	volatile ULONG *select = (ULONG *)HalpIoApic, *window = (ULONG *)(HalpIoApic + 0x10);
+
+	*select = 0x10 + 2 * 4 + 1;
+	*window = apic_id << 24;
+	*select = 0x10 + 2 * 4;
+	*window = vector;
 }
 
 void HalEndOfInterrupt(void)

@@ -12,7 +12,7 @@
 #define PAGE_SIZE 4096ull
 #define KERNEL_STACK_SIZE (6 * PAGE_SIZE)
 enum { PASSIVE_LEVEL = 0, APC_LEVEL = 1, DISPATCH_LEVEL = 2, CLOCK_LEVEL = 13, IPI_LEVEL = 14, HIGH_LEVEL = 15 };
-enum { VECTOR_DPC = 0x2f, VECTOR_CLOCK = 0xd1, VECTOR_IPI = 0xe1, VECTOR_SPURIOUS = 0xff };
+enum { VECTOR_DPC = 0x2f, VECTOR_CLOCK = 0xd1, VECTOR_IPI = 0xe1, VECTOR_WAKE = 0xf1, VECTOR_SPURIOUS = 0xff };
 enum { CLOCK_INTERVAL = 100000 }; /* 10 ms in units of 100 ns */
 
 typedef volatile ULONG64 KSPIN_LOCK;
@@ -149,8 +149,10 @@ static inline UCHAR KiInByte(USHORT port)
 
 /* ---- hal.dll ---- */
 
-void HalInitSystem(ULONG64 apic_va);
+void HalInitSystem(ULONG64 apic_va, ULONG64 io_apic_va);
 void HalInitializeProcessor(void);
+void HalSetClockVector(ULONG vector);
+void HalRouteSerial(ULONG apic_id, ULONG vector);
 void HalStartClock(ULONG vector, ULONG microseconds);
 void HalRequestIpi(ULONG apic_id, ULONG vector);
 void HalSendNmi(ULONG apic_id);
@@ -183,6 +185,7 @@ void KiReturnToUser(KTRAP_FRAME *tf);
 DECLSPEC_NORETURN void KiEnterUserMode(KTRAP_FRAME *tf);
 void KiCopyUser(void *to, const void *from, SIZE_T n);
 NTSTATUS KeCopyUser(void *to, const void *from, SIZE_T n); /* to or from user memory, faults caught */
+int KiHaltUntilWoken(void);
 int KiTryReadMsr(ULONG msr, ULONG64 *ret);
 int KiTryWriteMsr(ULONG msr, ULONG64 value);
 

@@ -47,6 +47,7 @@ void KiSystemCall64(void);
 TRAPS(DECLARE)
 void TRAP(KiUnexpectedInterrupt)(void);
 void KiNmiInterrupt(void);
+void KiWakeInterrupt(void);
 void KiDoubleFaultAbort(void);
 
 ULONG KiRandom(ULONG limit)
@@ -80,6 +81,7 @@ static void build_idt(void)
 #define GATE(vector, name, dpl, ist) set_gate(vector, TRAP(name), dpl, ist);
 	TRAPS(GATE)
 	set_gate(2, KiNmiInterrupt, 0, 2);
+	set_gate(VECTOR_WAKE, KiWakeInterrupt, 0, 0);
 	set_gate(8, KiDoubleFaultAbort, 0, 1);
 }
 
@@ -307,7 +309,7 @@ void KiSystemStartup(LOADER_PARAMETER_BLOCK *block)
 	MiShadowMap((ULONG64)KiIdt, sizeof KiIdt);
 	KPCR *pcr = KiCreateProcessor(0);
 	KiLoadProcessor(pcr);
-	HalInitSystem(MiDirectMap - 0x40000000); /* mapped there by MmInitSystem */
+	HalInitSystem(MiDirectMap - 0x40000000, MiDirectMap - 0x40000000 + PAGE_SIZE); /* mapped there by MmInitSystem */
 	PsInitSystem();
 	make_idle_thread(&pcr->Prcb, block->Stack);
 	start_this_processor();

@@ -12,7 +12,7 @@
 #include "../inc/ke.h"
 #include "../kd/kdport.h"
 
-bool KdDebuggerEnabled = true, KdDebuggerNotPresent = true, KdPitchDebugger;
+bool KdDebuggerEnabled = true, KdDebuggerNotPresent, KdPitchDebugger;
 KDDEBUGGER_DATA64 KdDebuggerDataBlock;
 DBGKD_GET_VERSION64 KdVersionBlock;
 LIST_ENTRY KdpDebuggerDataListHead;
@@ -60,6 +60,22 @@ static void load_debug_registers(const KSPECIAL_REGISTERS *s)
 
 /* ---- freezing ---- */
 
+/* Stopped processors halt, so that a person at the prompt costs the host nothing. */
+static void sleep_until_woken(void)
+{
+	KIRQL old = KeRaiseIrql(IPI_LEVEL); /* lets VECTOR_WAKE through, and nothing else */
+
+	if (KiHaltUntilWoken())
+		HalEndOfInterrupt();
+	KeLowerIrql(old);
+}
+
+void KiStrayWakeHandler(KTRAP_FRAME *tf)
+{
+	(void)tf;
+	HalEndOfInterrupt();
+}
+
 /* The processor's context and special registers are in its KPRCB; returns when the stop is over. */
 static void stay_frozen(KPRCB *prcb)
 {
@@ -67,7 +83,7 @@ static void stay_frozen(KPRCB *prcb)
 	WRITE_DR(7, 0);
 	__atomic_store_n(&prcb->IpiFrozen, IPI_FROZEN_FROZEN, __ATOMIC_SEQ_CST);
 	while (prcb->IpiFrozen == IPI_FROZEN_FROZEN)
-		__asm__ volatile("pause");
+		sleep_until_woken();
 	load_debug_registers(&prcb->ProcessorState.SpecialRegisters);
 }
 
@@ -146,6 +162,7 @@ void kd_port_leave(void)
 		if (other == prcb)
 			continue;
 		__atomic_store_n(&other->IpiFrozen, IPI_FROZEN_THAW, __ATOMIC_SEQ_CST);
+		HalRequestIpi(other->InitialApicId, VECTOR_WAKE);
 		while (other->IpiFrozen == IPI_FROZEN_THAW)
 			__asm__ volatile("pause");
 	}
@@ -328,23 +345,49 @@ bool kd_port_page_in(uint64_t va)
 
 /* ---- ports, registers, buses ---- */
 
+/* The transmit FIFO takes 16 bytes each time it is found empty: one look at the status for all. */
 void kd_port_putc(uint8_t byte)
 {
-	for (ULONG i = 0; i < 100000 && !(KiInByte(COM1 + 5) & 0x20); i++)
-		__asm__ volatile("pause");
+	static ULONG room;
+
+	if (!room) {
+		for (ULONG i = 0; i < 100000 && !(KiInByte(COM1 + 5) & 0x20); i++)
+			__asm__ volatile("pause");
+		room = 16;
+	}
+	room--;
 	KiOutByte(COM1, byte);
 }
 
-/* A read of a port costs about a microsecond in a virtual machine: good enough a clock. */
+/*
+ * Waits busily at first (a read of a port costs about a microsecond in a virtual machine), then halts: the
+ * port's interrupt or the clock, both turned to VECTOR_WAKE, end that.
+ */
+enum { BUSY_US = 300 };
+
 int kd_port_getc(uint32_t wait_us)
 {
-	for (;;) {
+	ULONG apic_id = KeGetCurrentPrcb()->InitialApicId;
+	uint32_t busy = wait_us < BUSY_US || !KdpBusy ? wait_us : BUSY_US;
+	int byte = -1;
+
+	for (uint32_t i = 0; i <= busy; i++)
 		if (KiInByte(COM1 + 5) & 1)
 			return KiInByte(COM1);
-		if (!wait_us--)
-			return -1;
-		__asm__ volatile("pause");
+	if (wait_us == busy)
+		return -1;
+	HalSetClockVector(VECTOR_WAKE);
+	HalRouteSerial(apic_id, VECTOR_WAKE);
+	KiOutByte(COM1 + 1, 1);
+	for (uint32_t waited = busy; byte < 0 && waited < wait_us; waited += CLOCK_INTERVAL / 10) {
+		if (!(KiInByte(COM1 + 5) & 1))
+			sleep_until_woken();
+		if (KiInByte(COM1 + 5) & 1)
+			byte = KiInByte(COM1);
 	}
+	KiOutByte(COM1 + 1, 0);
+	HalSetClockVector(VECTOR_CLOCK);
+	return byte;
 }
 
 uint32_t kd_port_io_read(uint16_t port, unsigned size)
@@ -511,9 +554,12 @@ bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT
 		return false;
 	bool enable = KiDisableInterrupts();
 	ULONG number = KeGetCurrentPrcb()->Number;
+	ULONG64 rip = c->Rip;
 	KdpTrapContext[number] = c;
 	bool handled = kd_enter_exception((EXCEPTION_RECORD64 *)er, c, second_chance);
 	KdpTrapContext[number] = NULL;
+	if (handled && er->ExceptionCode == STATUS_ASSERTION_FAILURE && c->Rip == rip)
+		c->Rip += 2; /* ignored: past the int 2c, unless the debugger has moved it */
 	KiRestoreInterrupts(enable);
 	return handled;
 }
@@ -611,6 +657,6 @@ void KdInitSystem(void)
 	KiOutByte(COM1 + 1, 0);
 	KiOutByte(COM1 + 3, 3);	   /* 8 data bits, no parity */
 	KiOutByte(COM1 + 2, 1);	   /* FIFO on, what is in it stays: the debugger may have spoken already */
-	KiOutByte(COM1 + 4, 3);
+	KiOutByte(COM1 + 4, 0xb); /* DTR, RTS, interrupts */
 	kd_init();
 }

@@ -247,6 +247,7 @@ void MmInitSystem(void)
 	MiPagingFileUsed[0] = 1; /* 0 in an entry means "no paging file" */
 
 	MiMapKernelPage(MiDirectMap - 0x40000000, 0xfee00000, 0x8000000000000813ull); /* APIC: uncached */
+	MiMapKernelPage(MiDirectMap - 0x40000000 + PAGE_SIZE, 0xfec00000, 0x8000000000000813ull); /* I/O APIC */
 	MiSharedDataPage = MiGetPage();
 	MiMapKernelPage(KUSER_SHARED_KERNEL_VA, MiSharedDataPage, 0x8000000000000863ull);
 	make_pte(KeLoaderBlock->PageRoot, 0, KeLoaderBlock->DriverBase);

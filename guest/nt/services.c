@@ -381,6 +381,7 @@ static bool load_context(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, const CONTEXT *u
 static bool raise_exception(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef)
 {
 	EXCEPTION_RECORD er;
+	bool first_chance = (BOOLEAN)tf->R8;
 
 	if (!NT_SUCCESS(KeCopyUser(&er, (void *)tf->R10, sizeof er)) || !load_context(tf, ef, (CONTEXT *)tf->Rdx))
 		return false;
@@ -388,7 +389,7 @@ static bool raise_exception(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef)
 		return false;
 	if (er.ExceptionCode == STATUS_BREAKPOINT)
 		tf->Rip++; /* KiDispatchException takes it back */
-	KiDispatchException(&er, ef, tf, (BOOLEAN)tf->R8);
+	KiDispatchException(&er, ef, tf, first_chance);
 	return true;
 }
 

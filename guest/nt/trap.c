@@ -217,7 +217,8 @@ void KiTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, ULONG vector)
 		break;
 	case 0x2c:
 		er.ExceptionCode = STATUS_ASSERTION_FAILURE;
-		er.ExceptionAddress = (PVOID)(tf->Rip - 2);
+		tf->Rip -= 2; /* on the int 2c */
+		er.ExceptionAddress = (PVOID)tf->Rip;
 		break;
 	case 0x2d: /* the int 3 behind counts as the breakpoint */
 		er.ExceptionCode = STATUS_BREAKPOINT;

@@ -236,6 +236,7 @@ PROC \name\()Shadow
 	INTERRUPT KiDpcInterrupt, 2, KiDispatchInterrupt
 	INTERRUPT KiClockInterrupt, 13, KeClockInterruptNotify
 	INTERRUPT KiIpiInterrupt, 14, KiIpiHandler
+	INTERRUPT KiStrayWake, 15, KiStrayWakeHandler
 	INTERRUPT KiUnexpectedInterrupt, 15, KiUnexpectedInterruptHandler
 
 /*
@@ -290,6 +291,24 @@ PROC \name
 #endif
 	PARANOID KiNmiInterrupt, 2, 0
 	PARANOID KiDoubleFaultAbort, 8, 1
+
+#if KVA_SHADOW
+#define STRAY_WAKE KiStrayWakeShadow
+#else
+#define STRAY_WAKE KiStrayWake
+#endif
+PROC KiWakeInterrupt
+	.seh_pushframe
+	.seh_endprologue
+	push rax
+	lea rax, [rip + KiHaltResume]
+	cmp [rsp + 8], rax
+	pop rax
+	jne STRAY_WAKE		/* came late: nobody sleeps */
+	mov rsp, [rsp + 24]
+	mov eax, 1
+	jmp KiHaltResume
+	.seh_endproc
 
 #if KVA_SHADOW
 /* rsp: a complete machine frame for user mode on the kernel stack; every register is the user's. */
@@ -463,6 +482,22 @@ PROC SwapContext
 	fxrstor64 [rax]
 	add rsp, SwitchRbp
 	pop rbp
+	ret
+	.seh_endproc
+
+/*
+ * Sleep for the debugger's sake, interrupts off before and after: only KiWakeInterrupt can end it, because CR8
+ * holds back everything else. Returns 1 if it did. The interrupt does not return by iretq: inside a non-maskable
+ * interrupt that would let the next one in, onto the stack that is in use.
+ */
+	.globl KiHaltResume
+PROC KiHaltUntilWoken
+	.seh_endprologue
+	xor eax, eax
+	sti
+	hlt
+KiHaltResume:
+	cli
 	ret
 	.seh_endproc
 

@@ -75,6 +75,7 @@ NOINLINE void Serve(ULONG request)
 
 int main(void)
 {
+	g_Request = REQUEST_NONE; /* the page is this process's own from here on: debuggers write through sharing */
 	for (;;) {
 		ULONG request = g_Request;
 		if (request) {
