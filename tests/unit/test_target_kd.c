@@ -791,6 +791,77 @@ static void cancelled_while_reading(void **state)
 	peer_stop(&K);
 }
 
+/* ---- recordings of another kernel ---- */
+
+/*
+ * Boots by the recording, is broken into, asked, stepped and left. The recordings live beside the source
+ * tree; one of the toy kernel is part of it.
+ */
+static void replayed(const char *files, unsigned least_loads)
+{
+	unsigned loads = 0;
+	uint64_t base = 0;
+	x64_regs r = {0};
+	uint8_t b[8];
+	size_t n;
+	peer_start(&K, "replay", files);
+	attach(&K, false);
+	for (tgt_event_kind k; (k = next(1500)) != TGT_EV_TIMEOUT;) {
+		if (k == TGT_EV_PROMPT) {
+			assert_int_equal(tgt_answer(T_, STR("i\n"), NULL), ERR_OK);
+			continue;
+		}
+		loads += k == TGT_EV_LOAD;
+		assert_true(k == TGT_EV_LOAD || k == TGT_EV_EXCEPTION || k == TGT_EV_UNLOAD);
+		resume(TGT_GO);
+	}
+	assert_true(loads >= least_loads);
+	tgt_interrupt(T_);
+	until_exception();
+	assert_int_equal(E.code, 0x80000003);
+	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+	assert_true(base >> 63);
+	assert_int_equal(tgt_regs_get(T_, 0, X64_SET_CONTROL | X64_SET_INTEGER, &r, NULL), ERR_OK);
+	assert_true(r.valid & X64_SET_CONTROL);
+	assert_int_equal(tgt_read(T_, as_current(), 0xdead0000beef, b, 8, &n, NULL), ERR_FAULT);
+	resume(TGT_STEP);
+	until_exception();
+	assert_int_equal(E.code, 0x80000004);
+	resume(TGT_GO);
+	leave(TGT_DETACH);
+	peer_stop(&K);
+	assert_true(peer_number(&K, "answered ") > 0);
+}
+
+static void replay_sample(void **state)
+{
+	char o[600];
+	snprintf(o, sizeof o, "@ %s/tests/kdpeer/sample/toy.kd", getenv("RS_SOURCE_ROOT"));
+	replayed(o, 2);
+}
+
+static void replay_recordings(void **state)
+{
+	static const char *const names[] = {"boot", "attach-after-crash", "attach-requests",
+		"breakpoint-step-hardware", "prompt-exception", "user-module-loads"};
+	char o[1000] = "@", dir[128], path[300];
+	snprintf(dir, sizeof dir, "%s/../shared/kd-captures", getenv("RS_SOURCE_ROOT"));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof path, " %s/%s.kd", dir, names[i]);
+		if (access(path + 1, R_OK)) {
+			print_message("no recordings in %s: skipped\n", dir);
+			skip();
+		}
+		strcat(o, path);
+	}
+	replayed(o, 30);
+	assert_non_null(strstr(prints, "ReactOS 0.4.16"));
+	/* What was sent twice around the RESET is printed once. */
+	const char *first = strstr(prints, "kdinit.c:94");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, "kdinit.c:94"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -810,6 +881,7 @@ int main(void)
 		cmocka_unit_test(dead_link_and_reconnect), cmocka_unit_test(other_processor_steps),
 		cmocka_unit_test(ten_thousand_requests_at_one_percent),
 		cmocka_unit_test(a_silent_target_is_noticed), cmocka_unit_test(cancelled_while_reading),
+		cmocka_unit_test(replay_sample), cmocka_unit_test(replay_recordings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

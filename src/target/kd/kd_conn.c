@@ -9,6 +9,8 @@
  */
 #include "target/kd/kd_int.h"
 
+#include "base/map.h"
+
 #include <stdio.h>
 
 enum {
@@ -255,6 +257,9 @@ static void on_debug_io(kd *k, const uint8_t *p, size_t n)
 static void on_data(kd *k, const kdp_note *x)
 {
 	bool after_reset = k->just_reset;
+	uint64_t hash = hash_bytes(x->p, x->n);
+	bool again = after_reset && hash == k->last_hash;
+	k->last_hash = hash;
 	k->just_reset = false;
 	if (x->sync && !after_reset) {
 		/* The kernel counts from the start: it booted, or it had given us up. */
@@ -270,7 +275,9 @@ static void on_data(kd *k, const kdp_note *x)
 		on_state(k, x->p, x->n, after_reset);
 		break;
 	case KD_T_DEBUG_IO:
-		on_debug_io(k, x->p, x->n);
+		/* What RESET crossed is sent once more. */
+		if (!again || x->n < 4 || le32(x->p) != KD_IO_PRINT)
+			on_debug_io(k, x->p, x->n);
 		break;
 	case KD_T_MANIPULATE:
 		if (k->want && kd_manip_unpack(x->p, x->n, &k->reply) == ERR_OK &&

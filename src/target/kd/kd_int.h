@@ -94,6 +94,7 @@ typedef struct kd {
 	bool just_reset;     /* RESET was answered, no data packet came since */
 	bool suspect;	     /* it may have started anew: see at the next stop whether it is the same */
 	bool dance;	     /* RESET is out to learn how the kernel counts; see kd_resync_start */
+	uint64_t last_hash;  /* of the last data packet's payload */
 	bool have_state;     /* a state change came that waits for it */
 	unsigned dance_left;
 	bool fresh;	     /* the kernel started while we were connected: no stale entries */
