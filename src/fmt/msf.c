@@ -118,12 +118,18 @@ static err big_directory(msf *m, uint32_t size, diag *d)
 	return ERR_OK;
 }
 
-/* Every page inside the file and used once. Stream 0 is the old directory, whose pages may have
- * been given away since; nobody reads it. */
+/* Every page inside the file and used once. Stream 0 is the old directory, whose pages may have been
+ * given away since: it is not worth a complaint, but is not there if it lies outside. */
 static err big_check(msf *m, diag *d)
 {
 	uint8_t *used = mem_alloc(m->npages / 8 + 1);
 	err e = ERR_OK;
+	for (size_t k = 0; m->ns && k < div_up(m->s[0].size, m->page_size); k++) {
+		if (!page_in(m, le32(m->dir + m->s[0].list + 4 * k), m->page_size)) {
+			m->s[0].size = 0;
+			m->s[0].nil = true;
+		}
+	}
 	for (uint32_t i = 1; i < m->ns && e == ERR_OK; i++) {
 		size_t pages = div_up(m->s[i].size, m->page_size);
 		for (size_t k = 0; k < pages; k++) {

@@ -835,6 +835,8 @@ static str thunk(und *u, str name)
 	}
 	if (eat(u, "R")) {
 		int c = next(u);
+		if (c < '0' || c > '5')
+			return fail(u);
 		a = number(u);
 		b = number(u);
 		int64_t x = number(u), y = number(u);
