@@ -25,19 +25,14 @@ enum {
 	UWOP_SAVE_XMM128_FAR = 9,
 	UWOP_PUSH_MACHFRAME = 10
 };
-enum { UNW_CHAININFO = 4 };
+enum { UNW_EHANDLER = 1, UNW_UHANDLER = 2, UNW_CHAININFO = 4 };
 enum {
 	CHAIN_MAX = 32,
 	EPILOG_MAX = 64, /* bytes; lea, eight pops with prefix, a jump */
 	FX_XMM0 = 160
 };
 
-typedef struct unwind_info {
-	unsigned version, flags, prolog, ncodes, frame_reg, frame_off;
-	bool chained;
-	x64_func parent;
-	uint8_t code[256 * 2];
-} unwind_info;
+typedef x64_unwind_info unwind_info;
 
 typedef struct frame {
 	x64_regs r;
@@ -56,33 +51,43 @@ static err read_func(const x64_unwind_env *env, uint64_t base, uint32_t rva, x64
 	return ERR_OK;
 }
 
-static err read_info(const x64_unwind_env *env, const x64_func *f, unwind_info *ret)
+err x64_unwind_info_read(const x64_unwind_env *env, const x64_func *f, x64_unwind_info *ret)
 {
 	uint8_t head[4];
 	x64_func at = *f;
+	x64_unwind_info v = {0};
 	/* Bit 0: the data is another entry's (RUNTIME_FUNCTION_INDIRECT). */
 	for (int i = 0; at.unwind & 1; i++) {
 		if (i == CHAIN_MAX)
 			return ERR_CORRUPT;
 		TRY(read_func(env, f->base, at.unwind & ~1u, &at));
 	}
-	uint64_t addr = f->base + at.unwind;
-	TRY(env->image(env->u, addr, head, sizeof head));
-	ret->version = head[0] & 7;
-	ret->flags = head[0] >> 3;
-	ret->prolog = head[1];
-	ret->ncodes = head[2];
-	ret->frame_reg = head[3] & 15;
-	ret->frame_off = head[3] >> 4;
-	ret->chained = ret->flags & UNW_CHAININFO;
-	if (ret->version != 1 && ret->version != 2)
+	v.addr = f->base + at.unwind;
+	TRY(env->image(env->u, v.addr, head, sizeof head));
+	v.version = head[0] & 7;
+	v.flags = head[0] >> 3;
+	v.prolog = head[1];
+	v.ncodes = head[2];
+	v.frame_reg = head[3] & 15;
+	v.frame_off = head[3] >> 4;
+	v.chained = v.flags & UNW_CHAININFO;
+	if (v.version != 1 && v.version != 2)
 		return ERR_CORRUPT;
-	if (ret->ncodes)
-		TRY(env->image(env->u, addr + 4, ret->code, ret->ncodes * 2));
-	if (ret->chained) {
-		uint32_t behind = at.unwind + 4 + ((ret->ncodes + 1) & ~1u) * 2;
-		TRY(read_func(env, f->base, behind, &ret->parent));
+	if (v.ncodes)
+		TRY(env->image(env->u, v.addr + 4, v.code, v.ncodes * 2));
+	uint32_t behind = 4 + ((v.ncodes + 1) & ~1u) * 2;
+	v.bytes = behind;
+	if (v.chained) {
+		TRY(read_func(env, f->base, at.unwind + behind, &v.parent));
+		v.bytes += 12;
+	} else if (v.flags & (UNW_EHANDLER | UNW_UHANDLER)) {
+		uint8_t raw[4];
+		/* Nobody needs it for unwinding: that it cannot be read must not end a stack. */
+		if (env->image(env->u, v.addr + behind, raw, sizeof raw) == ERR_OK)
+			v.handler = le32(raw);
+		v.bytes += 4;
 	}
+	*ret = v;
 	return ERR_OK;
 }
 
@@ -91,7 +96,7 @@ err x64_func_primary(const x64_unwind_env *env, const x64_func *f, x64_func *ret
 	x64_func at = *f;
 	unwind_info ui;
 	for (int i = 0; i < CHAIN_MAX; i++) {
-		TRY(read_info(env, &at, &ui));
+		TRY(x64_unwind_info_read(env, &at, &ui));
 		if (!ui.chained) {
 			*ret = at;
 			return ERR_OK;
@@ -378,7 +383,7 @@ static err run_function(frame *s, x64_frame_info *info)
 {
 	unwind_info ui;
 	uint64_t entry_rsp = s->r.gpr[X64_RSP];
-	TRY(read_info(s->env, &s->f, &ui));
+	TRY(x64_unwind_info_read(s->env, &s->f, &ui));
 	s->prolog_at = (uint32_t)(s->r.rip - (s->f.base + s->f.begin));
 	if (ui.chained || s->prolog_at >= ui.prolog) {
 		err e = run_epilog(s, &ui);
@@ -403,7 +408,7 @@ static err run_function(frame *s, x64_frame_info *info)
 			return ERR_CORRUPT;
 		s->f = ui.parent;
 		s->prolog_at = UINT32_MAX;
-		TRY(read_info(s->env, &s->f, &ui));
+		TRY(x64_unwind_info_read(s->env, &s->f, &ui));
 	}
 }
 
@@ -434,4 +439,63 @@ err x64_unwind(x64_regs *r, const x64_unwind_env *env, x64_frame_info *info)
 	*r = s.r;
 	*info = fi;
 	return ERR_OK;
+}
+
+/* ---- text ---- */
+
+static const char *const gpr_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9",
+	"r10", "r11", "r12", "r13", "r14", "r15"};
+
+unsigned x64_unwind_code_text(const x64_unwind_info *ui, unsigned i, buf *out)
+{
+	if (i >= ui->ncodes)
+		return 0;
+	const uint8_t *c = ui->code + 2 * i;
+	unsigned op = c[1] & 15, info = c[1] >> 4, n = slots(ui, op, info);
+	buf_addf(out, "offs %x, unwind op %x, op info %x\t", c[0], op, info);
+	if (n > ui->ncodes - i) {
+		buf_addz(out, "cut off");
+		return ui->ncodes - i;
+	}
+	switch (op) {
+	case UWOP_PUSH_NONVOL:
+		buf_addf(out, "UWOP_PUSH_NONVOL reg: %s.", gpr_names[info]);
+		break;
+	case UWOP_ALLOC_LARGE:
+		buf_addf(out, "UWOP_ALLOC_LARGE FrameOffset: %x.", info ? le32(c + 2) : le16(c + 2) * 8u);
+		break;
+	case UWOP_ALLOC_SMALL:
+		buf_addf(out, "UWOP_ALLOC_SMALL FrameOffset: %x.", info * 8 + 8);
+		break;
+	case UWOP_SET_FPREG:
+		buf_addf(out, "UWOP_SET_FPREG reg: %s, offset: %x.", gpr_names[ui->frame_reg],
+			ui->frame_off * 16);
+		break;
+	case UWOP_SAVE_NONVOL:
+		buf_addf(out, "UWOP_SAVE_NONVOL FrameOffset: %x reg: %s.", le16(c + 2) * 8u, gpr_names[info]);
+		break;
+	case UWOP_SAVE_NONVOL_FAR:
+		buf_addf(out, "UWOP_SAVE_NONVOL_FAR FrameOffset: %x reg: %s.", le32(c + 2), gpr_names[info]);
+		break;
+	case UWOP_EPILOG:
+		if (ui->version == 2)
+			buf_addf(out, "UWOP_EPILOG %s: %x.", i ? "offset from the end" : "size",
+				i ? c[0] | info << 8 : c[0]);
+		else
+			buf_addf(out, "UWOP_SAVE_XMM FrameOffset: %x reg: xmm%u.", le16(c + 2) * 8u, info);
+		break;
+	case UWOP_SAVE_XMM128:
+		buf_addf(out, "UWOP_SAVE_XMM128 FrameOffset: %x reg: xmm%u.", le16(c + 2) * 16u, info);
+		break;
+	case UWOP_SAVE_XMM128_FAR:
+		buf_addf(out, "UWOP_SAVE_XMM128_FAR FrameOffset: %x reg: xmm%u.", le32(c + 2), info);
+		break;
+	case UWOP_PUSH_MACHFRAME:
+		buf_addf(out, "UWOP_PUSH_MACHFRAME%s.", info ? " with error code" : "");
+		break;
+	default:
+		buf_addz(out, "not known");
+		break;
+	}
+	return n;
 }

@@ -190,6 +190,21 @@ typedef struct x64_unwind_env {
 	err (*stack)(void *u, uint64_t addr, void *buf, size_t n);
 } x64_unwind_env;
 
+/* UNWIND_INFO of an entry, indirect entries followed. */
+typedef struct x64_unwind_info {
+	uint64_t addr;		/* where it stands */
+	uint32_t bytes;		/* its size, without a handler's data */
+	unsigned version, flags, prolog, ncodes, frame_reg, frame_off;
+	bool chained;
+	x64_func parent;	/* chained */
+	uint32_t handler;	/* RVA, 0 none */
+	uint8_t code[256 * 2];
+} x64_unwind_info;
+/* ERR_CORRUPT: not a version that is known. Uses only env's image. */
+err x64_unwind_info_read(const x64_unwind_env *env, const x64_func *f, x64_unwind_info *ret) MUST_CHECK;
+/* Appends what code i says; returns how many slots it takes, 0 behind the end. */
+unsigned x64_unwind_code_text(const x64_unwind_info *ui, unsigned i, buf *out);
+
 /* The first entry of the function that f is a piece of (chained unwind data): equal for all pieces of
  * one function. Uses only env's image. */
 err x64_func_primary(const x64_unwind_env *env, const x64_func *f, x64_func *ret) MUST_CHECK;

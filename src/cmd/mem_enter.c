@@ -54,7 +54,9 @@ static void old_value(cmd *c, const struct form *f, const mem_view *v, uint64_t 
 		double d;
 		memcpy(&fl, &low, 4);
 		memcpy(&d, &bits, 8);
-		buf_addf(b, "%.16g", size == 4 ? (double)fl : d);
+		char value[MEM_FLOAT_TEXT];
+		mem_float(size == 4 ? (double)fl : d, size == 4 ? 8 : 16, value);
+		buf_addz(b, value);
 	} else if (size == 8) {
 		buf_addf(b, "%08x`%08x", (unsigned)(bits >> 32), (unsigned)bits);
 	} else {

@@ -92,16 +92,14 @@ static void add_float(buf *b, const uint8_t *p, size_t size, bool ok)
 	uint64_t bits = le_get(p, size);
 	uint32_t low = (uint32_t)bits;
 	int width = size == 4 ? 16 : 24;
+	char text[MEM_FLOAT_TEXT] = "????????";
 	float f;
 	double d;
 	memcpy(&f, &low, 4);
 	memcpy(&d, &bits, 8);
-	if (!ok)
-		buf_addf(b, "%*s", width, "????????");
-	else if (size == 4)
-		buf_addf(b, "%*.8g", width, (double)f);
-	else
-		buf_addf(b, "%*.16g", width, d);
+	if (ok)
+		mem_float(size == 4 ? (double)f : d, size == 4 ? 8 : 16, text);
+	buf_addf(b, "%*s", width, text);
 }
 
 /* ---- numbers ---- */

@@ -3,6 +3,7 @@
 
 #include "base/reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PAGE = 4096 };
@@ -172,6 +173,17 @@ err mem_floats(cmd *c, str *rest, size_t size, buf *ret)
 		skip_separator(rest);
 	}
 	return ERR_OK;
+}
+
+void mem_float(double v, int digits, char text[MEM_FLOAT_TEXT])
+{
+	snprintf(text, MEM_FLOAT_TEXT, "%.*g", digits, v);
+	char *e = strchr(text, 'e');
+	/* "e+05" becomes "e+005" */
+	if (e && strlen(e) == 4) {
+		memmove(e + 3, e + 2, 3);
+		e[2] = '0';
+	}
 }
 
 static void put_unit(buf *b, uint32_t unit)

@@ -41,6 +41,9 @@ int mem_caching(str *rest);
 err mem_values(cmd *c, str *rest, size_t size, buf *ret) MUST_CHECK;
 /* Decimal floating-point values, float (4) or double (8). */
 err mem_floats(cmd *c, str *rest, size_t size, buf *ret) MUST_CHECK;
+/* %g with `digits` significant ones, the exponent of at least three as Microsoft's C writes it. */
+enum { MEM_FLOAT_TEXT = 40 };
+void mem_float(double v, int digits, char text[MEM_FLOAT_TEXT]);
 /* UTF-8 text as UTF-16LE. */
 void mem_utf16(str s, buf *ret);
 

@@ -11,6 +11,7 @@
 
 #include "base/reader.h"
 #include "cmd/code.h"
+#include "cmd/memory.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -139,14 +140,14 @@ static void add_element(const spec *s, const uint8_t *p, buf *b)
 {
 	uint64_t v = le_get(p, s->size);
 	uint32_t low = (uint32_t)v;
+	char text[MEM_FLOAT_TEXT];
 	float f;
 	double d;
-	if (s->sign == 'f') {
-		memcpy(&f, &low, 4);
-		buf_addf(b, "%g", (double)f);
-	} else if (s->sign == 'd') {
-		memcpy(&d, &v, 8);
-		buf_addf(b, "%g", d);
+	memcpy(&f, &low, 4);
+	memcpy(&d, &v, 8);
+	if (s->sign == 'f' || s->sign == 'd') {
+		mem_float(s->sign == 'f' ? (double)f : d, 6, text);
+		buf_addz(b, text);
 	} else if (s->sign == 'i') {
 		buf_addf(b, "%lld", (long long)((int64_t)(v << (64 - 8 * s->size)) >> (64 - 8 * s->size)));
 	} else {

@@ -4,6 +4,7 @@
  * the same habits: highest element first, numbers as C's %g prints them.
  */
 #include "cmd/code.h"
+#include "cmd/memory.h"
 #include "cmd/regs.h"
 
 #include "base/reader.h"
@@ -161,9 +162,11 @@ void xmm_floats(const uint8_t *p, buf *b)
 {
 	for (int i = 3; i >= 0; i--) {
 		uint32_t bits = le32(p + 4 * i);
+		char text[MEM_FLOAT_TEXT];
 		float f;
 		memcpy(&f, &bits, 4);
-		buf_addf(b, "%g%s", (double)f, i ? " " : "");
+		mem_float((double)f, 6, text);
+		buf_addf(b, "%s%s", text, i ? " " : "");
 	}
 }
 

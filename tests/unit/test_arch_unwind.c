@@ -387,6 +387,33 @@ static void xmm_registers(void **state)
 	assert_int_equal(le64(without.fx + 160 + 6 * 16), 0);
 }
 
+static void text_of_codes(void **state)
+{
+	machine *m = *state;
+	static const uint8_t code[] = {0x90};
+	static const uint8_t info[] = {1 | 1 << 3, 0x11, 9, 0x25, 0x11, 0x64, 8, 0, 0xc, 3, 7, 0xa2, 6, 0x01, 0x10, 0,
+		5, 0x68, 2, 0, 3, 0xc0, 0, 0, 0x34, 0x12, 0, 0};
+	static const char want[] =
+		"offs 11, unwind op 4, op info 6\tUWOP_SAVE_NONVOL FrameOffset: 40 reg: rsi.\n"
+		"offs c, unwind op 3, op info 0\tUWOP_SET_FPREG reg: rbp, offset: 20.\n"
+		"offs 7, unwind op 2, op info a\tUWOP_ALLOC_SMALL FrameOffset: 58.\n"
+		"offs 6, unwind op 1, op info 0\tUWOP_ALLOC_LARGE FrameOffset: 80.\n"
+		"offs 5, unwind op 8, op info 6\tUWOP_SAVE_XMM128 FrameOffset: 20 reg: xmm6.\n"
+		"offs 3, unwind op 0, op info c\tUWOP_PUSH_NONVOL reg: r12.\n";
+	x64_unwind_env env;
+	x64_unwind_info ui;
+	x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
+	buf b;
+	buf_init(&b, 0);
+	assert_int_equal(x64_unwind_info_read(env_of(m, &env), &f, &ui), ERR_OK);
+	for (unsigned i = 0, n; (n = x64_unwind_code_text(&ui, i, &b)); i += n)
+		buf_addc(&b, '\n');
+	assert_string_equal(buf_z(&b), want);
+	assert_int_equal(ui.handler, 0x1234);
+	assert_int_equal(ui.bytes, 4 + 20 + 4);
+	buf_deinit(&b);
+}
+
 static void damaged_data(void **state)
 {
 	machine *m = *state;
@@ -449,6 +476,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(pushes_and_allocation), T(version_2_epilogs),
 		T(frame_register), T(large_frames), T(chained_pieces), T(leaf_functions),
-		T(machine_frames), T(machine_frame_epilog), T(xmm_registers), T(damaged_data)};
+		T(machine_frames), T(machine_frame_epilog), T(xmm_registers), T(text_of_codes), T(damaged_data)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -291,6 +291,26 @@ static void whole_function(void **state)
 	HAS(run_line(r, "uf /z code!outer"), "rror");
 }
 
+static void function_entries(void **state)
+{
+	rig *r = *state;
+	const char *got = run_line(r, ".fnent code!outer+38");
+	HAS(got, "Debugger function entry for:\n    code!outer+0x36 (fffff800`10001036)\n\n"
+		 "BeginAddress      = 00000000`00001036\n"
+		 "EndAddress        = 00000000`0000103a\n"
+		 "UnwindInfoAddress = 00000000`0000");
+	HAS(got, ", 10 bytes\n  version 1, flags 4, prolog 0, codes 0\n\n"
+		 "Chained to:\n"
+		 "BeginAddress      = 00000000`00001000\n");
+	HAS(got, ", 8 bytes\n"
+		 "  version 1, flags 0, prolog 5, codes 2\n"
+		 "  00: offs 5, unwind op 2, op info 3\tUWOP_ALLOC_SMALL FrameOffset: 20.\n"
+		 "  01: offs 1, unwind op 0, op info 3\tUWOP_PUSH_NONVOL reg: rbx.\n");
+	HAS(run_line(r, ".fnent code!handler"), "UWOP_PUSH_MACHFRAME.\n");
+	HAS(run_line(r, ".fnent code!inner"), "No function entry for fffff800`10001040");
+	HAS(run_line(r, ".fnent"), "needs an address");
+}
+
 /* ---- # ---- */
 
 static void pattern_search(void **state)
@@ -520,7 +540,7 @@ static void stack_at_every_instruction(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards), T(physical_code),
-		T(breakpoints_never_show), T(options), T(whole_function), T(pattern_search), T(backtrace),
+		T(breakpoints_never_show), T(options), T(whole_function), T(function_entries), T(pattern_search), T(backtrace),
 		T(raw_stack), T(frames), T(parameters_and_lines), T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }

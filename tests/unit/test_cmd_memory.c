@@ -111,6 +111,8 @@ static void floats(void **state)
 	assert_int_equal(mem(r, DATA + 4, 4), 0xc0000000);
 	expect(r, "df fffff80000010000 L2", "fffff800`00010000               1.5               -2\n");
 	expect(r, "dD fffff80000010010 L1", "fffff800`00010010                      3.25\n");
+	run_line(r, "ef fffff80000010000 1.5e-30");
+	expect(r, "df fffff80000010000 L1", "fffff800`00010000          1.5e-030\n");
 	HAS(run_line(r, "ef fffff80000010000 abc"), "no floating-point number");
 }
 
@@ -446,6 +448,52 @@ static void files(void **state)
 	rmdir(dir);
 }
 
+static void held_memory(void **state)
+{
+	rig *r = *state;
+	HAS(run_line(r, ".holdmem -o"), "No memory is held");
+	run_line(r, ".holdmem -a fffff80000010000 L10; .holdmem -a fffff80000010040 L4");
+	expect(r, ".holdmem -o",
+		"fffff800`00010000 - fffff800`0001000f\nfffff800`00010040 - fffff800`00010043\n");
+	run_line(r, "eb fffff80000010001 99");
+	expect(r, ".holdmem -d fffff80000010041; .holdmem -c fffff80000010000 L10",
+		"fffff800`00010000 against the copy of fffff800`00010000, 0x10 bytes:\n"
+		"fffff800`00010001  01 - fffff800`00010001  99\n");
+	run_line(r, ".holdmem -a fffff80000010080 L2; .holdmem -d fffff80000010000 L1");
+	expect(r, ".holdmem -c fffff80000010080 L2",
+		"fffff800`00010080 against the copy of fffff800`00010080, 0x2 bytes:\nno differences\n");
+	HAS(run_line(r, ".holdmem -d 0"), "no held range");
+	HAS(run_line(r, ".holdmem -D; .holdmem -o"), "No memory is held");
+	HAS(run_line(r, ".holdmem -x"), "one of");
+	HAS(run_line(r, ".holdmem -a fffff80000010000"), "needs a range");
+}
+
+static void selectors(void **state)
+{
+	rig *r = *state;
+	static const uint64_t table[] = {0, 0, 0x00209b0000000000, 0x00cf93000000ffff, 0x00cffb000000ffff,
+		0x00cff3000000ffff, 0x0020fb0000000000, 0, 0x50008b001fb00067, 0xfffff800};
+	uint8_t raw[sizeof table];
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		put64(raw + 8 * i, table[i]);
+	fake_mem(r->f, as_current(), DATA + 0x800, raw, sizeof raw);
+	fake_regs(r->f, 0)->gdtr_base = DATA + 0x800;
+	fake_regs(r->f, 0)->gdtr_limit = sizeof raw - 1;
+	expect(r, "dg 10 18",
+		"                                                    P Si Gr Pr Lo\n"
+		"Sel        Base              Limit          Type    l ze an es ng Flags\n"
+		"---- ----------------- ----------------- ---------- - -- -- -- -- --------\n"
+		"0010 00000000`00000000 00000000`00000000 Code RE Ac 0 Nb By P  Lo 0000029b\n"
+		"0018 00000000`00000000 00000000`ffffffff Data RW Ac 0 Bg Pg P  Nl 00000c93\n");
+	HAS(run_line(r, "dg 40"),
+		"0040 fffff800`50001fb0 00000000`00000067 TSS64 Busy 0 Nb By P  Nl 0000008b\n");
+	HAS(run_line(r, "dg 33"), "0033 00000000`00000000 00000000`00000000 Code RE Ac 3 Nb By P  Lo 000002fb\n");
+	HAS(run_line(r, "dg 1000"), "the table ends at");
+	HAS(run_line(r, "dg 4"), "local descriptor table");
+	HAS(run_line(r, "dg 0 8000"), "at most");
+	HAS(run_line(r, "d 10"), "0010 00000000");
+}
+
 static void ports_and_msrs(void **state)
 {
 	rig *r = *state;
@@ -486,6 +534,6 @@ int main(void)
 		T(floats), T(unreadable), T(text), T(references), T(lists), T(entering),
 		T(entering_by_prompt), T(fill_move_compare), T(big_moves), T(searching), T(searching_far),
 		T(searching_strings), T(saved_hits), T(searching_writable), T(physical), T(files),
-		T(ports_and_msrs), T(breakpoints_never_show)};
+		T(held_memory), T(selectors), T(ports_and_msrs), T(breakpoints_never_show)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
