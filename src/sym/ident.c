@@ -98,6 +98,25 @@ static void keep(sym_idents *x, const sym_identity *id)
 	x->lines++;
 }
 
+bool sym_idents_read(sym_idents *x, str text)
+{
+	bool good = true;
+	while (good && text.n) {
+		size_t nl = str_chr(text, '\n');
+		sym_identity id;
+		good = nl != SIZE_MAX && x->lines < IDENTS_MAX && parse_line(x, str_take(text, nl), &id);
+		if (good) {
+			keep(x, &id);
+			text = str_skip(text, nl + 1);
+		}
+	}
+	if (!good) {
+		map_clear(&x->by_key);
+		x->lines = 0;
+	}
+	return good;
+}
+
 static void read_once(sym_idents *x)
 {
 	if (x->read || !x->file)
@@ -106,24 +125,10 @@ static void read_once(sym_idents *x)
 	arena tmp;
 	arena_init(&tmp);
 	str text;
-	bool good = true;
-	if (sys_is_file(x->file)) {
-		good = sys_read_file(&tmp, x->file, IDENTS_BYTES_MAX, &text, NULL) == ERR_OK;
-		while (good && text.n) {
-			size_t nl = str_chr(text, '\n');
-			sym_identity id;
-			good = nl != SIZE_MAX && x->lines < IDENTS_MAX &&
-				parse_line(x, str_take(text, nl), &id);
-			if (good)
-				keep(x, &id);
-			text = str_skip(text, nl + 1);
-		}
-	}
-	if (!good) {
+	if (sys_is_file(x->file) &&
+		(sys_read_file(&tmp, x->file, IDENTS_BYTES_MAX, &text, NULL) != ERR_OK ||
+			!sym_idents_read(x, text)))
 		unlink(x->file);
-		map_clear(&x->by_key);
-		x->lines = 0;
-	}
 	arena_deinit(&tmp);
 }
 

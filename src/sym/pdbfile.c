@@ -524,6 +524,28 @@ static void local_of(sym_file *f, const pdb_local *p, sym_local *r)
 	}
 }
 
+/*
+ * Optimised code of Microsoft's compiler tells a variable twice: with live ranges, then once more with
+ * its home on the stack for older debuggers. The ranges are right; the home only helps where no
+ * place in time is meant (whole) and the first record has none.
+ */
+static bool told_before(sym_local *all, size_t n, const sym_local *v, bool whole)
+{
+	for (size_t i = 0; i < n; i++) {
+		sym_local *o = &all[i];
+		if (o->inlined != v->inlined || o->depth != v->depth || !str_eq(o->name, v->name) ||
+			o->type.id != v->type.id)
+			continue;
+		if (whole && o->loc == SYM_LOC_NONE) {
+			bool param = o->param || v->param;
+			*o = *v;
+			o->param = param;
+		}
+		return true;
+	}
+	return false;
+}
+
 static err locals(sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **ret, size_t *n_ret)
 {
 	pdb_local *l;
@@ -536,9 +558,16 @@ static err locals(sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **r
 		TRY(pdb_locals_at(pf(f)->pdb, a, rva, &l, &n));
 	}
 	*ret = arena_array(a, n, sizeof **ret);
-	for (size_t i = 0; i < n; i++)
-		local_of(f, &l[i], &(*ret)[i]);
-	*n_ret = n;
+	size_t k = 0;
+	for (size_t i = 0; i < n; i++) {
+		sym_local v;
+		local_of(f, &l[i], &v);
+		if (whole && v.inlined)
+			continue; /* of other functions */
+		if (!told_before(*ret, k, &v, whole))
+			(*ret)[k++] = v;
+	}
+	*n_ret = k;
 	return ERR_OK;
 }
 

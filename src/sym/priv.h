@@ -117,6 +117,8 @@ sym_idents *sym_idents_create(str dir);
 void sym_idents_destroy(sym_idents *x);
 bool sym_idents_find(sym_idents *x, str image, uint32_t timestamp, uint32_t size, uint32_t checksum,
 	sym_identity *ret);
+/* The file's text; false, and nothing is kept, if a line of it is damaged. */
+bool sym_idents_read(sym_idents *x, str text);
 void sym_idents_add(sym_idents *x, const sym_identity *id);
 
 /* ---- images ---- */
