@@ -2,15 +2,13 @@
  * undname: see undname.h. A recursive-descent reader of MSVC's decorated names.
  *
  * Invariants: `bad` is sticky; depth is at most DEPTH and the text made at most MADE bytes, since back
- * references would otherwise let a short name grow without end. Everything lives in one arena that goes
- * when the name is done.
+ * references would otherwise let a short name grow without end. All text is made in one buffer on the
+ * stack; nothing is allocated.
  *
  * Facts: llvm/lib/Demangle/MicrosoftDemangle.cpp, Wine dlls/msvcrt/undname.c and the tables in
  * "Visual C++ name mangling" (en.wikiversity.org). Wording of special members as Microsoft's undname.
  */
 #include "fmt/undname.h"
-
-#include "base/map.h"
 
 enum { DEPTH = 64, MADE = 8 * UND_MAX, REFS = 10, PARTS = 64 };
 
@@ -23,13 +21,13 @@ typedef struct decl {
 typedef struct und {
 	str in;
 	size_t pos;
-	arena *a;
 	und_how how;
 	str names[REFS];
 	int nnames;
 	decl types[REFS];
 	int ntypes;
 	int depth;
+	char *mem; /* MADE bytes, of which the first `made` are used */
 	size_t made;
 	bool bad;
 	bool cast;	/* the name is a conversion operator: its return type belongs to it */
@@ -45,22 +43,63 @@ static const str none = {"", 0};
 
 /* ---- text ---- */
 
+static void put(und *u, const char *p, size_t n)
+{
+	if (n > MADE - u->made) {
+		u->bad = true;
+		return;
+	}
+	memcpy(u->mem + u->made, p, n);
+	u->made += n;
+}
+
+static void put_number(und *u, long long v)
+{
+	char t[24];
+	size_t i = sizeof t;
+	unsigned long long x = v < 0 ? 0 - (unsigned long long)v : (unsigned long long)v;
+	do
+		t[--i] = (char)('0' + x % 10);
+	while (x /= 10);
+	if (v < 0)
+		t[--i] = '-';
+	put(u, t + i, sizeof t - i);
+}
+
+/* printf with just %s, %.*s and %lld: a wildcard search undecorates every name there is. */
 static str text(und *u, const char *fmt, ...) PRINTF(2, 3);
 static str text(und *u, const char *fmt, ...)
 {
+	size_t from = u->made;
 	va_list ap;
 	if (u->bad)
 		return none;
 	va_start(ap, fmt);
-	char *p = arena_vprintf(u->a, fmt, ap);
-	va_end(ap);
-	size_t n = strlen(p);
-	u->made += n;
-	if (u->made > MADE || n > UND_MAX) {
-		u->bad = true;
-		return none;
+	while (*fmt && !u->bad) {
+		const char *pc = fmt;
+		while (*pc && *pc != '%')
+			pc++;
+		put(u, fmt, (size_t)(pc - fmt));
+		fmt = pc;
+		if (!*fmt)
+			break;
+		if (fmt[1] == '.') {
+			int n = va_arg(ap, int);
+			put(u, va_arg(ap, const char *), (size_t)n);
+			fmt += 4;
+		} else if (fmt[1] == 's') {
+			const char *z = va_arg(ap, const char *);
+			put(u, z, strlen(z));
+			fmt += 2;
+		} else {
+			put_number(u, va_arg(ap, long long));
+			fmt += 4;
+		}
 	}
-	return (str){p, n};
+	va_end(ap);
+	if (u->made - from > UND_MAX)
+		u->bad = true;
+	return u->bad ? none : (str){u->mem + from, u->made - from};
 }
 
 static str joined(und *u, const char *before, str s, const char *behind)
@@ -911,14 +950,12 @@ bool undname(str name, und_how how, buf *out)
 {
 	if (name.n < 2 || name.p[0] != '?' || name.n > UND_MAX)
 		return false;
-	arena a;
-	arena_init(&a);
-	und u = {.in = name, .a = &a, .how = how};
+	char mem[MADE];
+	und u = {.in = name, .mem = mem, .how = how};
 	str s = symbol(&u, false);
 	bool ok = !u.bad && s.n;
 	if (ok)
 		buf_adds(out, s);
-	arena_deinit(&a);
 	return ok;
 }
 
@@ -926,16 +963,14 @@ bool undname_type(str name, buf *out)
 {
 	if (name.n < 4 || !str_starts(name, STR(".?A")) || name.n > UND_MAX)
 		return false;
-	arena a;
-	arena_init(&a);
-	und u = {.in = str_skip(name, 3), .a = &a, .how = UND_NAME};
+	char mem[MADE];
+	und u = {.in = str_skip(name, 3), .mem = mem, .how = UND_NAME};
 	decl d = type(&u);
 	bool ok = !u.bad && u.pos == u.in.n && d.l.n;
 	if (ok) {
 		buf_adds(out, d.l);
 		buf_adds(out, d.r);
 	}
-	arena_deinit(&a);
 	return ok;
 }
 
