@@ -274,7 +274,7 @@ static err backtrace(cmd *c, cmd_call *call)
 	out_str(e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);
 	if (why.text[0])
-		out_as(e, OUT_VERBOSE, "%s\n", why.text);
+		out_as(e, OUT_WARNING, "%s\n", why.text);
 	return ERR_OK;
 }
 

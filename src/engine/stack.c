@@ -6,7 +6,7 @@
  */
 #include "engine/internal.h"
 
-enum { STACK_MAX = 4096 };
+enum { STACK_MAX = 4096, GUESS_WORDS = 256, CALL_MAX = 7 };
 
 static err env_func(void *u, uint64_t pc, x64_func *ret)
 {
@@ -27,6 +27,42 @@ static err env_stack(void *u, uint64_t addr, void *p, size_t n)
 	return eng_read_all((engine *)u, addr, p, n, NULL);
 }
 
+/* Does a call instruction end at addr? */
+static bool after_call(engine *e, uint64_t addr)
+{
+	uint8_t code[CALL_MAX];
+	if (!sym_mod_at(e->syms, addr) || eng_read_all(e, addr - CALL_MAX, code, sizeof code, NULL) != ERR_OK)
+		return false;
+	for (size_t n = 2; n <= CALL_MAX; n++) {
+		x64_insn in;
+		if (x64_decode(code + CALL_MAX - n, n, addr - n, &in) == ERR_OK && in.len == n && in.flow == X64_FLOW_CALL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Unwind data that is not in memory (an image page that nobody touched yet) does not hide the callers:
+ * the nearest word above rsp that points behind a call is taken for the return address.
+ */
+static bool guess_caller(engine *e, x64_regs *r, x64_frame_info *info)
+{
+	uint64_t sp = r->gpr[X64_RSP];
+	for (size_t i = 0; i < GUESS_WORDS; i++, sp += 8) {
+		uint64_t v;
+		if (eng_read_uint(e, sp, 8, &v, NULL) != ERR_OK)
+			return false;
+		if (!after_call(e, v))
+			continue;
+		r->rip = v;
+		r->gpr[X64_RSP] = sp + 8;
+		r->valid = X64_SET_CONTROL;
+		info->ret_slot = sp;
+		return true;
+	}
+	return false;
+}
+
 err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret, size_t *n_ret, diag *why)
 {
 	x64_unwind_env env = {e, env_func, env_image, env_stack};
@@ -41,6 +77,11 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 		x64_frame_info info = {0};
 		eng_frame f = {.sp = r.gpr[X64_RSP], .ip = r.rip, .regs = r};
 		err x = x64_unwind(&r, &env, &info);
+		if (x != ERR_OK && guess_caller(e, &r, &info)) {
+			diag_set(why, x, "Unwind data for %s cannot be read; callers from there are guessed (the image on the symbol path would tell)",
+				out_addr(e, f.ip));
+			x = ERR_OK;
+		}
 		if (x != ERR_OK)
 			diag_set(why, x, "Unwinding past %s: %s", out_addr(e, f.ip), err_name(x));
 		else
