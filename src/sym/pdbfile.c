@@ -10,8 +10,6 @@
 #include "fmt/pe.h"
 #include "fmt/undname.h"
 
-#include <strings.h>
-
 typedef struct pdbfile {
 	sys_map map;
 	pdb *pdb;
@@ -104,6 +102,7 @@ typedef struct relay {
 	void *u;
 	size_t n;
 	str want, literal;
+	size_t rare; /* rarest(literal) */
 	bool fold, stop;
 	buf tmp;
 } relay;
@@ -119,23 +118,55 @@ static bool relay_one(void *u, const pdb_sym *s)
 	return !x->stop;
 }
 
-/* Does raw hold the text, case folded? */
-static bool holds(str raw, str text)
+static unsigned char low(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+static bool same_fold(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (low(a[i]) != low(b[i]))
+			return false;
+	return true;
+}
+
+/* The character of a text that names hold least often: where a search for the text looks first. */
+static size_t rarest(str text)
+{
+	static const char common[] = "eatrionscldupmghfbywvkxjzq";
+	size_t best = 0, rank = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		const char *p = strchr(common, low(text.p[i]));
+		size_t r = p ? (size_t)(p - common) : text.p[i] == '_' ? 3 : 18;
+		if (r >= rank) {
+			rank = r;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* Does raw hold the text, case folded? at: rarest(text). */
+static bool holds_at(str raw, str text, size_t at)
 {
 	if (text.n > raw.n)
 		return false;
-	unsigned char a = (unsigned char)text.p[0], b = a;
-	if (a >= 'a' && a <= 'z')
-		b = (unsigned char)(a - 32);
-	else if (a >= 'A' && a <= 'Z')
-		b = (unsigned char)(a + 32);
-	size_t last = raw.n - text.n;
-	for (size_t i = 0; i <= last; i++) {
-		unsigned char c = (unsigned char)raw.p[i];
-		if ((c == a || c == b) && !strncasecmp(raw.p + i, text.p, text.n))
+	char lower = (char)low(text.p[at]);
+	char upper = lower >= 'a' && lower <= 'z' ? (char)(lower - 32) : lower;
+	const char *begin = raw.p + at, *end = raw.p + raw.n - (text.n - 1 - at);
+	for (const char *p = begin; p < end && (p = memchr(p, lower, (size_t)(end - p))); p++)
+		if (same_fold(p - at, text.p, text.n))
 			return true;
-	}
+	for (const char *p = begin; upper != lower && p < end && (p = memchr(p, upper, (size_t)(end - p))); p++)
+		if (same_fold(p - at, text.p, text.n))
+			return true;
 	return false;
+}
+
+static bool holds(str raw, str text)
+{
+	return holds_at(raw, text, rarest(text));
 }
 
 /*
@@ -185,7 +216,7 @@ static str last_word(str name)
 static bool scan_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
-	if (!decorated(pf(x->f), s->name) || (x->literal.n && !holds(s->name, x->literal)))
+	if (!decorated(pf(x->f), s->name) || (x->literal.n && !holds_at(s->name, x->literal, x->rare)))
 		return true;
 	buf_clear(&x->tmp);
 	str name = s->name;
@@ -214,6 +245,7 @@ static err find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
 	x.literal = last_word(name);
 	if (!telling(x.literal))
 		x.literal = (str){0};
+	x.rare = rarest(x.literal);
 	buf_init(&x.tmp, UND_MAX * 2);
 	e = pdb_each_name(pf(f)->pdb, PDB_MASK(PDB_PUBLIC), scan_one, &x);
 	buf_deinit(&x.tmp);
@@ -227,7 +259,7 @@ static err find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
 static bool each_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
-	if (x->literal.n && !holds(s->name, x->literal))
+	if (x->literal.n && !holds_at(s->name, x->literal, x->rare))
 		return true;
 	sym_rec r;
 	rec_of(x->f, s, &r);
@@ -242,10 +274,10 @@ static bool each_one(void *u, const pdb_sym *s)
 	return x->fn(x->u, &r);
 }
 
-/* The first characters of a literal decide too: without decorated names every literal is telling. */
 static err each(sym_file *f, str literal, sym_rec_fn *fn, void *u)
 {
 	relay x = {.f = f, .fn = fn, .u = u, .literal = telling(literal) ? literal : (str){0}};
+	x.rare = rarest(x.literal);
 	buf_init(&x.tmp, UND_MAX * 2);
 	err e = pdb_each_name(pf(f)->pdb, WANT | PDB_MASK(PDB_PUBLIC), each_one, &x);
 	buf_deinit(&x.tmp);
