@@ -140,6 +140,12 @@ err pdb_func_at(pdb *f, uint32_t rva, pdb_sym *ret) MUST_CHECK;
  * which cost a look into its module, and the size of data come with pdb_sym_fill. ERR_CANCELLED if pdb_cancel_set's flag went up.
  */
 err pdb_each_name(pdb *f, unsigned kinds, pdb_sym_cb cb, void *u) MUST_CHECK;
+/*
+ * As pdb_each_name, without most of the names that cannot match a WinDbg wildcard pattern (as str_wild with
+ * `symbol` takes it), however they are undecorated: the letters of the pattern must all be there. The caller
+ * still matches what comes.
+ */
+err pdb_each_like(pdb *f, unsigned kinds, str pattern, pdb_sym_cb cb, void *u) MUST_CHECK;
 err pdb_sym_fill(pdb *f, pdb_sym *s) MUST_CHECK;
 /* Symbols of one module at its top level and (deep) inside functions: labels, function statics. */
 err pdb_mod_each(pdb *f, uint32_t mod, bool deep, pdb_sym_cb cb, void *u) MUST_CHECK;

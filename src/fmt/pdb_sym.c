@@ -242,7 +242,91 @@ err pdb_global_find(pdb *f, str name, bool fold, unsigned kinds, pdb_sym_cb cb, 
 	return find(f, &f->gsi, &w);
 }
 
-err pdb_each_name(pdb *f, unsigned kinds, pdb_sym_cb cb, void *u)
+/* ---- scan ---- */
+
+/* Letters that a match must hold, in any order: undecorated names have their scopes turned round. */
+enum { LITERALS = 4, LITERAL_MAX = 64 };
+typedef struct needles {
+	char text[LITERALS][LITERAL_MAX]; /* lower case */
+	size_t len[LITERALS];
+	size_t n;
+} needles;
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static bool is_letter(char c)
+{
+	return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+}
+
+static void needle_add(needles *x, str s)
+{
+	while (s.n && s.p[0] == '_') /* `_f` also finds `f` */
+		s = str_skip(s, 1);
+	while (s.n && s.p[s.n - 1] == '_') /* a pair of them stands for `::` */
+		s.n--;
+	if (s.n < 2 || x->n == LITERALS)
+		return;
+	s = str_take(s, LITERAL_MAX);
+	for (size_t i = 0; i < s.n; i++)
+		x->text[x->n][i] = lower(s.p[i]);
+	x->len[x->n++] = s.n;
+}
+
+static needles needles_of(str pattern)
+{
+	needles x = {.n = 0};
+	size_t from = 0;
+	for (size_t i = 0; i <= pattern.n; i++) {
+		char c = i < pattern.n ? pattern.p[i] : 0;
+		bool pair = c == '_' && i + 1 < pattern.n && pattern.p[i + 1] == '_';
+		if (is_letter(c) && !pair)
+			continue;
+		/* The letter before # and + may come any number of times. */
+		size_t end = (c == '#' || c == '+') && i > from ? i - 1 : i;
+		needle_add(&x, (str){pattern.p + from, end - from});
+		if (c == '\\') {
+			i++;
+		} else if (c == '[') {
+			size_t close = str_chr(str_skip(pattern, i), ']');
+			if (close != SIZE_MAX)
+				i += close;
+		}
+		from = i + 1;
+	}
+	return x;
+}
+
+static bool holds(str name, const char *lit, size_t n)
+{
+	if (name.n < n)
+		return false;
+	for (const char *p = name.p, *end = name.p + (name.n - n); p <= end; p++) {
+		size_t i = 0;
+		while (i < n && lower(p[i]) == lit[i])
+			i++;
+		if (i == n)
+			return true;
+	}
+	return false;
+}
+
+static bool may_match(const needles *x, str name)
+{
+	/* A '?' behind the first character: templates and members that the compiler makes, whose readable
+	 * form has words that do not stand in the decorated one. */
+	if (x->n && name.n && name.p[0] == '?' && memchr(name.p + 1, '?', name.n - 1))
+		return true;
+	for (size_t i = 0; i < x->n; i++)
+		if (!holds(name, x->text[i], x->len[i]))
+			return false;
+	return true;
+}
+
+static err each(pdb *f, unsigned kinds, const needles *x, pdb_sym_cb cb, void *u)
 {
 	cv_rec c;
 	if (f->syms == MSF_NONE)
@@ -250,16 +334,31 @@ err pdb_each_name(pdb *f, unsigned kinds, pdb_sym_cb cb, void *u)
 	pdb_iter it = pdb_iter_at(f, f->syms, 0, UINT64_MAX);
 	for (size_t i = 0; pdb_iter_next(&it, &c); i++) {
 		pdb_sym s;
+		str name;
 		if (i % POLL == 0 && pdb_stop(f))
 			return ERR_CANCELLED;
 		if (c.kind == S_PUB32 && !(kinds & PDB_MASK(PDB_PUBLIC)))
 			continue;
 		if (c.kind == S_UDT && !(kinds & PDB_MASK(PDB_UDT)))
 			continue;
+		if (x->n && (!cv_name(&c, &name) || !may_match(x, name)))
+			continue;
 		if (pdb_sym_of(f, &c, PDB_NO_MOD, &s) && kinds & PDB_MASK(s.kind) && !cb(u, &s))
 			return ERR_OK;
 	}
 	return it.bad ? ERR_CORRUPT : ERR_OK;
+}
+
+err pdb_each_name(pdb *f, unsigned kinds, pdb_sym_cb cb, void *u)
+{
+	needles x = {.n = 0};
+	return each(f, kinds, &x, cb, u);
+}
+
+err pdb_each_like(pdb *f, unsigned kinds, str pattern, pdb_sym_cb cb, void *u)
+{
+	needles x = needles_of(pattern);
+	return each(f, kinds, &x, cb, u);
 }
 
 err pdb_mod_each(pdb *f, uint32_t mod, bool deep, pdb_sym_cb cb, void *u)

@@ -147,10 +147,10 @@ static void walk(pdb *f)
 	x.n = 0;
 	if (pdb_public_find(f, STR("main"), false, on_sym, &x) == ERR_OK)
 		by_address(&x, x.last.rva);
-	for (size_t i = 0; i < pdb_npublics(f) && i < 16; i++)
+	for (size_t i = 0; i < pdb_npublics(f) && i < 4; i++)
 		if (pdb_public_nth(f, i, &x.last) == ERR_OK)
 			by_address(&x, x.last.rva + (uint32_t)i);
-	for (uint32_t i = 0; i < pdb_nmods(f) && i < 16; i++) {
+	for (uint32_t i = 0; i < pdb_nmods(f) && i < 4; i++) {
 		x.n = 0;
 		if (pdb_mod_each(f, i, true, on_sym, &x) == ERR_OK)
 			by_address(&x, x.last.rva);
@@ -158,7 +158,7 @@ static void walk(pdb *f)
 		if (pdb_line_each(f, i, on_line, &x) == ERR_OK && pdb_mod_get(f, i, &m) == ERR_OK)
 			x.n = m.name.n;
 	}
-	for (uint32_t rva = 0x1000; rva < 0x1400; rva += 37)
+	for (uint32_t rva = 0x1000; rva < 0x1200; rva += 0x43)
 		by_address(&x, rva);
 	x.n = 0;
 	if (pdb_file_each(f, on_file, &x) == ERR_OK &&

@@ -6,6 +6,7 @@
 #include "fmt/msf.h"
 #include "fmt/pdb.h"
 #include "fmt/pe.h"
+#include "fmt/undname.h"
 
 #include "test_fmt_util.h"
 
@@ -244,6 +245,46 @@ static void test_scan(void **state)
 	assert_int_equal(x.s.rva, PDB_NO_RVA); /* not looked up yet */
 	assert_int_equal(pdb_sym_fill(g.f, &x.s), ERR_OK);
 	assert_true(x.s.rva != PDB_NO_RVA && x.s.size);
+}
+
+/* pdb_each_like may give too much, but nothing that matches may be missing. */
+typedef struct like {
+	str pattern;
+	size_t given, hits;
+} like;
+
+static bool like_cb(void *u, const pdb_sym *s)
+{
+	like *x = u;
+	buf b;
+	buf_init(&b, 0);
+	str name = undname(s->name, UND_NAME, &b) ? buf_str(&b) : s->name;
+	x->given++;
+	x->hits += str_wild(x->pattern, name, true);
+	buf_deinit(&b);
+	return true;
+}
+
+static void test_like(void **state)
+{
+	(void)state;
+	NEED();
+	static const struct {
+		const char *pattern;
+		bool some, fewer;
+	} t[] = {{"*", true, false}, {"caller", true, true}, {"CALL*", true, true}, {"_caller", true, true},
+		{"ns::D::ov*", true, true}, {"*o?er", true, true}, {"*over@*", false, true},
+		{"*destructor*", false, true}, {"ns*op#erator*=", false, true}, {"cal+er", true, true},
+		{"cal#ler", true, true}, {"calx#ler", true, true}, {"*operator*delete*", true, true},
+		{"nothing_here", false, true}, {"\\caller", true, true}, {"[c]aller", true, true}};
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		like all = {.pattern = str_of(t[i].pattern)}, some = all;
+		assert_int_equal(pdb_each_name(g.f, PDB_ALL, like_cb, &all), ERR_OK);
+		assert_int_equal(pdb_each_like(g.f, PDB_ALL, some.pattern, like_cb, &some), ERR_OK);
+		if (some.hits != all.hits || (all.hits > 0) != t[i].some || (some.given < all.given) != t[i].fewer)
+			fail_msg("%s: %zu of %zu, given %zu of %zu", t[i].pattern, some.hits, all.hits, some.given,
+				all.given);
+	}
 }
 
 /* ---- types ---- */
@@ -747,6 +788,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_scan),
+		cmocka_unit_test(test_like),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_type_scan),
 		cmocka_unit_test(test_lines),
