@@ -16,25 +16,40 @@ typedef struct flag {
 } flag;
 
 static const flag characteristics[] = {
-	{0x1, "Relocations stripped"}, {0x2, "Executable"}, {0x4, "Line numbers stripped"},
-	{0x8, "Symbols stripped"}, {0x20, "App can handle >2gb addresses"}, {0x100, "32 bit word machine"},
-	{0x200, "Debug information stripped"}, {0x1000, "System"}, {0x2000, "DLL"},
+	{0x1, "Relocations stripped"},
+	{0x2, "Executable"},
+	{0x4, "Line numbers stripped"},
+	{0x8, "Symbols stripped"},
+	{0x20, "App can handle >2gb addresses"},
+	{0x100, "32 bit word machine"},
+	{0x200, "Debug information stripped"},
+	{0x1000, "System"},
+	{0x2000, "DLL"},
 };
 
 static const flag dll_characteristics[] = {
-	{0x20, "High entropy VA supported"}, {0x40, "Dynamic base"}, {0x80, "Force integrity checks"},
-	{0x100, "NX compatible"}, {0x200, "No isolation"}, {0x400, "No structured exception handler"},
-	{0x800, "Do not bind"}, {0x1000, "AppContainer"}, {0x2000, "WDM driver"}, {0x4000, "Guard"},
+	{0x20, "High entropy VA supported"},
+	{0x40, "Dynamic base"},
+	{0x80, "Force integrity checks"},
+	{0x100, "NX compatible"},
+	{0x200, "No isolation"},
+	{0x400, "No structured exception handler"},
+	{0x800, "Do not bind"},
+	{0x1000, "AppContainer"},
+	{0x2000, "WDM driver"},
+	{0x4000, "Guard"},
 	{0x8000, "Terminal server aware"},
 };
 
-static const char *const subsystems[] = {"Unknown", "Native", "Windows GUI", "Windows CUI", NULL, "OS/2 CUI", NULL,
-	"Posix CUI", NULL, "Windows CE GUI", "EFI application", "EFI boot service driver", "EFI runtime driver",
-	"EFI ROM", "XBOX", NULL, "Boot application"};
+static const char *const subsystems[] = {"Unknown", "Native", "Windows GUI", "Windows CUI", NULL,
+	"OS/2 CUI", NULL, "Posix CUI", NULL, "Windows CE GUI", "EFI application",
+	"EFI boot service driver", "EFI runtime driver", "EFI ROM", "XBOX", NULL,
+	"Boot application"};
 
 static const char *const dirs[PE_NDIRS] = {"Export", "Import", "Resource", "Exception", "Security",
-	"Base Relocation", "Debug", "Description", "Special", "Thread Storage", "Load Configuration", "Bound Import",
-	"Import Address Table", "Delay Import", "COR20 Header", "Reserved"};
+	"Base Relocation", "Debug", "Description", "Special", "Thread Storage",
+	"Load Configuration", "Bound Import", "Import Address Table", "Delay Import",
+	"COR20 Header", "Reserved"};
 
 static void flags(engine *e, const flag *f, size_t n, uint32_t value)
 {
@@ -46,10 +61,10 @@ static void flags(engine *e, const flag *f, size_t n, uint32_t value)
 static const char *machine(uint16_t m)
 {
 	return m == PE_MACHINE_AMD64   ? "X64"
-		: m == PE_MACHINE_I386 ? "i386"
-		: m == PE_MACHINE_ARM64 ? "ARM64"
-		: m == PE_MACHINE_ARMNT ? "ARM Thumb-2"
-					: "unknown";
+	       : m == PE_MACHINE_I386  ? "i386"
+	       : m == PE_MACHINE_ARM64 ? "ARM64"
+	       : m == PE_MACHINE_ARMNT ? "ARM Thumb-2"
+				       : "unknown";
 }
 
 /* The raw optional header; zeros where it cannot be read. */
@@ -58,7 +73,8 @@ static void optional(const pe_view *p, uint8_t raw[OPT_MAX], uint16_t *size)
 	uint8_t b[4], head[20];
 	memset(raw, 0, OPT_MAX);
 	*size = 0;
-	if (pe_read(p, DOS_LFANEW, b, 4) != ERR_OK || pe_read(p, le32(b) + 4, head, sizeof head) != ERR_OK)
+	if (pe_read(p, DOS_LFANEW, b, 4) != ERR_OK ||
+		pe_read(p, le32(b) + 4, head, sizeof head) != ERR_OK)
 		return;
 	*size = le16(head + 16);
 	size_t n = 0;
@@ -80,24 +96,32 @@ static void file_headers(engine *e, const pe_view *p)
 	uint8_t raw[OPT_MAX];
 	uint16_t size;
 	optional(p, raw, &size);
-	out(e, "\nFile Type: %s\nFILE HEADER VALUES\n", p->characteristics & 0x2000 ? "DLL" : "EXECUTABLE IMAGE");
-	out(e, "%8X machine (%s)\n%8zX number of sections\n", p->machine, machine(p->machine), p->nsec);
+	out(e, "\nFile Type: %s\nFILE HEADER VALUES\n",
+		p->characteristics & 0x2000 ? "DLL" : "EXECUTABLE IMAGE");
+	out(e, "%8X machine (%s)\n%8zX number of sections\n", p->machine, machine(p->machine),
+		p->nsec);
 	stamp(e, p->timestamp);
 	out(e, "\n%8X size of optional header\n%8X characteristics\n", size, p->characteristics);
 	flags(e, characteristics, ARRAY_LEN(characteristics), p->characteristics);
 	out(e, "\nOPTIONAL HEADER VALUES\n%8X magic #\n", p->plus ? 0x20b : 0x10b);
 	out(e, "%5u.%02u linker version\n", p->linker_major, p->linker_minor);
-	out(e, "%8X size of code\n%8X size of initialized data\n%8X size of uninitialized data\n", le32(raw + 4),
-		le32(raw + 8), le32(raw + 12));
-	out(e, "%8X address of entry point\n%8X base of code\n         ----- new -----\n", p->entry, le32(raw + 20));
+	out(e, "%8X size of code\n%8X size of initialized data\n%8X size of uninitialized data\n",
+		le32(raw + 4), le32(raw + 8), le32(raw + 12));
+	out(e, "%8X address of entry point\n%8X base of code\n         ----- new -----\n", p->entry,
+		le32(raw + 20));
 	out(e, "%016llX image base\n", (unsigned long long)p->preferred_base);
 	out(e, "%8X section alignment\n%8X file alignment\n", p->section_align, p->file_align);
 	const char *sub = p->subsystem < ARRAY_LEN(subsystems) ? subsystems[p->subsystem] : NULL;
 	out(e, "%8X subsystem (%s)\n", p->subsystem, sub ? sub : "unknown");
-	out(e, "%5u.%02u operating system version\n%5u.%02u image version\n%5u.%02u subsystem version\n", p->os_major,
-		p->os_minor, p->image_major, p->image_minor, p->subsys_major, p->subsys_minor);
-	out(e, "%8X size of image\n%8X size of headers\n%8X checksum\n", p->image_size, p->headers_size, p->checksum);
-	static const char *const sizes[] = {"stack reserve", "stack commit", "heap reserve", "heap commit"};
+	out(e,
+		"%5u.%02u operating system version\n%5u.%02u image version\n%5u.%02u subsystem "
+		"version\n",
+		p->os_major, p->os_minor, p->image_major, p->image_minor, p->subsys_major,
+		p->subsys_minor);
+	out(e, "%8X size of image\n%8X size of headers\n%8X checksum\n", p->image_size,
+		p->headers_size, p->checksum);
+	static const char *const sizes[] = {
+		"stack reserve", "stack commit", "heap reserve", "heap commit"};
 	for (size_t i = 0; i < 4; i++) {
 		uint64_t v = p->plus ? le64(raw + 72 + 8 * i) : le32(raw + 72 + 4 * i);
 		out(e, "%016llX size of %s\n", (unsigned long long)v, sizes[i]);
@@ -105,15 +129,17 @@ static void file_headers(engine *e, const pe_view *p)
 	out(e, "%8X  DLL characteristics\n", p->dll_characteristics);
 	flags(e, dll_characteristics, ARRAY_LEN(dll_characteristics), p->dll_characteristics);
 	for (size_t i = 0; i < PE_NDIRS; i++)
-		out(e, "%8X [%8X] address [size] of %s Directory\n", p->dir[i].rva, p->dir[i].size, dirs[i]);
+		out(e, "%8X [%8X] address [size] of %s Directory\n", p->dir[i].rva, p->dir[i].size,
+			dirs[i]);
 	out(e, "\n");
 }
 
 static void section(engine *e, const pe_section *s, size_t number)
 {
-	out(e, "\nSECTION HEADER #%zX\n%8s name\n%8X virtual size\n%8X virtual address\n", number, s->name, s->vsize,
-		s->rva);
-	out(e, "%8X size of raw data\n%8X file pointer to raw data\n%8X flags\n", s->raw_size, s->raw, s->flags);
+	out(e, "\nSECTION HEADER #%zX\n%8s name\n%8X virtual size\n%8X virtual address\n", number,
+		s->name, s->vsize, s->rva);
+	out(e, "%8X size of raw data\n%8X file pointer to raw data\n%8X flags\n", s->raw_size,
+		s->raw, s->flags);
 	if (s->flags & PE_SCN_CODE)
 		out(e, "         Code\n");
 	if (s->flags & PE_SCN_INIT_DATA)
@@ -127,7 +153,8 @@ static void section(engine *e, const pe_section *s, size_t number)
 		out(e, "         Align%u\n", 1u << (align - 1));
 	else
 		out(e, "         (no align specified)\n");
-	out(e, "        %s%s%s\n", s->flags & PE_SCN_EXECUTE ? " Execute" : "", s->flags & PE_SCN_READ ? " Read" : "",
+	out(e, "        %s%s%s\n", s->flags & PE_SCN_EXECUTE ? " Execute" : "",
+		s->flags & PE_SCN_READ ? " Read" : "",
 		s->flags & (uint32_t)PE_SCN_WRITE ? " Write" : " Only");
 }
 
@@ -137,12 +164,13 @@ typedef struct debug_ctx {
 
 static bool debug_line(void *u, const pe_debug *d)
 {
-	static const char *const names[] = {"unknown", "coff", "cv", "fpo", "misc", "exception", "fixup"};
-	const char *name = d->type < ARRAY_LEN(names) ? names[d->type]
-		: d->type == PE_DEBUG_POGO		? "pogo"
-		: d->type == PE_DEBUG_REPRO		? "repro"
-		: d->type == PE_DEBUG_EX_DLLCHAR	? "dllchar"
-							: "(other)";
+	static const char *const names[] = {
+		"unknown", "coff", "cv", "fpo", "misc", "exception", "fixup"};
+	const char *name = d->type < ARRAY_LEN(names)	    ? names[d->type]
+			   : d->type == PE_DEBUG_POGO	    ? "pogo"
+			   : d->type == PE_DEBUG_REPRO	    ? "repro"
+			   : d->type == PE_DEBUG_EX_DLLCHAR ? "dllchar"
+							    : "(other)";
 	out(((debug_ctx *)u)->e, "    %-10s %8X %8X %8X\n", name, d->size, d->rva, d->raw);
 	return true;
 }
@@ -162,8 +190,8 @@ static void debug_dirs(cmd *c, const pe_view *p)
 		pe_guid_text(cv.guid, false, &b);
 	else
 		buf_addf(&b, "%08X", cv.sig);
-	out(c->e, "    Format: %s, %s, %X, %.*s\n", cv.rsds ? "RSDS, guid" : "NB10, sig", buf_z(&b), cv.age,
-		STR_ARG(cv.path));
+	out(c->e, "    Format: %s, %s, %X, %.*s\n", cv.rsds ? "RSDS, guid" : "NB10, sig", buf_z(&b),
+		cv.age, STR_ARG(cv.path));
 	buf_deinit(&b);
 }
 

@@ -17,16 +17,16 @@
 
 enum {
 	FIELDS_MAX = 64,      /* field patterns of one command */
-	DEPTH_MAX = 16,       /* -r without a number, -b */
+	DEPTH_MAX = 16,	      /* -r without a number, -b */
 	LIST_MAX = 65536,     /* elements of -l */
 	ELEMENTS_MAX = 65536, /* elements of an array shown one by one */
 	LINES_MAX = 200000
 };
 
 typedef struct pattern {
-	str text;     /* "Ldr.Flink", "m_t1.", "a..c." */
-	bool prefix;  /* -y */
-	bool array;   /* -a in front of it */
+	str text;    /* "Ldr.Flink", "m_t1.", "a..c." */
+	bool prefix; /* -y */
+	bool array;  /* -a in front of it */
 	uint64_t array_n;
 } pattern;
 
@@ -34,7 +34,8 @@ typedef struct dt {
 	cmd *c;
 	tv v;
 	/* options */
-	bool blocks, compact, verbose, no_indent, no_offset, enumerate, types_only, phys, name_next, prefix_next;
+	bool blocks, compact, verbose, no_indent, no_offset, enumerate, types_only, phys, name_next,
+		prefix_next;
 	bool array;
 	uint64_t array_n; /* 0: all */
 	unsigned depth;	  /* -r */
@@ -69,7 +70,8 @@ static err stopped(dt *x)
 
 /* ---- fields of a structure, as they are shown ---- */
 
-static void base_fields(sym_type t, arena *a, uint64_t off, int depth, sym_field **all, size_t *n, size_t *cap)
+static void base_fields(
+	sym_type t, arena *a, uint64_t off, int depth, sym_field **all, size_t *n, size_t *cap)
 {
 	sym_field *f;
 	size_t k;
@@ -171,11 +173,12 @@ static void field_value(dt *x, const sym_field *f, uint64_t base, buf *b)
 
 static err show_struct(dt *x, sym_type t, uint64_t base, bool has, unsigned level, unsigned depth,
 	const pattern *pats, const size_t *skip, size_t n_pats);
-static err show_elements(dt *x, sym_type t, uint64_t base, unsigned level, unsigned depth, uint64_t limit);
+static err show_elements(
+	dt *x, sym_type t, uint64_t base, unsigned level, unsigned depth, uint64_t limit);
 
 /* The structure that a field leads to: itself, or through a pointer. False: nothing to expand. */
-static bool target_of(dt *x, const sym_field *f, uint64_t base, bool has, bool pointers, sym_type *t,
-	uint64_t *at, bool *t_has)
+static bool target_of(dt *x, const sym_field *f, uint64_t base, bool has, bool pointers,
+	sym_type *t, uint64_t *at, bool *t_has)
 {
 	sym_type_info in;
 	uint8_t p[8];
@@ -242,7 +245,7 @@ static str subscript(str seg, bool *has, uint64_t *i)
 {
 	size_t open = str_chr(seg, '[');
 	*has = open != SIZE_MAX && seg.n && seg.p[seg.n - 1] == ']' &&
-		str_u64(str_take(str_skip(seg, open + 1), seg.n - open - 2), 10, i);
+	       str_u64(str_take(str_skip(seg, open + 1), seg.n - open - 2), 10, i);
 	return *has ? str_take(seg, open) : seg;
 }
 
@@ -305,8 +308,8 @@ static bool element_of(const sym_field *f, uint64_t index, sym_field *ret)
 	return true;
 }
 
-static err show_field(dt *x, const sym_field *f0, uint64_t base, bool has, unsigned level, unsigned depth,
-	size_t width, const chosen *ch, const size_t *skip)
+static err show_field(dt *x, const sym_field *f0, uint64_t base, bool has, unsigned level,
+	unsigned depth, size_t width, const chosen *ch, const size_t *skip)
 {
 	buf b;
 	sym_field f = *f0;
@@ -316,12 +319,13 @@ static err show_field(dt *x, const sym_field *f0, uint64_t base, bool has, unsig
 		return cmd_fail(x->c, ERR_ARG, "%.*s has no element %llu", STR_ARG(f0->name),
 			(unsigned long long)ch->index);
 	if (ch && ch->has_index)
-		f.name = str_printf(&x->c->a, "%.*s[%llu]", STR_ARG(f0->name), (unsigned long long)ch->index);
+		f.name = str_printf(
+			&x->c->a, "%.*s[%llu]", STR_ARG(f0->name), (unsigned long long)ch->index);
 	buf_init(&b, 1 << 20);
 	line_start(x, level, &f, width, &b);
 	bool known = f.type.file && sym_type_info_get(f.type, &in) == ERR_OK;
 	bool array = known && in.kind == SYM_T_ARRAY && !f.bit_len && has &&
-		((ch && ch->array) || x->array || x->blocks);
+		     ((ch && ch->array) || x->array || x->blocks);
 	sym_type t;
 	uint64_t at = 0;
 	bool t_has = false, open = false;
@@ -373,14 +377,16 @@ static err show_struct(dt *x, sym_type t, uint64_t base, bool has, unsigned leve
 	if (e == ERR_OK && n_pats && !any && !level) {
 		sym_type_info in;
 		bool named = sym_type_info_get(t, &in) == ERR_OK;
-		e = cmd_fail(x->c, ERR_NOTFOUND, "%.*s has no field %.*s", named ? (int)in.name.n : 4,
-			named ? in.name.p : "type", STR_ARG(pats[0].text));
+		e = cmd_fail(x->c, ERR_NOTFOUND, "%.*s has no field %.*s",
+			named ? (int)in.name.n : 4, named ? in.name.p : "type",
+			STR_ARG(pats[0].text));
 	}
 	arena_deinit(&a);
 	return e;
 }
 
-static err show_elements(dt *x, sym_type t, uint64_t base, unsigned level, unsigned depth, uint64_t limit)
+static err show_elements(
+	dt *x, sym_type t, uint64_t base, unsigned level, unsigned depth, uint64_t limit)
 {
 	sym_type_info in, el;
 	if (sym_type_info_get(t, &in) != ERR_OK || sym_type_info_get(in.elem, &el) != ERR_OK)
@@ -393,12 +399,14 @@ static err show_elements(dt *x, sym_type t, uint64_t base, unsigned level, unsig
 		TRY(stopped(x));
 		buf_init(&b, 1 << 20);
 		uint64_t at = base + i * el.size;
-		buf_addf(&b, "%*s[%02llu] ", (int)(x->no_indent ? 3 : level * 3) + 1, "", (unsigned long long)i);
+		buf_addf(&b, "%*s[%02llu] ", (int)(x->no_indent ? 3 : level * 3) + 1, "",
+			(unsigned long long)i);
 		tv_value(&x->v, in.elem, at, &b);
 		end_line(x, &b);
 		buf_deinit(&b);
 		if (is_struct(el.kind) && (x->blocks || depth))
-			TRY(expand(x, in.elem, at, true, level, depth ? depth - 1 : 0, NULL, NULL, 0));
+			TRY(expand(
+				x, in.elem, at, true, level, depth ? depth - 1 : 0, NULL, NULL, 0));
 	}
 	return ERR_OK;
 }
@@ -428,7 +436,8 @@ static err show_once(dt *x, sym_type t, bool has, uint64_t addr)
 	x->chain_n = 0;
 	if (is_struct(in.kind)) {
 		if (in.forward)
-			return cmd_fail(x->c, ERR_NOTFOUND, "%.*s is only declared, not defined, in these symbols",
+			return cmd_fail(x->c, ERR_NOTFOUND,
+				"%.*s is only declared, not defined, in these symbols",
 				STR_ARG(in.name));
 		if (x->verbose) {
 			buf b;
@@ -478,7 +487,9 @@ static err show_many(dt *x, sym_type t, uint64_t addr)
 		uint64_t at = addr + i * in.size;
 		TRY(stopped(x));
 		out(x->c->e, "[%llu] %s", (unsigned long long)i,
-			is_struct(in.kind) && !x->compact ? arena_printf(&x->c->a, "@ %s\n", out_addr(x->c->e, at)) : "");
+			is_struct(in.kind) && !x->compact
+				? arena_printf(&x->c->a, "@ %s\n", out_addr(x->c->e, at))
+				: "");
 		if (is_struct(in.kind) && !x->compact)
 			out(x->c->e, "---------------------------------------------\n");
 		TRY(show_once(x, t, true, at));
@@ -507,15 +518,17 @@ static err show_list(dt *x, sym_type t, uint64_t addr)
 	err e = ERR_OK;
 	for (size_t i = 0; e == ERR_OK && addr && !map_has(&seen, addr); i++) {
 		if (i >= LIST_MAX) {
-			e = cmd_fail(x->c, ERR_LIMIT, "dt: the list goes on after %d elements", LIST_MAX);
+			e = cmd_fail(x->c, ERR_LIMIT, "dt: the list goes on after %d elements",
+				LIST_MAX);
 			break;
 		}
 		map_set(&seen, addr, x);
-		out(x->c->e, "%.*s at 0x%s\n---------------------------------------------\n", STR_ARG(x->link),
-			out_addr(x->c->e, addr));
+		out(x->c->e, "%.*s at 0x%s\n---------------------------------------------\n",
+			STR_ARG(x->link), out_addr(x->c->e, addr));
 		e = show_once(x, t, true, addr);
 		if (e == ERR_OK && !tv_read(&x->v, addr + link.offset, p, 8))
-			e = cmd_fail(x->c, ERR_FAULT, "Memory read error %s", out_addr(x->c->e, addr + link.offset));
+			e = cmd_fail(x->c, ERR_FAULT, "Memory read error %s",
+				out_addr(x->c->e, addr + link.offset));
 		uint64_t next = le64(p);
 		addr = next ? next - owner_off : 0;
 	}
@@ -566,8 +579,8 @@ static err list_symbols(dt *x, str pat)
 			out(x->c->e, "%s   %03llx %.*s!%.*s\n", out_addr(x->c->e, s->addr),
 				(unsigned long long)size, STR_ARG(s->mod->name), STR_ARG(s->name));
 		else
-			out(x->c->e, "%s  %.*s!%.*s\n", out_addr(x->c->e, s->addr), STR_ARG(s->mod->name),
-				STR_ARG(s->name));
+			out(x->c->e, "%s  %.*s!%.*s\n", out_addr(x->c->e, s->addr),
+				STR_ARG(s->mod->name), STR_ARG(s->name));
 		e = stopped(x);
 	}
 	sym_list_deinit(&l);
@@ -595,7 +608,8 @@ static err enumerate(dt *x, str pat)
 			continue;
 		TRY(stopped(x));
 		if (x->verbose)
-			out(x->c->e, "%*s   %03llx %.*s\n", width, "", (unsigned long long)in.size, STR_ARG(names[i]));
+			out(x->c->e, "%*s   %03llx %.*s\n", width, "", (unsigned long long)in.size,
+				STR_ARG(names[i]));
 		else
 			out(x->c->e, "%*s  %.*s\n", width, "", STR_ARG(names[i]));
 	}
@@ -678,7 +692,8 @@ static bool find_local(dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[1
 			*held = 8;
 			return true;
 		}
-		if (l[i].loc == SYM_LOC_NONE || eng_reg_get(e, str_of(l[i].reg), &v, NULL) != ERR_OK)
+		if (l[i].loc == SYM_LOC_NONE ||
+			eng_reg_get(e, str_of(l[i].reg), &v, NULL) != ERR_OK)
 			return false;
 		if (l[i].loc == SYM_LOC_REG) {
 			put64(p, v);
@@ -708,8 +723,8 @@ static err show_local(dt *x, sym_type t, uint64_t addr, const uint8_t *p, size_t
 	if (sym_type_info_get(t, &in) == ERR_OK && in.kind == SYM_T_PTR && (x->n || !x->array)) {
 		uint8_t q[8];
 		sym_type_info el;
-		if (sym_type_info_get(in.elem, &el) == ERR_OK && is_struct(el.kind) && !el.forward &&
-			tv_read(&x->v, addr, q, 8) && le64(q)) {
+		if (sym_type_info_get(in.elem, &el) == ERR_OK && is_struct(el.kind) &&
+			!el.forward && tv_read(&x->v, addr, q, 8) && le64(q)) {
 			if (!x->n)
 				TRY(show_once(x, t, true, addr));
 			x->v.held = NULL;
@@ -723,8 +738,8 @@ static err show_local(dt *x, sym_type t, uint64_t addr, const uint8_t *p, size_t
 static err show_global(dt *x, const sym *s)
 {
 	if (!s->type.file)
-		return cmd_fail(x->c, ERR_NOTFOUND, "%.*s!%.*s has no type information", STR_ARG(s->mod->name),
-			STR_ARG(s->name));
+		return cmd_fail(x->c, ERR_NOTFOUND, "%.*s!%.*s has no type information",
+			STR_ARG(s->mod->name), STR_ARG(s->name));
 	if (s->code) {
 		buf b;
 		buf_init(&b, 65536);
@@ -752,8 +767,8 @@ static err show_named(dt *x)
 		sym_type exact;
 		/* "_FOO *" in parentheses is a pointer; a star glued to the name lists */
 		bool pointer = !x->enumerate && name.n > 2 && name.p[name.n - 1] == '*' &&
-			(name.p[name.n - 2] == ' ' || name.p[name.n - 2] == '*') &&
-			sym_type_find(e->syms, name, &exact, NULL) == ERR_OK;
+			       (name.p[name.n - 2] == ' ' || name.p[name.n - 2] == '*') &&
+			       sym_type_find(e->syms, name, &exact, NULL) == ERR_OK;
 		if (!pointer)
 			return enumerate(x, name);
 	}
@@ -761,7 +776,8 @@ static err show_named(dt *x)
 		index = str_take(str_skip(name, open + 1), name.n - open - 2);
 		name = str_trim(str_take(name, open));
 		if (!str_u64(index, 10, &count) || !count)
-			return cmd_fail(x->c, ERR_SYNTAX, "[%.*s]: subscripts are decimal numbers", STR_ARG(index));
+			return cmd_fail(x->c, ERR_SYNTAX, "[%.*s]: subscripts are decimal numbers",
+				STR_ARG(index));
 	}
 	uint8_t *held = arena_alloc(&x->c->a, 16);
 	size_t held_n = 0;
@@ -774,7 +790,8 @@ static err show_named(dt *x)
 	if (e2 == ERR_OK) {
 		sym_mod *m = sym_type_mod(e->syms, t);
 		sym_type_info in;
-		if (!qualified && m && sym_type_info_get(t, &in) == ERR_OK && is_struct(in.kind) && !x->compact)
+		if (!qualified && m && sym_type_info_get(t, &in) == ERR_OK && is_struct(in.kind) &&
+			!x->compact)
 			out(e, "%.*s!%.*s\n", STR_ARG(m->name), STR_ARG(in.name));
 		return count ? array_of(x, t, count) : show_type(x, t, x->has_addr, x->addr);
 	}
@@ -792,7 +809,8 @@ static err show_address(dt *x)
 	sym s;
 	uint64_t disp;
 	if (sym_at(x->c->e->syms, x->addr, &s, &disp) != ERR_OK)
-		return cmd_fail(x->c, ERR_NOTFOUND, "Symbol not found at address %s.", out_addr(x->c->e, x->addr));
+		return cmd_fail(x->c, ERR_NOTFOUND, "Symbol not found at address %s.",
+			out_addr(x->c->e, x->addr));
 	out(x->c->e, "%.*s!%.*s%s\n", STR_ARG(s.mod->name), STR_ARG(s.name),
 		disp ? arena_printf(&x->c->a, "+0x%llx", (unsigned long long)disp) : "");
 	x->has_addr = false;
@@ -878,7 +896,8 @@ static err options(dt *x, str o, str *rest, bool *help)
 		case 'l':
 			x->link = word(rest);
 			if (!x->link.n)
-				return cmd_fail(x->c, ERR_SYNTAX, "-l needs the name of the field that links");
+				return cmd_fail(x->c, ERR_SYNTAX,
+					"-l needs the name of the field that links");
 			break;
 		case 'n':
 			x->name_next = true;
@@ -907,7 +926,8 @@ static err options(dt *x, str o, str *rest, bool *help)
 			x->prefix_next = true;
 			break;
 		default:
-			return cmd_fail(x->c, ERR_SYNTAX, "dt has no option -%c; dt -h lists them", o.p[i]);
+			return cmd_fail(
+				x->c, ERR_SYNTAX, "dt has no option -%c; dt -h lists them", o.p[i]);
 		}
 	}
 	return ERR_OK;

@@ -79,7 +79,8 @@ static void place(const dv *x, const row *r, buf *b)
 		start = b->n;
 		if (r->l->loc == SYM_LOC_REGREL)
 			buf_addf(b, " @%s%c0x%04llx", r->l->reg, r->l->off < 0 ? '-' : '+',
-				(unsigned long long)(r->l->off < 0 ? -(uint64_t)r->l->off : (uint64_t)r->l->off));
+				(unsigned long long)(r->l->off < 0 ? -(uint64_t)r->l->off
+								   : (uint64_t)r->l->off));
 		while (b->n < start + 12)
 			buf_addc(b, ' ');
 	}
@@ -95,7 +96,8 @@ static void add_value(dv *x, const row *r, buf *b)
 		buf_addz(b, "<no type information>");
 	} else if (r->has_addr) {
 		tv_value(&at, r->l->type, r->addr, b);
-	} else if (r->l->loc == SYM_LOC_CONST || (r->l->loc == SYM_LOC_REG && reg_value(x, r->l->reg, &v))) {
+	} else if (r->l->loc == SYM_LOC_CONST ||
+		   (r->l->loc == SYM_LOC_REG && reg_value(x, r->l->reg, &v))) {
 		put64(bytes, r->l->loc == SYM_LOC_CONST ? r->l->addr : v);
 		at.held = bytes;
 		at.held_n = sizeof bytes;
@@ -112,12 +114,17 @@ static void show(dv *x, const row *r, const row *all, size_t n)
 	buf_init(&b, 1 << 20);
 	if (x->shadowed) /* of several with one name the inner one hides the others */
 		for (size_t i = 0; i < n; i++)
-			if (&all[i] != r && str_eq(all[i].l->name, name) && all[i].order > r->order) {
-				name = str_printf(&x->c->a, "%.*s (shadowed @ depth %u)", STR_ARG(name), r->l->depth);
+			if (&all[i] != r && str_eq(all[i].l->name, name) &&
+				all[i].order > r->order) {
+				name = str_printf(&x->c->a, "%.*s (shadowed @ depth %u)",
+					STR_ARG(name), r->l->depth);
 				break;
 			}
 	if (x->kinds)
-		buf_addf(&b, "prv %-6s ", r->l->param ? "param" : r->l->loc == SYM_LOC_STATIC ? "static" : "local");
+		buf_addf(&b, "prv %-6s ",
+			r->l->param		      ? "param"
+			: r->l->loc == SYM_LOC_STATIC ? "static"
+						      : "local");
 	if (x->where || x->relative)
 		place(x, r, &b);
 	if (x->types && r->l->type.file) {
@@ -166,7 +173,10 @@ static void sort_rows(row *r, size_t n, char how)
 {
 	if (!n || !how)
 		return;
-	qsort(r, n, sizeof *r, tolower(how) == 'a' ? by_addr : tolower(how) == 'n' ? by_name : by_size);
+	qsort(r, n, sizeof *r,
+		tolower(how) == 'a'   ? by_addr
+		: tolower(how) == 'n' ? by_name
+				      : by_size);
 	if (isupper((unsigned char)how))
 		for (size_t i = 0; i < n / 2; i++) {
 			row t = r[i];
@@ -197,7 +207,8 @@ static err list(dv *x)
 		if (e2 != ERR_OK)
 			return cmd_fail(x->c, e2,
 				"Unable to enumerate locals, Win32 error 0n87\n"
-				"Private symbols (symbols.pri) are required for locals: there are none for %s",
+				"Private symbols (symbols.pri) are required for locals: there are "
+				"none for %s",
 				out_addr(e, ip));
 	}
 	row *rows = arena_array(&x->c->a, n, sizeof *rows);

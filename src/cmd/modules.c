@@ -1,6 +1,7 @@
 /*
  * modules: lm, ld, .reload, !lmi, !chksym. Forms: the documentation's pages of these commands and
- * "Symbol Status Abbreviations". What a module is and how it finds its symbols is the symbol room's.
+ * "Symbol Status Abbreviations". What a module is and how it finds its symbols is the symbol
+ * room's.
  */
 #include "cmd/cmd.h"
 
@@ -11,14 +12,16 @@
 
 static err need_syms(cmd *c)
 {
-	return c->e->syms ? ERR_OK : cmd_fail(c, ERR_STATE, "there is no target, so there are no modules");
+	return c->e->syms ? ERR_OK
+			  : cmd_fail(c, ERR_STATE, "there is no target, so there are no modules");
 }
 
 /* ---- lm ---- */
 
 typedef struct lm {
 	cmd *c;
-	bool loaded_only, with_symbols, verbose, user, kernel, problems, checksum, names_only, by_name;
+	bool loaded_only, with_symbols, verbose, user, kernel, problems, checksum, names_only,
+		by_name;
 	bool image, full, image_name, mapped, timestamp;
 	bool has_addr;
 	uint64_t addr;
@@ -74,7 +77,8 @@ static void line(const lm *x, sym_mod *m)
 		buf_deinit(&b);
 		return;
 	}
-	buf_addf(&b, "%s %s   %-8.*s ", out_addr(e, m->base), out_addr(e, m->base + m->size), STR_ARG(m->name));
+	buf_addf(&b, "%s %s   %-8.*s ", out_addr(e, m->base), out_addr(e, m->base + m->size),
+		STR_ARG(m->name));
 	if (x->full || x->image_name || x->mapped || x->timestamp) {
 		buf_addz(&b, "  ");
 		if (x->full)
@@ -107,20 +111,25 @@ static void version_lines(engine *e, const pe_version *v)
 	static const struct {
 		uint32_t type;
 		const char *text;
-	} types[] = {{1, "App"}, {2, "Dll"}, {3, "Driver"}, {4, "Font"}, {5, "VXD"}, {7, "Static library"}};
+	} types[] = {{1, "App"}, {2, "Dll"}, {3, "Driver"}, {4, "Font"}, {5, "VXD"},
+		{7, "Static library"}};
 	if (v->fixed) {
 		const char *type = "Unknown";
 		for (size_t i = 0; i < ARRAY_LEN(types); i++)
 			if (types[i].type == v->type)
 				type = types[i].text;
-		out(e, "    File version:     %u.%u.%u.%u\n", v->file[0], v->file[1], v->file[2], v->file[3]);
-		out(e, "    Product version:  %u.%u.%u.%u\n", v->product[0], v->product[1], v->product[2], v->product[3]);
-		out(e, "    File flags:       %X (Mask %X)\n", v->flags & v->flags_mask, v->flags_mask);
+		out(e, "    File version:     %u.%u.%u.%u\n", v->file[0], v->file[1], v->file[2],
+			v->file[3]);
+		out(e, "    Product version:  %u.%u.%u.%u\n", v->product[0], v->product[1],
+			v->product[2], v->product[3]);
+		out(e, "    File flags:       %X (Mask %X)\n", v->flags & v->flags_mask,
+			v->flags_mask);
 		out(e, "    File OS:          %X\n", v->os);
 		out(e, "    File type:        %X.%X %s\n", v->type, v->subtype, type);
 	}
 	if (v->nstrs) {
-		out(e, "    Translations:     %.4s.%.4s\n", v->strs[0].lang.n >= 8 ? v->strs[0].lang.p : "0000",
+		out(e, "    Translations:     %.4s.%.4s\n",
+			v->strs[0].lang.n >= 8 ? v->strs[0].lang.p : "0000",
 			v->strs[0].lang.n >= 8 ? v->strs[0].lang.p + 4 : "0000");
 		out(e, "    Information from resource tables:\n");
 	}
@@ -148,7 +157,8 @@ static void details(const lm *x, sym_mod *m)
 	out(e, "    Image name: %.*s\n", STR_ARG(m->image));
 	str repro;
 	if (known == ERR_OK && pe_debug_repro(pe, &x->c->a, &repro) == ERR_OK)
-		buf_addf(&b, "%08X (This is a reproducible build file hash, not a timestamp)", m->timestamp);
+		buf_addf(&b, "%08X (This is a reproducible build file hash, not a timestamp)",
+			m->timestamp);
 	else
 		add_time(m->timestamp, &b);
 	out(e, "    Timestamp:        %s\n", buf_z(&b));
@@ -170,14 +180,16 @@ static void unloaded(const lm *x)
 	for (size_t i = 0; (u = sym_unloaded_nth(x->c->e->syms, i)); i++) {
 		if (u->space && u->space != scope)
 			continue;
-		if ((x->user && !u->space) || (x->kernel && u->space) || (x->path.n && !str_wild(x->path, u->image, false)))
+		if ((x->user && !u->space) || (x->kernel && u->space) ||
+			(x->path.n && !str_wild(x->path, u->image, false)))
 			continue;
 		if (x->pattern.n && !str_wild(x->pattern, str_stem(u->image), false))
 			continue;
 		if (x->has_addr && (x->addr < u->base || x->addr - u->base >= u->size))
 			continue;
-		out(x->c->e, "%s%s %s   %.*s\n", said ? "" : "\nUnloaded modules:\n", out_addr(x->c->e, u->base),
-			out_addr(x->c->e, u->base + u->size), STR_ARG(u->image));
+		out(x->c->e, "%s%s %s   %.*s\n", said ? "" : "\nUnloaded modules:\n",
+			out_addr(x->c->e, u->base), out_addr(x->c->e, u->base + u->size),
+			STR_ARG(u->image));
 		said = true;
 	}
 }
@@ -246,12 +258,14 @@ static err lm_options(lm *x, str s)
 		case 'm':
 			x->pattern = str_word(&s);
 			if (!x->pattern.n)
-				return cmd_fail(x->c, ERR_SYNTAX, "lm m needs a pattern of module names");
+				return cmd_fail(
+					x->c, ERR_SYNTAX, "lm m needs a pattern of module names");
 			break;
 		case 'M':
 			x->path = str_word(&s);
 			if (!x->path.n)
-				return cmd_fail(x->c, ERR_SYNTAX, "lm M needs a pattern of image paths");
+				return cmd_fail(
+					x->c, ERR_SYNTAX, "lm M needs a pattern of image paths");
 			break;
 		default:
 			return cmd_fail(x->c, ERR_SYNTAX, "lm has no option %c", ch);
@@ -294,7 +308,8 @@ static err cmd_lm(cmd *c, cmd_call *call)
 static void say_loaded(cmd *c, sym_mod *m, bool before)
 {
 	if (m->status >= SYM_EXPORT)
-		out(c->e, "Symbols %sloaded for %.*s\n", before ? "already " : "", STR_ARG(m->name));
+		out(c->e, "Symbols %sloaded for %.*s\n", before ? "already " : "",
+			STR_ARG(m->name));
 	else
 		out(c->e, "No symbols found for %.*s\n", STR_ARG(m->name));
 }
@@ -328,7 +343,8 @@ static err cmd_ld(cmd *c, cmd_call *call)
 		say_loaded(c, m, before);
 	}
 	if (!n)
-		return cmd_fail(c, ERR_NOTFOUND, "no module matches %.*s", STR_ARG(file.n ? file : name));
+		return cmd_fail(
+			c, ERR_NOTFOUND, "no module matches %.*s", STR_ARG(file.n ? file : name));
 	bp_resolve_all(c->e);
 	return ERR_OK;
 }
@@ -337,8 +353,8 @@ static err cmd_ld(cmd *c, cmd_call *call)
 
 typedef struct reload {
 	cmd *c;
-	bool force, ignore, list, kernel_only, user_only, overwrite, system, unload, from_unloaded, verbose,
-		literal;
+	bool force, ignore, list, kernel_only, user_only, overwrite, system, unload, from_unloaded,
+		verbose, literal;
 	str module;
 	bool has_base;
 	uint64_t base, size, timestamp;
@@ -346,8 +362,8 @@ typedef struct reload {
 
 static unsigned how(const reload *x)
 {
-	return (x->force || x->ignore ? SYM_LOAD_NOW : SYM_LOAD_DEFER) | (x->ignore ? SYM_LOAD_MISMATCH : 0) |
-		(x->overwrite ? SYM_LOAD_OVERWRITE : 0);
+	return (x->force || x->ignore ? SYM_LOAD_NOW : SYM_LOAD_DEFER) |
+	       (x->ignore ? SYM_LOAD_MISMATCH : 0) | (x->overwrite ? SYM_LOAD_OVERWRITE : 0);
 }
 
 static err reload_one(const reload *x, sym_mod *m)
@@ -366,7 +382,7 @@ static bool matches(const reload *x, str name, str image)
 	if (x->literal)
 		return str_ieq(pat, image) || str_ieq(pat, name);
 	return str_wild(pat, image, false) || str_wild(pat, name, false) ||
-		str_wild(str_stem(pat), name, false);
+	       str_wild(str_stem(pat), name, false);
 }
 
 /* A row of dots, one a module, as the debuggers show that they are at it. */
@@ -426,9 +442,11 @@ static err add_given(const reload *x)
 	sym_mod *old = sym_mod_in(e->syms, space, x->base);
 	if (old && old->base == x->base)
 		sym_mod_remove(e->syms, old);
-	sym_mod *m = sym_mod_add(e->syms, space, x->base, x->size, (uint32_t)x->timestamp, 0, (str){0}, x->module);
+	sym_mod *m = sym_mod_add(
+		e->syms, space, x->base, x->size, (uint32_t)x->timestamp, 0, (str){0}, x->module);
 	if (!m)
-		return cmd_fail(x->c, ERR_LIMIT, "Unable to add module at %s", out_addr(e, x->base));
+		return cmd_fail(
+			x->c, ERR_LIMIT, "Unable to add module at %s", out_addr(e, x->base));
 	return reload_one(x, m);
 }
 
@@ -438,10 +456,12 @@ static err add_from_unloaded(const reload *x)
 	for (size_t i = 0; (u = sym_unloaded_nth(x->c->e->syms, i)); i++) {
 		if (!matches(x, str_stem(u->image), u->image))
 			continue;
-		sym_mod *m = sym_mod_add(x->c->e->syms, u->space, u->base, u->size, 0, 0, (str){0}, u->image);
+		sym_mod *m = sym_mod_add(
+			x->c->e->syms, u->space, u->base, u->size, 0, 0, (str){0}, u->image);
 		return m ? reload_one(x, m) : cmd_fail(x->c, ERR_LIMIT, "too many modules");
 	}
-	return cmd_fail(x->c, ERR_NOTFOUND, "%.*s is not in the list of unloaded modules", STR_ARG(x->module));
+	return cmd_fail(x->c, ERR_NOTFOUND, "%.*s is not in the list of unloaded modules",
+		STR_ARG(x->module));
 }
 
 static err for_matching(const reload *x, size_t *n_ret)
@@ -485,7 +505,8 @@ static err reload_named(const reload *x)
 	if (n)
 		return ERR_OK;
 	if (x->unload)
-		return cmd_fail(x->c, ERR_NOTFOUND, "Unable to find module '%.*s'", STR_ARG(x->module));
+		return cmd_fail(
+			x->c, ERR_NOTFOUND, "Unable to find module '%.*s'", STR_ARG(x->module));
 	return cmd_fail(x->c, ERR_NOTFOUND,
 		"\"%.*s\" was not found in the image list.\n"
 		"Please provide the full image name, including the extension (i.e. kernel32.dll)\n"
@@ -521,18 +542,20 @@ static err reload_options(reload *x, str *rest)
 	static const struct {
 		const char *name;
 		size_t off;
-	} rows[] = {{"f", offsetof(reload, force)}, {"i", offsetof(reload, ignore)}, {"l", offsetof(reload, list)},
-		{"n", offsetof(reload, kernel_only)}, {"user", offsetof(reload, user_only)},
-		{"o", offsetof(reload, overwrite)}, {"s", offsetof(reload, system)}, {"unl", offsetof(reload, from_unloaded)},
-		{"u", offsetof(reload, unload)}, {"v", offsetof(reload, verbose)}, {"w", offsetof(reload, literal)},
-		{"d", offsetof(reload, system)}};
+	} rows[] = {{"f", offsetof(reload, force)}, {"i", offsetof(reload, ignore)},
+		{"l", offsetof(reload, list)}, {"n", offsetof(reload, kernel_only)},
+		{"user", offsetof(reload, user_only)}, {"o", offsetof(reload, overwrite)},
+		{"s", offsetof(reload, system)}, {"unl", offsetof(reload, from_unloaded)},
+		{"u", offsetof(reload, unload)}, {"v", offsetof(reload, verbose)},
+		{"w", offsetof(reload, literal)}, {"d", offsetof(reload, system)}};
 	str sw;
 	while (cmd_arg_switch(rest, "/-", &sw)) {
 		size_t i = 0;
 		while (i < ARRAY_LEN(rows) && !str_ieq(sw, str_of(rows[i].name)))
 			i++;
 		if (i == ARRAY_LEN(rows))
-			return cmd_fail(x->c, ERR_SYNTAX, ".reload has no option /%.*s", STR_ARG(sw));
+			return cmd_fail(
+				x->c, ERR_SYNTAX, ".reload has no option /%.*s", STR_ARG(sw));
 		*(bool *)((char *)x + rows[i].off) = true;
 	}
 	return ERR_OK;
@@ -615,63 +638,83 @@ static err cmd_chksym(cmd *c, cmd_call *call)
 	buf_init(&id, 256);
 	err e = sym_mod_pdb_id(m, &id, &pdb_name, &c->d);
 	if (e == ERR_OK) {
-		out(c->e, "%.*s\n    Timestamp: %08X\n  SizeOfImage: %llX\n          pdb: %.*s\n      pdb sig: %s\n\n",
-			STR_ARG(m->image), m->timestamp, (unsigned long long)m->size, STR_ARG(pdb_name), buf_z(&id));
+		out(c->e,
+			"%.*s\n    Timestamp: %08X\n  SizeOfImage: %llX\n          pdb: %.*s\n     "
+			" pdb sig: %s\n\n",
+			STR_ARG(m->image), m->timestamp, (unsigned long long)m->size,
+			STR_ARG(pdb_name), buf_z(&id));
 		if (m->status < SYM_PUBLIC)
-			out(c->e, "no PDB is loaded for %.*s (%s)\n", STR_ARG(m->name), sym_status_text(m));
+			out(c->e, "no PDB is loaded for %.*s (%s)\n", STR_ARG(m->name),
+				sym_status_text(m));
 		else
-			out(c->e, "%.*s %s %.*s\n", STR_ARG(m->symfile), m->mismatch ? "does NOT match" : "matches",
-				STR_ARG(m->image));
+			out(c->e, "%.*s %s %.*s\n", STR_ARG(m->symfile),
+				m->mismatch ? "does NOT match" : "matches", STR_ARG(m->image));
 	}
 	buf_deinit(&id);
 	return e;
 }
 
 static const cmd_row rows[] = {
-	{"lm", "lm [Options] [a Address] [m Pattern | M Pattern]", "List modules and the state of their symbols",
+	{"lm", "lm [Options] [a Address] [m Pattern | M Pattern]",
+		"List modules and the state of their symbols",
 		"Options, in any order, with or without blanks between them:\n"
 		"\n"
 		"l  only modules whose symbols are loaded    o  no unloaded modules\n"
-		"v  verbose: image, version, timestamp       e  only modules with a symbol problem\n"
+		"v  verbose: image, version, timestamp       e  only modules with a symbol "
+		"problem\n"
 		"u  user modules only                        k  kernel modules only\n"
 		"c  checksums                                1m names only\n"
 		"sm sorted by name instead of address        D  accepted (markup)\n"
 		"i  image name instead of symbol file        f  full path\n"
 		"n  image name                               p  image mapped on this host\n"
-		"t  timestamp                                a  only the module that holds Address\n"
+		"t  timestamp                                a  only the module that holds "
+		"Address\n"
 		"m  names that match the pattern             M  image paths that match\n"
 		"\n"
-		"State: deferred (not needed yet), pdb symbols (a stripped PDB), private pdb symbols, export "
-		"symbols, no symbols. In front of it: M a PDB that does not match was accepted (.reload /i), "
+		"State: deferred (not needed yet), pdb symbols (a stripped PDB), private pdb "
+		"symbols, export "
+		"symbols, no symbols. In front of it: M a PDB that does not match was accepted "
+		"(.reload /i), "
 		"T no timestamp, C no checksum.\n"
 		"\n"
 		"    kd> lm m nt\n"
 		"    start             end                 module name\n"
-		"    fffff800`02a00000 fffff800`02fe9000   nt         (pdb symbols)          /sym/ntkrnlmp.pdb",
+		"    fffff800`02a00000 fffff800`02fe9000   nt         (pdb symbols)          "
+		"/sym/ntkrnlmp.pdb",
 		CMD_ANY | CMD_TARGET | CMD_SUFFIX | CMD_CASE, cmd_lm},
 	{"ld", "ld Module [/f FileName]", "Load the symbols of a module now",
-		"Module is a pattern of module names. With /f the image file names are compared instead.",
+		"Module is a pattern of module names. With /f the image file names are compared "
+		"instead.",
 		CMD_ANY | CMD_TARGET, cmd_ld},
 	{".reload", ".reload [Options] [Module[=Address[,Size[,Timestamp]]]]",
 		"Renew the module list and forget loaded symbols",
-		"Nothing is loaded until it is needed. Without Module all modules of the system and of the "
-		"current process are looked at again. Module is an image name (wildcards allowed) or a module "
-		"name; with an address a module is added by hand (the size is read from its header if not "
+		"Nothing is loaded until it is needed. Without Module all modules of the system "
+		"and of the "
+		"current process are looked at again. Module is an image name (wildcards allowed) "
+		"or a module "
+		"name; with an address a module is added by hand (the size is read from its header "
+		"if not "
 		"given). What was looked for in vain is looked for again.\n"
 		"\n"
-		"/f     load at once                  /i    accept a PDB that does not match (implies /f)\n"
-		"/n     kernel modules only           /user user modules of the current process only\n"
-		"/u     remove the module             /unl  take address and size from the unloaded list\n"
-		"/l     only list                     /o    fetch again what caches hold (with /f)\n"
+		"/f     load at once                  /i    accept a PDB that does not match "
+		"(implies /f)\n"
+		"/n     kernel modules only           /user user modules of the current process "
+		"only\n"
+		"/u     remove the module             /unl  take address and size from the "
+		"unloaded list\n"
+		"/l     only list                     /o    fetch again what caches hold (with "
+		"/f)\n"
 		"/s /d  accepted                      /v    verbose\n"
 		"/w     Module is no pattern          -?    short help",
 		CMD_ANY | CMD_TARGET, cmd_reload},
 	{"!lmi", "!lmi Module", "Show what the headers of a module say",
-		"Module is a name or an address. Machine, timestamp, size, debug data with GUID and age, and "
+		"Module is a name or an address. Machine, timestamp, size, debug data with GUID "
+		"and age, and "
 		"which symbols were loaded.",
 		CMD_ANY | CMD_TARGET, cmd_lmi},
 	{"!chksym", "!chksym Module", "Compare a module with its symbol file",
-		"Shows the PDB that the image names, with GUID and age, and whether the loaded one is that.",
+		"Shows the PDB that the image names, with GUID and age, and whether the loaded one "
+		"is that.",
 		CMD_ANY | CMD_TARGET, cmd_chksym},
 };
 

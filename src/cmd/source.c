@@ -17,9 +17,9 @@ typedef struct source {
 	char file[PATH_MAX_];	/* lsf, or the last lsa */
 	uint32_t line;		/* current line, 0: none yet */
 	bool step_set, list_set;
-	uint32_t lead, trail;	/* lsp */
+	uint32_t lead, trail;		/* lsp */
 	uint32_t list_lead, list_trail; /* lsp -a */
-	bool l, o, s;		/* l+ options; t is the state "source-mode" */
+	bool l, o, s;			/* l+ options; t is the state "source-mode" */
 } source;
 
 static source *state(cmd *c)
@@ -142,7 +142,8 @@ static err line_of(cmd *c, uint64_t addr, sym_line *l)
 	if (!e->lines_on)
 		return cmd_fail(c, ERR_STATE, "Source line support is off; .lines -e turns it on");
 	if (!e->syms || sym_line_at(e->syms, addr, l) != ERR_OK)
-		return cmd_fail(c, ERR_NOTFOUND, "No source line information for %s", out_addr(e, addr));
+		return cmd_fail(
+			c, ERR_NOTFOUND, "No source line information for %s", out_addr(e, addr));
 	return ERR_OK;
 }
 
@@ -150,7 +151,8 @@ static err open_line(cmd *c, const sym_line *l, char **path)
 {
 	*path = locate(c, l->file);
 	if (!*path)
-		return cmd_fail(c, ERR_NOTFOUND, "Source file %.*s is not on this host; .srcpath says where to look",
+		return cmd_fail(c, ERR_NOTFOUND,
+			"Source file %.*s is not on this host; .srcpath says where to look",
 			STR_ARG(l->file));
 	remember_file(c, *path);
 	return ERR_OK;
@@ -175,7 +177,8 @@ static err cmd_ls(cmd *c, cmd_call *call)
 	}
 	TRY(take_numbers(c, &rest, &first, &count));
 	if (!s->file[0])
-		return cmd_fail(c, ERR_STATE, "No current source file; lsf FILE or lsa ADDRESS opens one");
+		return cmd_fail(
+			c, ERR_STATE, "No current source file; lsf FILE or lsa ADDRESS opens one");
 	return print_lines(c, s->file, first, count, 0);
 }
 
@@ -224,7 +227,8 @@ static err cmd_lsf(cmd *c, cmd_call *call)
 		return cmd_syntax(c, call->args);
 	char *path = locate(c, rest);
 	if (unload) {
-		if (!s->file[0] || !(path ? !strcmp(path, s->file) : str_iends(str_of(s->file), rest)))
+		if (!s->file[0] ||
+			!(path ? !strcmp(path, s->file) : str_iends(str_of(s->file), rest)))
 			return cmd_fail(c, ERR_NOTFOUND, "%.*s is not loaded", STR_ARG(rest));
 		out(c->e, "Unloaded %s\n", s->file);
 		s->file[0] = 0;
@@ -285,7 +289,8 @@ static err cmd_lsp(cmd *c, cmd_call *call)
 		out(c->e, ", %u lines before and %u after\n", s->lead, s->trail);
 	if (all)
 		out(c->e, "For ls and lsa, display %u lines before and %u after\n",
-			s->list_set ? s->list_lead : LINES_DEFAULT / 2, s->list_set ? s->list_trail : LINES_DEFAULT / 2);
+			s->list_set ? s->list_lead : LINES_DEFAULT / 2,
+			s->list_set ? s->list_trail : LINES_DEFAULT / 2);
 	return ERR_OK;
 }
 
@@ -312,7 +317,8 @@ static err cmd_lines(cmd *c, cmd_call *call)
 static void show_options(cmd *c)
 {
 	source *s = state(c);
-	out(c->e, "Source options are %x:\n", (unsigned)(*source_mode(c) | s->l << 1 | s->s << 2 | s->o << 3));
+	out(c->e, "Source options are %x:\n",
+		(unsigned)(*source_mode(c) | s->l << 1 | s->s << 2 | s->o << 3));
 	out(c->e, "   %s/t - Step/trace by source line\n", *source_mode(c) ? "1" : "0");
 	out(c->e, "   %s/l - List source line at prompt\n", s->l ? "2" : "0");
 	out(c->e, "   %s/s - List source code at prompt\n", s->s ? "4" : "0");
@@ -354,9 +360,12 @@ static err cmd_srcpath(cmd *c, cmd_call *call)
 	if (rest.n >= 2 && rest.p[0] == '"' && rest.p[rest.n - 1] == '"')
 		rest = str_trim((str){rest.p + 1, rest.n - 2});
 	if (rest.n) {
-		char *now = add && s->path[0] ? arena_printf(&c->a, "%s;%.*s", s->path, STR_ARG(rest)) : str_z(&c->a, rest);
+		char *now = add && s->path[0]
+				    ? arena_printf(&c->a, "%s;%.*s", s->path, STR_ARG(rest))
+				    : str_z(&c->a, rest);
 		if (strlen(now) >= sizeof s->path)
-			return cmd_fail(c, ERR_LIMIT, "the source path is longer than %d characters", SRCPATH_MAX - 1);
+			return cmd_fail(c, ERR_LIMIT,
+				"the source path is longer than %d characters", SRCPATH_MAX - 1);
 		strcpy(s->path, now);
 	}
 	out(c->e, "Source search path is: %s\n", s->path);
@@ -365,37 +374,49 @@ static err cmd_srcpath(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{".lines", ".lines [-e | -d | -t]", "Switch source line support on or off",
-		"-e enables, -d disables, -t (the default) toggles. Off at the start, as in KD and CDB.", CMD_ANY,
-		cmd_lines},
+		"-e enables, -d disables, -t (the default) toggles. Off at the start, as in KD and "
+		"CDB.",
+		CMD_ANY, cmd_lines},
 	{"l+", "l+[l | o | s | t | *]", "Switch on a source option",
-		"One letter a command: l line numbers at the prompt, s source lines at the prompt, o only "
-		"them, t source mode: p and t step by lines, * all. Without a letter the options are shown.",
+		"One letter a command: l line numbers at the prompt, s source lines at the prompt, "
+		"o only "
+		"them, t source mode: p and t step by lines, * all. Without a letter the options "
+		"are shown.",
 		CMD_ANY | CMD_SUFFIX | CMD_CASE, cmd_l_options},
-	{"l-", "l-[l | o | s | t | *]", "Switch off a source option", "See l+.", CMD_ANY | CMD_SUFFIX | CMD_CASE,
-		cmd_l_options},
+	{"l-", "l-[l | o | s | t | *]", "Switch off a source option", "See l+.",
+		CMD_ANY | CMD_SUFFIX | CMD_CASE, cmd_l_options},
 	{"ls", "ls [.] [First] [, Count]", "List source lines",
-		"Lines of the current source file from the current line on; the current line then is the one "
-		"behind the last shown. With . the file and line of the current instruction are taken. "
+		"Lines of the current source file from the current line on; the current line then "
+		"is the one "
+		"behind the last shown. With . the file and line of the current instruction are "
+		"taken. "
 		"Numbers are decimal.",
 		CMD_ANY, cmd_ls},
 	{"lsa", "lsa [.] Address [, First [, Count]]", "List source lines around an address",
-		"Opens the source file of Address, marks its line with > and makes the file current.",
+		"Opens the source file of Address, marks its line with > and makes the file "
+		"current.",
 		CMD_ANY | CMD_TARGET, cmd_lsa},
 	{"lsc", "lsc", "Show the current source file and line", NULL, CMD_ANY, cmd_lsc},
 	{"lsf", "lsf File", "Load a source file",
-		"Makes a file current for ls. It is looked for as given, then along .srcpath. lsf- unloads it.",
+		"Makes a file current for ls. It is looked for as given, then along .srcpath. lsf- "
+		"unloads it.",
 		CMD_ANY | CMD_SUFFIX, cmd_lsf},
-	{"lsp", "lsp [-a] [LeadingLines TrailingLines | TotalLines]", "Set how many source lines are shown",
-		"Without -a: at the prompt while stepping; with -a: for ls and lsa. One number is divided "
+	{"lsp", "lsp [-a] [LeadingLines TrailingLines | TotalLines]",
+		"Set how many source lines are shown",
+		"Without -a: at the prompt while stepping; with -a: for ls and lsa. One number is "
+		"divided "
 		"between before and after.",
 		CMD_ANY, cmd_lsp},
-	{".srcpath", ".srcpath[+] [Directory[;...]]", "Set or show where source files are looked for",
-		"A file is looked for under its path as compiled, then in each directory with ever shorter tails "
+	{".srcpath", ".srcpath[+] [Directory[;...]]",
+		"Set or show where source files are looked for",
+		"A file is looked for under its path as compiled, then in each directory with ever "
+		"shorter tails "
 		"of that path.",
 		CMD_ANY | CMD_SUFFIX | CMD_REST, cmd_srcpath},
-	{".lsrcpath", ".lsrcpath[+] [Directory[;...]]", "Set or show where source files are looked for",
-		"The local path of a remote session; here the same as .srcpath.", CMD_ANY | CMD_SUFFIX | CMD_REST,
-		cmd_srcpath},
+	{".lsrcpath", ".lsrcpath[+] [Directory[;...]]",
+		"Set or show where source files are looked for",
+		"The local path of a remote session; here the same as .srcpath.",
+		CMD_ANY | CMD_SUFFIX | CMD_REST, cmd_srcpath},
 };
 
 const cmd_family cmd_family_source = {"Source lines", rows, ARRAY_LEN(rows)};

@@ -83,7 +83,8 @@ static void show(const ex *x, const sym *s)
 		add_name(x, s, &b);
 	} else {
 		if (x->verbose)
-			buf_addf(&b, "%s %-*s %4llx ", kind_words(s), width, addr, (unsigned long long)s->size);
+			buf_addf(&b, "%s %-*s %4llx ", kind_words(s), width, addr,
+				(unsigned long long)s->size);
 		else
 			buf_addf(&b, "%-*s ", width, addr);
 		if (x->types && s->type.file) {
@@ -122,7 +123,10 @@ static void sort(sym_list *l, char how)
 {
 	if (!how || !l->n)
 		return;
-	qsort(l->p, l->n, sizeof *l->p, tolower(how) == 'a' ? by_addr : tolower(how) == 'n' ? by_name : by_size);
+	qsort(l->p, l->n, sizeof *l->p,
+		tolower(how) == 'a'   ? by_addr
+		: tolower(how) == 'n' ? by_name
+				      : by_size);
 	if (isupper((unsigned char)how))
 		for (size_t i = 0; i < l->n / 2; i++) {
 			sym t = l->p[i];
@@ -171,7 +175,8 @@ static err x_options(ex *x, str *rest)
 				*rest = str_trim(*rest);
 				TRY(eng_eval(x->c->e, n, &x->size, &x->c->d));
 				if (!x->size)
-					return cmd_fail(x->c, ERR_ARG, "x /s takes a size other than zero");
+					return cmd_fail(
+						x->c, ERR_ARG, "x /s takes a size other than zero");
 				x->has_size = true;
 				break;
 			}
@@ -227,7 +232,8 @@ static err cmd_x(cmd *c, cmd_call *call)
 
 static void add_place(engine *e, const sym *s, uint64_t disp, buf *b)
 {
-	buf_addf(b, "(%s)   %.*s!%.*s", out_addr(e, s->addr), STR_ARG(s->mod->name), STR_ARG(s->name));
+	buf_addf(b, "(%s)   %.*s!%.*s", out_addr(e, s->addr), STR_ARG(s->mod->name),
+		STR_ARG(s->name));
 	if (disp)
 		buf_addf(b, "+0x%llx", (unsigned long long)disp);
 }
@@ -252,7 +258,9 @@ static err cmd_ln(cmd *c, cmd_call *call)
 		return cmd_fail(c, ERR_NOTFOUND, "No symbols near %s", out_addr(e, addr));
 	if (e->lines_on && sym_line_at(e->syms, addr, &line) == ERR_OK)
 		out(e, "%.*s(%u)%s\n", STR_ARG(line.file), line.line,
-			addr > line.addr ? arena_printf(&c->a, "+0x%llx", (unsigned long long)(addr - line.addr)) : "");
+			addr > line.addr ? arena_printf(&c->a, "+0x%llx",
+						   (unsigned long long)(addr - line.addr))
+					 : "");
 	buf b;
 	buf_init(&b, 1 << 20);
 	add_place(e, &s, disp, &b);
@@ -278,10 +286,14 @@ static err cmd_ln(cmd *c, cmd_call *call)
 }
 
 static const cmd_row rows[] = {
-	{"x", "x [/0 | /1 | /2] [/tvqpfd] [/s Size] [/a | /A | /n | /N | /z | /Z] {[Module!]Pattern | *}",
+	{"x",
+		"x [/0 | /1 | /2] [/tvqpfd] [/s Size] [/a | /A | /n | /N | /z | /Z] "
+		"{[Module!]Pattern | *}",
 		"List the symbols that match a pattern",
-		"Both parts of the pattern may hold wildcards (* ? [list] # +); case does not count, and one "
-		"leading underscore stands for any number of them. A function shows its parameter types, a "
+		"Both parts of the pattern may hold wildcards (* ? [list] # +); case does not "
+		"count, and one "
+		"leading underscore stands for any number of them. A function shows its parameter "
+		"types, a "
 		"variable its value. Symbols are loaded as needed. x * lists the local variables.\n"
 		"\n"
 		"/0  only addresses           /1  only names        /2  addresses and names\n"
@@ -295,8 +307,10 @@ static const cmd_row rows[] = {
 		"    fffff800`031a6b90 nt!PsActiveProcessHead = <no type information>",
 		CMD_ANY | CMD_TARGET | CMD_CASE, cmd_x},
 	{"ln", "ln [/D] [Address]", "List the symbols nearest to an address",
-		"The symbol at or below the address and the next one above it; names that start exactly "
-		"there are listed under `Exact matches:`. With .lines the source line comes first. Without "
+		"The symbol at or below the address and the next one above it; names that start "
+		"exactly "
+		"there are listed under `Exact matches:`. With .lines the source line comes first. "
+		"Without "
 		"Address: the current instruction.\n"
 		"\n"
 		"    kd> ln nt!NtClose+4\n"

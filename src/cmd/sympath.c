@@ -1,12 +1,13 @@
 /*
- * sympath: where symbols and images are looked for, and the switches of the symbol engine: .sympath,
- * .symfix, .symopt, .exepath, !sym. Setting a path loads nothing.
+ * sympath: where symbols and images are looked for, and the switches of the symbol engine:
+ * .sympath, .symfix, .symopt, .exepath, !sym. Setting a path loads nothing.
  */
 #include "cmd/cmd.h"
 
 static err need_syms(cmd *c)
 {
-	return c->e->syms ? ERR_OK : cmd_fail(c, ERR_STATE, "there is no symbol engine without a session");
+	return c->e->syms ? ERR_OK
+			  : cmd_fail(c, ERR_STATE, "there is no symbol engine without a session");
 }
 
 /* old;new, or new alone. */
@@ -42,9 +43,12 @@ static void show_sympath(cmd *c)
 	str path = sym_path(c->e->syms);
 	if (!path.n)
 		buf_addz(&b, "Symbol search path is: *** Invalid ***\n"
-			     "*** Symbol loading may be unreliable without a symbol search path.           *\n"
-			     "*** Use .symfix to have the debugger choose a symbol path.                   *\n"
-			     "*** After setting your symbol path, use .reload to refresh symbol locations. *\n");
+			     "*** Symbol loading may be unreliable without a symbol search path.   "
+			     "        *\n"
+			     "*** Use .symfix to have the debugger choose a symbol path.           "
+			     "        *\n"
+			     "*** After setting your symbol path, use .reload to refresh symbol "
+			     "locations. *\n");
 	else
 		buf_addf(&b, "Symbol search path is: %.*s\n", STR_ARG(path));
 	buf_addz(&b, "Expanded Symbol search path is: ");
@@ -101,12 +105,27 @@ static const struct opt {
 	uint32_t bit;
 	const char *name;
 } opts[] = {
-	{0x1, "CASE_INSENSITIVE"}, {0x2, "UNDNAME"}, {0x4, "DEFERRED_LOADS"}, {0x8, "NO_CPP"}, {0x10, "LOAD_LINES"},
-	{0x20, "OMAP_FIND_NEAREST"}, {0x40, "LOAD_ANYTHING"}, {0x80, "IGNORE_CVREC"},
-	{0x100, "NO_UNQUALIFIED_LOADS"}, {0x200, "FAIL_CRITICAL_ERRORS"}, {0x400, "EXACT_SYMBOLS"},
-	{0x800, "ALLOW_ABSOLUTE_SYMBOLS"}, {0x1000, "IGNORE_NT_SYMPATH"}, {0x2000, "INCLUDE_32BIT_MODULES"},
-	{0x4000, "PUBLICS_ONLY"}, {0x8000, "NO_PUBLICS"}, {0x10000, "AUTO_PUBLICS"}, {0x20000, "NO_IMAGE_SEARCH"},
-	{0x40000, "SECURE"}, {0x80000, "NO_PROMPTS"}, {0x80000000, "DEBUG"},
+	{0x1, "CASE_INSENSITIVE"},
+	{0x2, "UNDNAME"},
+	{0x4, "DEFERRED_LOADS"},
+	{0x8, "NO_CPP"},
+	{0x10, "LOAD_LINES"},
+	{0x20, "OMAP_FIND_NEAREST"},
+	{0x40, "LOAD_ANYTHING"},
+	{0x80, "IGNORE_CVREC"},
+	{0x100, "NO_UNQUALIFIED_LOADS"},
+	{0x200, "FAIL_CRITICAL_ERRORS"},
+	{0x400, "EXACT_SYMBOLS"},
+	{0x800, "ALLOW_ABSOLUTE_SYMBOLS"},
+	{0x1000, "IGNORE_NT_SYMPATH"},
+	{0x2000, "INCLUDE_32BIT_MODULES"},
+	{0x4000, "PUBLICS_ONLY"},
+	{0x8000, "NO_PUBLICS"},
+	{0x10000, "AUTO_PUBLICS"},
+	{0x20000, "NO_IMAGE_SEARCH"},
+	{0x40000, "SECURE"},
+	{0x80000, "NO_PROMPTS"},
+	{0x80000000, "DEBUG"},
 };
 
 static void show_options(cmd *c)
@@ -148,20 +167,23 @@ static err cmd_sym(cmd *c, cmd_call *call)
 	str what = str_word(&rest), how = str_word(&rest);
 	uint32_t o = sym_options(s);
 	if (!what.n) {
-		out(c->e, "!sym <noisy/quiet - prompts/prompts off> - %s mode - symbol prompts %s\n",
+		out(c->e,
+			"!sym <noisy/quiet - prompts/prompts off> - %s mode - symbol prompts %s\n",
 			sym_noisy(s) ? "noisy" : "quiet", o & 0x80000 ? "off" : "on");
 		return ERR_OK;
 	}
 	if (str_ieq(what, STR("noisy")) || str_ieq(what, STR("quiet"))) {
 		sym_noisy_set(s, str_ieq(what, STR("noisy")));
-		out(c->e, "%s mode - symbol prompts %s\n", sym_noisy(s) ? "noisy" : "quiet", o & 0x80000 ? "off" : "on");
+		out(c->e, "%s mode - symbol prompts %s\n", sym_noisy(s) ? "noisy" : "quiet",
+			o & 0x80000 ? "off" : "on");
 		return ERR_OK;
 	}
 	if (!str_ieq(what, STR("prompts")) || (how.n && !str_ieq(how, STR("off"))))
 		return cmd_syntax(c, call->args);
 	/* there are no dialogs here; the setting is kept because .symopt shows it */
 	sym_options_set(s, how.n ? o | 0x80000 : o & ~0x80000u);
-	out(c->e, "%s mode - symbol prompts %s\n", sym_noisy(s) ? "noisy" : "quiet", how.n ? "off" : "on");
+	out(c->e, "%s mode - symbol prompts %s\n", sym_noisy(s) ? "noisy" : "quiet",
+		how.n ? "off" : "on");
 	return ERR_OK;
 }
 
@@ -175,26 +197,36 @@ static const cmd_row rows[] = {
 		"srv*CACHE*STORE      the same, kept in CACHE; several caches may be chained\n"
 		"cache*, cache*DIR    keeps everything found to its right\n"
 		"\n"
-		"The default cache is $XDG_CACHE_HOME/ringside/sym (~/.cache/ringside/sym). .sympath+ appends. "
-		"Nothing is loaded; modules with export symbols only are tried again when next needed, as "
-		"are PDBs whose place is no longer on the path. At the start the path is taken from "
+		"The default cache is $XDG_CACHE_HOME/ringside/sym (~/.cache/ringside/sym). "
+		".sympath+ appends. "
+		"Nothing is loaded; modules with export symbols only are tried again when next "
+		"needed, as "
+		"are PDBs whose place is no longer on the path. At the start the path is taken "
+		"from "
 		"_NT_ALT_SYMBOL_PATH and _NT_SYMBOL_PATH.",
 		CMD_ANY | CMD_SUFFIX | CMD_REST, cmd_sympath},
 	{".symfix", ".symfix[+] [Cache]", "Set the symbol path to Microsoft's public server",
-		"Files are kept in Cache, or in the default cache. .symfix+ appends to the path instead of "
+		"Files are kept in Cache, or in the default cache. .symfix+ appends to the path "
+		"instead of "
 		"replacing it.",
 		CMD_ANY | CMD_SUFFIX | CMD_REST, cmd_symfix},
 	{".symopt", ".symopt[+ | -] [Flags]", "Set, clear or show symbol options",
-		"Flags is the sum of SYMOPT_ values. Without a sign they are set. Of importance here: 1 case "
-		"does not count; 10 source lines; 40 load PDBs that do not match; 100 no loading for unqualified "
+		"Flags is the sum of SYMOPT_ values. Without a sign they are set. Of importance "
+		"here: 1 case "
+		"does not count; 10 source lines; 40 load PDBs that do not match; 100 no loading "
+		"for unqualified "
 		"names; 4000 public symbols only; 8000 no public symbols; 80000000 noisy.",
 		CMD_ANY | CMD_SUFFIX, cmd_symopt},
-	{".exepath", ".exepath[+] [Directory[;...]]", "Set or show where image files are looked for",
-		"A local copy of an image (same timestamp and size) saves reading headers and unwind data from "
+	{".exepath", ".exepath[+] [Directory[;...]]",
+		"Set or show where image files are looked for",
+		"A local copy of an image (same timestamp and size) saves reading headers and "
+		"unwind data from "
 		"the target. At the start the path is taken from _NT_EXECUTABLE_IMAGE_PATH.",
 		CMD_ANY | CMD_SUFFIX | CMD_REST, cmd_exepath},
-	{"!sym", "!sym [noisy | quiet | prompts [off]]", "Say what happens while symbols are loaded",
-		"noisy shows each place that is looked at, each request to a server and its result; quiet, the "
+	{"!sym", "!sym [noisy | quiet | prompts [off]]",
+		"Say what happens while symbols are loaded",
+		"noisy shows each place that is looked at, each request to a server and its "
+		"result; quiet, the "
 		"default, only warnings. prompts is accepted: there are no dialogs.",
 		CMD_ANY, cmd_sym},
 };

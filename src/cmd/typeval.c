@@ -21,7 +21,10 @@ tv_settings *tv_settings_get(cmd *c)
 void tv_init(tv *v, cmd *c)
 {
 	const tv_settings *s = tv_settings_get(c);
-	*v = (tv){.e = c->e, .a = &c->a, .unicode = s->unicode, .long_radix = s->long_radix,
+	*v = (tv){.e = c->e,
+		.a = &c->a,
+		.unicode = s->unicode,
+		.long_radix = s->long_radix,
 		.int_radix = s->int_radix};
 }
 
@@ -191,8 +194,10 @@ static bool text_at(const tv *v, uint64_t addr, size_t width, buf *out)
 
 static bool is_text(const tv *v, const sym_type_info *in, size_t *width)
 {
-	bool narrow = in->size == 1 && (in->kind == SYM_T_CHAR || in->kind == SYM_T_UINT || in->kind == SYM_T_INT);
-	bool wide = in->size == 2 && (in->kind == SYM_T_WCHAR || (v->unicode && in->kind == SYM_T_UINT));
+	bool narrow = in->size == 1 &&
+		      (in->kind == SYM_T_CHAR || in->kind == SYM_T_UINT || in->kind == SYM_T_INT);
+	bool wide = in->size == 2 &&
+		    (in->kind == SYM_T_WCHAR || (v->unicode && in->kind == SYM_T_UINT));
 	*width = wide ? 2 : 1;
 	return narrow || wide;
 }
@@ -282,8 +287,9 @@ static bool field_uint(const tv *v, sym_type t, uint64_t addr, str name, uint64_
 	sym_field f;
 	sym_type_info in;
 	uint8_t p[8];
-	if (sym_type_field(t, name, &f, NULL) != ERR_OK || sym_type_info_get(f.type, &in) != ERR_OK ||
-		!in.size || in.size > 8 || !tv_read(v, addr + f.offset, p, in.size))
+	if (sym_type_field(t, name, &f, NULL) != ERR_OK ||
+		sym_type_info_get(f.type, &in) != ERR_OK || !in.size || in.size > 8 ||
+		!tv_read(v, addr + f.offset, p, in.size))
 		return false;
 	*ret = le_get(p, in.size);
 	return true;
@@ -307,7 +313,8 @@ static bool counted_string(const tv *v, sym_type t, uint64_t addr, size_t width,
 	uint64_t len, at;
 	uint8_t p[TEXT_MAX * 2];
 	tv m = behind(v);
-	if (!field_uint(v, t, addr, STR("Length"), &len) || !field_uint(v, t, addr, STR("Buffer"), &at))
+	if (!field_uint(v, t, addr, STR("Length"), &len) ||
+		!field_uint(v, t, addr, STR("Buffer"), &at))
 		return false;
 	size_t n = len / width > TEXT_MAX ? TEXT_MAX : (size_t)(len / width);
 	if (n && !tv_read(&m, at, p, n * width)) {
@@ -381,7 +388,8 @@ static void function_name(const tv *v, sym_type fn, uint64_t at, buf *out)
 		sym_type_text(in.elem, out);
 	buf_addz(out, "  ");
 	if (v->e->syms && sym_at(v->e->syms, at, &s, &disp) == ERR_OK)
-		buf_addf(out, "%.*s!%.*s+%llx", STR_ARG(s.mod->name), STR_ARG(s.name), (unsigned long long)disp);
+		buf_addf(out, "%.*s!%.*s+%llx", STR_ARG(s.mod->name), STR_ARG(s.name),
+			(unsigned long long)disp);
 	else
 		buf_addz(out, "+0");
 }
@@ -409,7 +417,8 @@ static void pointer(const tv *v, const sym_type_info *in, uint64_t at, buf *out,
 	} else if (is_text(v, &el, &width)) {
 		buf_addz(out, v->c_names ? " " : "  ");
 		if (!text_at(&m, at, width, out))
-			buf_addf(out, "\"--- memory read error at address 0x%s ---\"", out_addr(v->e, at));
+			buf_addf(out, "\"--- memory read error at address 0x%s ---\"",
+				out_addr(v->e, at));
 	} else if (el.kind >= SYM_T_STRUCT && el.kind <= SYM_T_UNION) {
 		if (v->c_names)
 			return;
@@ -424,7 +433,8 @@ static void pointer(const tv *v, const sym_type_info *in, uint64_t at, buf *out,
 	}
 }
 
-static void array(const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
+static void array(
+	const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
 {
 	sym_type_info el;
 	size_t width;
@@ -455,7 +465,8 @@ static void array(const tv *v, sym_type t, const sym_type_info *in, uint64_t add
 	}
 }
 
-static void scalar(const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
+static void scalar(
+	const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
 {
 	uint8_t p[8];
 	bool is_ptr = in->kind == SYM_T_PTR || in->kind == SYM_T_REF;

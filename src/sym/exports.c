@@ -1,6 +1,7 @@
 /*
  * exports: an image's export table behind sym_file_ops: names and addresses, nothing else. One name
- * is found by binary search in the table, so that few pages are read from a target; lists read it all.
+ * is found by binary search in the table, so that few pages are read from a target; lists read it
+ * all.
  */
 #include "sym/priv.h"
 
@@ -150,8 +151,14 @@ static void close_(sym_file *f)
 	mem_free(f->u);
 }
 
-static const sym_file_ops ops = {.name = "exports", .close = close_, .find = find, .at = at, .after = after,
-	.each = each, .fill = fill, .exact = exact};
+static const sym_file_ops ops = {.name = "exports",
+	.close = close_,
+	.find = find,
+	.at = at,
+	.after = after,
+	.each = each,
+	.fill = fill,
+	.exact = exact};
 
 err sym_exports_open(sym_mod *m, sym_file **ret, diag *d)
 {

@@ -36,8 +36,8 @@ typedef struct sym_file_ops {
 	err (*at)(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp);
 	err (*after)(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp);
 	err (*func)(sym_file *f, uint32_t rva, sym_rec *ret);
-	/* All names. literal: text that every wanted name contains (may be empty): a hint that saves
-	 * undecorating. Address, size and type may be missing: fill(). */
+	/* All names. literal: text that every wanted name contains (may be empty): a hint that
+	 * saves undecorating. Address, size and type may be missing: fill(). */
 	err (*each)(sym_file *f, str literal, sym_rec_fn *fn, void *u);
 	void (*fill)(sym_file *f, sym_rec *r);
 
@@ -49,9 +49,10 @@ typedef struct sym_file_ops {
 
 	/* addr and STATIC addresses of what these return are RVAs. */
 	err (*line_at)(sym_file *f, uint32_t rva, sym_line *ret);
-	err (*line_find)(sym_file *f, arena *a, str file, uint32_t line, uint64_t **ret, size_t *n_ret,
-		bool *exact);
-	err (*locals)(sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **ret, size_t *n_ret);
+	err (*line_find)(sym_file *f, arena *a, str file, uint32_t line, uint64_t **ret,
+		size_t *n_ret, bool *exact);
+	err (*locals)(
+		sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **ret, size_t *n_ret);
 	err (*inlines)(sym_file *f, arena *a, uint32_t rva, sym_inline **ret, size_t *n_ret);
 	/* Every symbol that starts exactly at rva. */
 	err (*exact)(sym_file *f, uint32_t rva, sym_rec_fn *fn, void *u);
@@ -83,9 +84,9 @@ err sym_exports_open(sym_mod *m, sym_file **ret, diag *d) MUST_CHECK;
 sym_file *sym_file_new(sym_store *s, const sym_file_ops *ops, const char *path, void *u);
 
 /*
- * Type ids: below 0x1000 the basic types of CodeView (T_xxx with their pointer modes); bit 31 marks a
- * pointer made here: bits 28-30 hold the level, the rest the type pointed to.
- * Source: cvinfo.h in github.com/microsoft/microsoft-pdb.
+ * Type ids: below 0x1000 the basic types of CodeView (T_xxx with their pointer modes); bit 31 marks
+ * a pointer made here: bits 28-30 hold the level, the rest the type pointed to. Source: cvinfo.h in
+ * github.com/microsoft/microsoft-pdb.
  */
 enum { SYM_TYPE_MADE = (int)0x80000000, SYM_TYPE_BASIC_END = 0x1000 };
 bool sym_basic_get(uint32_t id, sym_type_info *ret, uint32_t *elem);

@@ -1,12 +1,12 @@
 /*
  * ident: which PDB an image has, remembered from session to session: (image name, timestamp, size,
- * checksum) -> (GUID, age, PDB name, where it was found). A module seen before then needs no read of
- * the target to find its symbols.
+ * checksum) -> (GUID, age, PDB name, where it was found). A module seen before then needs no read
+ * of the target to find its symbols.
  *
  * `identities` in the symbol cache directory is a text file that only grows by whole lines (one
  * write each, so that several debuggers can share it). Each line carries a hash of itself; a line
- * that does not verify means the file is damaged, and the whole file is dropped: it is only a cache.
- * Behind IDENTS_MAX lines it is started anew.
+ * that does not verify means the file is damaged, and the whole file is dropped: it is only a
+ * cache. Behind IDENTS_MAX lines it is started anew.
  */
 #include "sym/priv.h"
 
@@ -74,9 +74,10 @@ static bool parse_line(sym_idents *x, str line, sym_identity *id)
 	if (!field(&line, &hash) || !str_u64(hash, 16, &want) || hash_bytes(line.p, line.n) != want)
 		return false;
 	*id = (sym_identity){0};
-	if (!field(&line, &id->image) || !hex_field(&line, &id->timestamp) || !hex_field(&line, &id->size) ||
-		!hex_field(&line, &id->checksum) || !field(&line, &guid) || guid.n != 32 ||
-		!hex_field(&line, &id->age) || !field(&line, &id->pdb))
+	if (!field(&line, &id->image) || !hex_field(&line, &id->timestamp) ||
+		!hex_field(&line, &id->size) || !hex_field(&line, &id->checksum) ||
+		!field(&line, &guid) || guid.n != 32 || !hex_field(&line, &id->age) ||
+		!field(&line, &id->pdb))
 		return false;
 	for (size_t i = 0; i < 16; i++) {
 		uint64_t b;
@@ -104,7 +105,8 @@ bool sym_idents_read(sym_idents *x, str text)
 	while (good && text.n) {
 		size_t nl = str_chr(text, '\n');
 		sym_identity id;
-		good = nl != SIZE_MAX && x->lines < IDENTS_MAX && parse_line(x, str_take(text, nl), &id);
+		good = nl != SIZE_MAX && x->lines < IDENTS_MAX &&
+		       parse_line(x, str_take(text, nl), &id);
 		if (good) {
 			keep(x, &id);
 			text = str_skip(text, nl + 1);
@@ -140,7 +142,8 @@ bool sym_idents_find(sym_idents *x, str image, uint32_t timestamp, uint32_t size
 	read_once(x);
 	arena tmp;
 	arena_init(&tmp);
-	const sym_identity *id = map_gets(&x->by_key, key_of(&tmp, image, timestamp, size, checksum));
+	const sym_identity *id =
+		map_gets(&x->by_key, key_of(&tmp, image, timestamp, size, checksum));
 	arena_deinit(&tmp);
 	if (!id)
 		return false;
@@ -167,7 +170,8 @@ void sym_idents_add(sym_idents *x, const sym_identity *id)
 		return;
 	buf b;
 	buf_init(&b, IDENT_LINE_MAX);
-	buf_addf(&b, "%.*s\t%x\t%x\t%x\t", STR_ARG(id->image), id->timestamp, id->size, id->checksum);
+	buf_addf(&b, "%.*s\t%x\t%x\t%x\t", STR_ARG(id->image), id->timestamp, id->size,
+		id->checksum);
 	for (size_t i = 0; i < 16; i++)
 		buf_addf(&b, "%02x", id->guid[i]);
 	buf_addf(&b, "\t%x\t%.*s\t%.*s", id->age, STR_ARG(id->pdb), STR_ARG(id->path));
@@ -181,13 +185,15 @@ void sym_idents_add(sym_idents *x, const sym_identity *id)
 	if (!b.toobig && x->file) {
 		arena tmp;
 		arena_init(&tmp);
-		str line = str_printf(&tmp, "%016llx\t%.*s\n", (unsigned long long)hash_bytes(b.p, b.n),
-			STR_ARG(buf_str(&b)));
+		str line = str_printf(&tmp, "%016llx\t%.*s\n",
+			(unsigned long long)hash_bytes(b.p, b.n), STR_ARG(buf_str(&b)));
 		str dir = str_take(str_of(x->file), str_rchr(str_of(x->file), '/'));
-		int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (x->lines > IDENTS_MAX ? O_TRUNC : O_APPEND);
+		int flags = O_WRONLY | O_CREAT | O_CLOEXEC |
+			    (x->lines > IDENTS_MAX ? O_TRUNC : O_APPEND);
 		if (x->lines > IDENTS_MAX)
 			x->lines = 1;
-		int fd = sys_mkdirs(str_z(&tmp, dir), NULL) == ERR_OK ? open(x->file, flags, 0666) : -1;
+		int fd = sys_mkdirs(str_z(&tmp, dir), NULL) == ERR_OK ? open(x->file, flags, 0666)
+								      : -1;
 		/* a short write leaves a line that does not verify: dropped at the next start */
 		if (fd >= 0 && write(fd, line.p, line.n) < 0)
 			unlink(x->file);

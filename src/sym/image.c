@@ -189,8 +189,8 @@ static bool image_accept(void *u, const char *path, bool from_store)
 	arena a;
 	arena_init(&a);
 	pe_view v;
-	bool ok = pe_open(&v, &a, &r, 0, PE_FILE, NULL) == ERR_OK && v.timestamp == x->m->timestamp &&
-		v.image_size == x->m->size;
+	bool ok = pe_open(&v, &a, &r, 0, PE_FILE, NULL) == ERR_OK &&
+		  v.timestamp == x->m->timestamp && v.image_size == x->m->size;
 	arena_deinit(&a);
 	if (ok) {
 		g->file = f;
@@ -214,7 +214,8 @@ static bool find_file(sym_mod *m, sym_image *g)
 		return false;
 	file_try x = {m, g};
 	char id[32];
-	/* TimeDateStamp as 8 digits, SizeOfImage as it comes: the symbol store's key of an image. */
+	/* TimeDateStamp as 8 digits, SizeOfImage as it comes: the symbol store's key of an image.
+	 */
 	snprintf(id, sizeof id, "%08X%x", m->timestamp, (uint32_t)m->size);
 	size_t dot = str_rchr(m->image, '.');
 	sym_want w = {.name = m->image,
@@ -227,12 +228,12 @@ static bool find_file(sym_mod *m, sym_image *g)
 	arena_init(&a);
 	str host = sym_host_path(&a, m->path);
 	bool ok = host.n && host.p[0] == '/' && sys_is_file(str_z(&a, host)) &&
-		image_accept(&x, str_z(&a, host), false);
+		  image_accept(&x, str_z(&a, host), false);
 	arena_deinit(&a);
 	bool was = sym_noisy(s);
 	sym_noisy_set(s, false); /* the search for images is no news */
 	ok = ok || sym_dirs_locate(s, sym_exepath(s), &w, NULL) == ERR_OK ||
-		sym_path_locate(s, &w, NULL) == ERR_OK;
+	     sym_path_locate(s, &w, NULL) == ERR_OK;
 	sym_noisy_set(s, was);
 	return ok;
 }
@@ -252,8 +253,9 @@ static void learn(sym_mod *m, const sym_image *g)
 
 static bool same_identity(const sym_image *g, const sym_mod *m)
 {
-	return m->timestamp && m->size && g->timestamp == m->timestamp && g->size == (uint32_t)m->size &&
-		g->checksum == m->checksum && str_ieq(g->image, m->image);
+	return m->timestamp && m->size && g->timestamp == m->timestamp &&
+	       g->size == (uint32_t)m->size && g->checksum == m->checksum &&
+	       str_ieq(g->image, m->image);
 }
 
 err sym_mod_image(sym_mod *m, sym_image **ret, diag *d)
@@ -304,7 +306,8 @@ err sym_image_rsds(sym_mod *m, uint8_t guid[16], uint32_t *age, str *path, diag 
 	if (!g->rsds_known) {
 		err e = pe_debug_codeview(&g->pe, &g->a, &g->rsds);
 		if (e == ERR_FAULT)
-			return diag_set(d, e, "debug directory of %.*s cannot be read", STR_ARG(m->name));
+			return diag_set(
+				d, e, "debug directory of %.*s cannot be read", STR_ARG(m->name));
 		g->rsds_known = true;
 		g->has_rsds = e == ERR_OK && g->rsds.rsds;
 	}
@@ -318,8 +321,8 @@ err sym_image_rsds(sym_mod *m, uint8_t guid[16], uint32_t *age, str *path, diag 
 
 /* ---- what the header of the room promises ---- */
 
-err sym_unwind_func(sym_store *s, uint64_t pc, uint64_t *base, uint32_t *begin, uint32_t *end,
-	uint32_t *unwind)
+err sym_unwind_func(
+	sym_store *s, uint64_t pc, uint64_t *base, uint32_t *begin, uint32_t *end, uint32_t *unwind)
 {
 	sym_mod *m = sym_mod_at(s, pc);
 	sym_image *g;
@@ -341,9 +344,11 @@ static bool relocated(sym_image *g, uint32_t rva, size_t n)
 	if (!g->reloc_known) {
 		g->reloc_known = true;
 		g->reloc = mem_alloc(g->pe.image_size / IMG_PAGE / 8 + 2);
-		uint32_t dir = g->pe.dir[PE_DIR_BASERELOC].rva, size = g->pe.dir[PE_DIR_BASERELOC].size;
+		uint32_t dir = g->pe.dir[PE_DIR_BASERELOC].rva,
+			 size = g->pe.dir[PE_DIR_BASERELOC].size;
 		uint8_t head[8];
-		/* IMAGE_BASE_RELOCATION: page RVA, size of the block ("PE Format", .reloc section) */
+		/* IMAGE_BASE_RELOCATION: page RVA, size of the block ("PE Format", .reloc section)
+		 */
 		for (uint32_t at = 0; dir && size <= RELOC_DIR_MAX && at + 8 <= size;) {
 			if (pe_read(&g->pe, dir + at, head, 8) != ERR_OK)
 				break;
@@ -351,9 +356,11 @@ static bool relocated(sym_image *g, uint32_t rva, size_t n)
 			if (len < 8)
 				break;
 			if (len > 8 && page < g->pe.image_size) {
-				g->reloc[page / IMG_PAGE / 8] |= (uint8_t)(1 << page / IMG_PAGE % 8);
+				g->reloc[page / IMG_PAGE / 8] |=
+					(uint8_t)(1 << page / IMG_PAGE % 8);
 				page += IMG_PAGE; /* the last word may reach over */
-				g->reloc[page / IMG_PAGE / 8] |= (uint8_t)(1 << page / IMG_PAGE % 8);
+				g->reloc[page / IMG_PAGE / 8] |=
+					(uint8_t)(1 << page / IMG_PAGE % 8);
 			}
 			at += len;
 		}
@@ -448,9 +455,10 @@ static const char *machine_name(uint16_t m)
 
 static const char *debug_name(uint32_t type)
 {
-	static const char *const names[] = {"UNKNOWN", "COFF", "CODEVIEW", "FPO", "MISC", "EXCEPTION", "FIXUP",
-		"OMAP_TO_SRC", "OMAP_FROM_SRC", "BORLAND", "RESERVED10", "CLSID", "VC_FEATURE", "POGO", "ILTCG",
-		"MPX", "REPRO", "EMBEDDED", "SPGO", "PDB_CHECKSUM", "EX_DLLCHARACTERISTICS"};
+	static const char *const names[] = {"UNKNOWN", "COFF", "CODEVIEW", "FPO", "MISC",
+		"EXCEPTION", "FIXUP", "OMAP_TO_SRC", "OMAP_FROM_SRC", "BORLAND", "RESERVED10",
+		"CLSID", "VC_FEATURE", "POGO", "ILTCG", "MPX", "REPRO", "EMBEDDED", "SPGO",
+		"PDB_CHECKSUM", "EX_DLLCHARACTERISTICS"};
 	return type < ARRAY_LEN(names) ? names[type] : "UNKNOWN";
 }
 
@@ -468,11 +476,13 @@ static bool lmi_debug(void *u, const pe_debug *e)
 	if (e->type == PE_DEBUG_CODEVIEW && x->g->has_rsds) {
 		buf_addz(x->out, "RSDS - GUID: ");
 		pe_guid_text(x->g->rsds.guid, false, x->out);
-		buf_addf(x->out, "\n%17s  Age: %x, Pdb: %.*s", "", x->g->rsds.age, STR_ARG(x->g->rsds.path));
+		buf_addf(x->out, "\n%17s  Age: %x, Pdb: %.*s", "", x->g->rsds.age,
+			STR_ARG(x->g->rsds.path));
 	} else {
 		uint8_t b;
-		buf_addz(x->out, pe_read(&x->g->pe, e->rva, &b, 1) == ERR_OK && e->rva ? "[Data mapped]"
-											: "[Data not mapped]");
+		buf_addz(x->out, pe_read(&x->g->pe, e->rva, &b, 1) == ERR_OK && e->rva
+					 ? "[Data mapped]"
+					 : "[Data not mapped]");
 	}
 	buf_addc(x->out, '\n');
 	return true;
@@ -504,15 +514,18 @@ void sym_image_describe(sym_mod *m, buf *out)
 	buf_addf(out, "   Machine Type: %u (%s)\n", p->machine, machine_name(p->machine));
 	buf_addf(out, "     Time Stamp: %x ", p->timestamp);
 	sym_time(p->timestamp, out);
-	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x %s\n", p->image_size,
-		p->checksum, p->characteristics, known == ERR_OK ? "" : "stripped");
+	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x %s\n",
+		p->image_size, p->checksum, p->characteristics, known == ERR_OK ? "" : "stripped");
 	buf_addz(out, "Debug Data Dirs: Type  Size     VA  Pointer\n");
 	lmi x = {g, out, false};
 	if (pe_debug_each(p, lmi_debug, &x) != ERR_OK && !x.any)
 		buf_addf(out, "%17snone\n", "");
 	if (g->file.n)
-		buf_addf(out, "     Image Type: FILE     - Image read from a file on this host.\n%17s%s\n", "",
-			g->file_path);
+		buf_addf(out,
+			"     Image Type: FILE     - Image read from a file on this "
+			"host.\n%17s%s\n",
+			"", g->file_path);
 	else
-		buf_addz(out, "     Image Type: MEMORY   - Image read successfully from loaded memory.\n");
+		buf_addz(out, "     Image Type: MEMORY   - Image read successfully from loaded "
+			      "memory.\n");
 }

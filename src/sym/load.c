@@ -4,8 +4,8 @@
  * it was last time, beside the image, along the symbol path. A PDB of another GUID or age is named
  * and passed over unless the user asked for it (.reload /i). Without PDB the exports must do.
  *
- * A lookup that failed is not repeated: the module stays NONE or EXPORT until .reload. A lookup that
- * the user cancelled leaves it deferred.
+ * A lookup that failed is not repeated: the module stays NONE or EXPORT until .reload. A lookup
+ * that the user cancelled leaves it deferred.
  */
 #include "sym/priv.h"
 
@@ -51,8 +51,8 @@ void sym_files_clear(sym_store *s)
 	vec_deinit(&s->files);
 }
 
-/* Nobody uses it: kept for a while, because types and names of it may still be in use and the module
- * may come back. */
+/* Nobody uses it: kept for a while, because types and names of it may still be in use and the
+ * module may come back. */
 void sym_file_unref(sym_file *f)
 {
 	sym_store *s = f->store;
@@ -79,10 +79,10 @@ typedef struct wanted {
 	sym_mod *m;
 	uint8_t guid[16];
 	uint32_t age;
-	str pdb;   /* as the image says, or IMAGE.pdb */
-	bool known; /* GUID and age are */
+	str pdb;       /* as the image says, or IMAGE.pdb */
+	bool known;    /* GUID and age are */
 	bool recalled; /* ... but from the identity cache only */
-	str last;  /* path from the identity cache */
+	str last;      /* path from the identity cache */
 	unsigned how;
 	/* results */
 	sym_file *file;
@@ -111,7 +111,6 @@ static sym_file *shared(sym_store *s, const wanted *w)
 	return NULL;
 }
 
-
 static void say_mismatch(wanted *w)
 {
 	if (w->said)
@@ -120,8 +119,9 @@ static void say_mismatch(wanted *w)
 	buf_init(&b, 256);
 	pe_guid_text(w->guid, true, &b);
 	buf_addf(&b, "%X", w->age);
-	sym_note(w->m->store, false, "*** WARNING: mismatched pdb %s: the image %.*s wants %.*s, the file is %s",
-		w->bad, STR_ARG(w->m->image), STR_ARG(buf_str(&b)), w->bad_id);
+	sym_note(w->m->store, false,
+		"*** WARNING: mismatched pdb %s: the image %.*s wants %.*s, the file is %s", w->bad,
+		STR_ARG(w->m->image), STR_ARG(buf_str(&b)), w->bad_id);
 	w->said = true;
 	buf_deinit(&b);
 }
@@ -200,12 +200,15 @@ static err look(wanted *w, diag *d)
 		.u = w};
 	err e = ERR_OK;
 	if (!sym_file_name_ok(name)) {
-		e = diag_set(d, ERR_CORRUPT, "%.*s names a PDB that is no file name", STR_ARG(w->m->image));
+		e = diag_set(d, ERR_CORRUPT, "%.*s names a PDB that is no file name",
+			STR_ARG(w->m->image));
 	} else if (!(w->last.n && sym_path_covers(s, w->last) && try_path(w, str_z(&a, w->last))) &&
-		!(w->pdb.p[0] == '/' && try_path(w, str_z(&a, w->pdb))) && !try_beside(w, &a, name)) {
+		   !(w->pdb.p[0] == '/' && try_path(w, str_z(&a, w->pdb))) &&
+		   !try_beside(w, &a, name)) {
 		e = sym_path_locate(s, &want, d);
 		if (e == ERR_NOTFOUND) { /* "Final fallback locations" */
-			str sub = str_printf(&a, ".;../%.*s", STR_ARG(want.ext.n ? want.ext : STR("dll")));
+			str sub = str_printf(
+				&a, ".;../%.*s", STR_ARG(want.ext.n ? want.ext : STR("dll")));
 			e = sym_dirs_locate(s, sub, &want, d);
 		}
 	}
@@ -218,7 +221,8 @@ static err look(wanted *w, diag *d)
 		w->known = known;
 		if (e == ERR_OK) {
 			w->mismatch = true;
-			sym_note(s, false, "*** WARNING: mismatched pdb %s loaded for %.*s as asked", w->bad,
+			sym_note(s, false,
+				"*** WARNING: mismatched pdb %s loaded for %.*s as asked", w->bad,
 				STR_ARG(w->m->image));
 		}
 	}
@@ -263,7 +267,8 @@ static void learn_wanted(wanted *w, arena *a, diag *d)
 {
 	sym_mod *m = w->m;
 	sym_identity id;
-	if (sym_idents_find(m->store->idents, m->image, m->timestamp, (uint32_t)m->size, m->checksum, &id)) {
+	if (sym_idents_find(m->store->idents, m->image, m->timestamp, (uint32_t)m->size,
+		    m->checksum, &id)) {
 		memcpy(w->guid, id.guid, 16);
 		w->age = id.age;
 		w->pdb = id.pdb;
@@ -278,8 +283,8 @@ static void learn_wanted(wanted *w, arena *a, diag *d)
 }
 
 /*
- * What was recalled led to nothing: is it true at all? Two builds may share name, timestamp and size.
- * True if the image itself names another PDB, which is then what is wanted.
+ * What was recalled led to nothing: is it true at all? Two builds may share name, timestamp and
+ * size. True if the image itself names another PDB, which is then what is wanted.
  */
 static bool recall_was_wrong(wanted *w)
 {
@@ -298,22 +303,39 @@ static bool recall_was_wrong(wanted *w)
 	return true;
 }
 
-static void say_failed(sym_mod *m, err e)
+static void say_failed(sym_mod *m, err e, bool again)
 {
 	sym_store *s = m->store;
+	if (again)
+		return; /* another process has the same image: said before */
 	if (m->status == SYM_EXPORT)
 		sym_note(s, false,
-			"*** ERROR: Symbol file could not be found.  Defaulted to export symbols for %.*s - ",
+			"*** ERROR: Symbol file could not be found.  Defaulted to export symbols "
+			"for %.*s - ",
 			STR_ARG(m->image));
 	else if (e == ERR_FAULT)
 		sym_note(s, false,
-			"*** ERROR: Module load completed but symbols could not be loaded for %.*s: its image "
+			"*** ERROR: Module load completed but symbols could not be loaded for "
+			"%.*s: its image "
 			"header cannot be read",
 			STR_ARG(m->image));
 	else
 		sym_note(s, false,
 			"*** ERROR: Module load completed but symbols could not be loaded for %.*s",
 			STR_ARG(m->image));
+}
+
+/* Under which a search that found nothing is remembered until .reload. */
+static str in_vain_key(const wanted *w, arena *a)
+{
+	buf b;
+	buf_init(&b, 512);
+	buf_addf(&b, "pdb:%.*s/", STR_ARG(str_take(w->pdb, 256)));
+	pe_guid_text(w->guid, true, &b);
+	buf_addf(&b, "%X", w->age);
+	str key = str_dup(a, buf_str(&b));
+	buf_deinit(&b);
+	return key;
 }
 
 static err load(sym_mod *m, unsigned how, diag *d)
@@ -327,10 +349,14 @@ static err load(sym_mod *m, unsigned how, diag *d)
 	learn_wanted(&w, &a, &why);
 	err e = ERR_NOTFOUND;
 	sym_file *f = w.known ? shared(s, &w) : NULL;
+	str vain = in_vain_key(&w, &a);
+	bool again = w.known && map_hass(&s->missing, vain) && !(how & SYM_LOAD_MISMATCH);
 	if (f) {
 		f->refs++;
 		w.file = f;
 		e = ERR_OK;
+	} else if (again) {
+		sym_note(s, true, "DBGHELP: %.*s - not found before", STR_ARG(w.pdb));
 	} else if (w.known || (how & SYM_LOAD_MISMATCH)) {
 		s->overwrite = how & SYM_LOAD_OVERWRITE;
 		e = look(&w, &why);
@@ -347,7 +373,9 @@ static err load(sym_mod *m, unsigned how, diag *d)
 	} else {
 		if (w.known && w.bad[0])
 			say_mismatch(&w);
-		if (w.known)
+		if (w.known && !again)
+			map_sets(&s->missing, in_vain_key(&w, &a), s);
+		if (w.known && !again)
 			remember(&w); /* the next session need not ask the image again */
 		diag why2;
 		diag_clear(&why2);
@@ -359,7 +387,7 @@ static err load(sym_mod *m, unsigned how, diag *d)
 			sym_note(s, true, "DBGHELP: %.*s - no symbols loaded", STR_ARG(m->name));
 			sym_touch(s);
 		}
-		say_failed(m, e2);
+		say_failed(m, e2, again);
 		e = ERR_OK;
 	}
 	arena_deinit(&a);
@@ -394,7 +422,8 @@ err sym_mod_reload(sym_mod *m, unsigned how, diag *d)
 	if (m->file) {
 		sym_file *f = m->file;
 		m->file = NULL;
-		/* a file that changed on disk, or is to be fetched anew, must not be shared again */
+		/* a file that changed on disk, or is to be fetched anew, must not be shared again
+		 */
 		if (how & SYM_LOAD_OVERWRITE)
 			memset(f->guid, 0, sizeof f->guid);
 		sym_file_unref(f);
@@ -440,9 +469,10 @@ err sym_mod_pdb_id(sym_mod *m, buf *id, str *path, diag *d)
 
 void sym_lmi(sym_mod *m, buf *out)
 {
-	buf_addf(out, "Loaded Module Info: [%.*s] \n         Module: %.*s\n", STR_ARG(m->name), STR_ARG(m->name));
-	buf_addf(out, "   Base Address: %016llx\n     Image Name: %.*s\n", (unsigned long long)m->base,
-		STR_ARG(m->path.n ? m->path : m->image));
+	buf_addf(out, "Loaded Module Info: [%.*s] \n         Module: %.*s\n", STR_ARG(m->name),
+		STR_ARG(m->name));
+	buf_addf(out, "   Base Address: %016llx\n     Image Name: %.*s\n",
+		(unsigned long long)m->base, STR_ARG(m->path.n ? m->path : m->image));
 	sym_image_describe(m, out);
 	switch (m->status) {
 	case SYM_DEFERRED:
@@ -454,14 +484,18 @@ void sym_lmi(sym_mod *m, buf *out)
 			      "    Load Report: no symbols loaded\n");
 		return;
 	case SYM_EXPORT:
-		buf_addz(out, "    Symbol Type: EXPORT   - PDB not found\n    Load Report: export symbols\n");
+		buf_addz(out, "    Symbol Type: EXPORT   - PDB not found\n    Load Report: export "
+			      "symbols\n");
 		return;
 	case SYM_PUBLIC:
 	case SYM_PRIVATE:
-		buf_addf(out, "    Symbol Type: PDB      - Symbols loaded successfully from symbol search path%s.\n",
+		buf_addf(out,
+			"    Symbol Type: PDB      - Symbols loaded successfully from symbol "
+			"search path%s.\n",
 			m->mismatch ? " in spite of a mismatch" : "");
-		buf_addf(out, "%17s%.*s\n    Load Report: %s symbols \n%17s%.*s\n", "", STR_ARG(m->symfile),
-			m->status == SYM_PRIVATE ? "private" : "public", "", STR_ARG(m->symfile));
+		buf_addf(out, "%17s%.*s\n    Load Report: %s symbols \n%17s%.*s\n", "",
+			STR_ARG(m->symfile), m->status == SYM_PRIVATE ? "private" : "public", "",
+			STR_ARG(m->symfile));
 		return;
 	}
 }

@@ -90,8 +90,8 @@ static bool with_colons(arena *a, str name, str *ret)
 	bool any = false;
 	buf_init(&b, 65536);
 	for (size_t i = 0; i < name.n; i++) {
-		if (i && i + 2 < name.n && name.p[i] == '_' && name.p[i + 1] == '_' && name.p[i - 1] != '_' &&
-			name.p[i + 2] != '_') {
+		if (i && i + 2 < name.n && name.p[i] == '_' && name.p[i + 1] == '_' &&
+			name.p[i - 1] != '_' && name.p[i + 2] != '_') {
 			buf_addz(&b, "::");
 			any = true;
 			i++;
@@ -124,11 +124,12 @@ static err find_in(sym_mod *m, str name, sym *ret, diag *d)
 			return diag_set(d, e, "cancelled");
 	}
 	if (!p.rank)
-		return diag_set(d, ERR_NOTFOUND, "no symbol %.*s in %.*s", STR_ARG(name), STR_ARG(m->name));
+		return diag_set(
+			d, ERR_NOTFOUND, "no symbol %.*s in %.*s", STR_ARG(name), STR_ARG(m->name));
 	*ret = p.best;
 	if (p.ambiguous)
-		return diag_set(d, ERR_AMBIGUOUS, "%.*s!%.*s has several addresses", STR_ARG(m->name),
-			STR_ARG(name));
+		return diag_set(d, ERR_AMBIGUOUS, "%.*s!%.*s has several addresses",
+			STR_ARG(m->name), STR_ARG(name));
 	return ERR_OK;
 }
 
@@ -147,7 +148,11 @@ static bool split(str name, str *mod, str *rest)
 
 static void module_sym(sym_mod *m, sym *ret)
 {
-	*ret = (sym){.mod = m, .name = m->name, .raw = m->name, .kind = SYM_K_PUBLIC, .addr = m->base,
+	*ret = (sym){.mod = m,
+		.name = m->name,
+		.raw = m->name,
+		.kind = SYM_K_PUBLIC,
+		.addr = m->base,
 		.size = m->size};
 }
 
@@ -266,7 +271,8 @@ err sym_names_at(sym_store *s, arena *a, uint64_t addr, sym **ret, size_t *n_ret
 	exact_ctx x = {0};
 	sym_file *f;
 	TRY(mod_for(s, addr, &x.m, &f));
-	err e = f->ops->exact ? f->ops->exact(f, (uint32_t)(addr - x.m->base), exact_one, &x) : ERR_NOTFOUND;
+	err e = f->ops->exact ? f->ops->exact(f, (uint32_t)(addr - x.m->base), exact_one, &x)
+			      : ERR_NOTFOUND;
 	if (e == ERR_OK) {
 		*ret = arena_dup(a, x.v.n ? (void *)x.v.p : "", x.v.n * sizeof(sym));
 		*n_ret = x.v.n;
@@ -304,13 +310,14 @@ err sym_func_at(sym_store *s, uint64_t pc, sym_func *ret)
 	err e = sym_mod_file(m, &f, NULL);
 	if (e == ERR_CANCELLED)
 		return e;
-	if (e == ERR_OK && f->ops->func && f->ops->func(f, (uint32_t)(pc - m->base), &r) == ERR_OK) {
+	if (e == ERR_OK && f->ops->func &&
+		f->ops->func(f, (uint32_t)(pc - m->base), &r) == ERR_OK) {
 		*ret = (sym_func){.begin = m->base + r.rva, .end = m->base + r.rva + r.size};
 		sym_line l;
 		if (r.prolog)
 			ret->prolog_end = ret->begin + r.prolog;
 		else if (f->ops->line_at && f->ops->line_at(f, r.rva, &l) == ERR_OK &&
-			l.addr + l.size < r.rva + r.size)
+			 l.addr + l.size < r.rva + r.size)
 			/* compilers that do not tell: the prolog is what the opening line covers */
 			ret->prolog_end = m->base + l.addr + l.size;
 		sym_of(m, &r, &ret->sym);
@@ -333,12 +340,13 @@ err sym_func_at(sym_store *s, uint64_t pc, sym_func *ret)
 /* ---- patterns ---- */
 
 /*
- * A pattern made ready for many names. Most hold nothing but '*' and '?': those are matched by plain
- * backtracking to the last star; the others by str_wild.
+ * A pattern made ready for many names. Most hold nothing but '*' and '?': those are matched by
+ * plain backtracking to the last star; the others by str_wild.
  */
 typedef struct pattern {
 	str text;
 	bool simple, all;
+	bool exact;  /* no wildcard at all: the file's own hash knows */
 	str literal; /* longest run without wildcards: every match contains it */
 } pattern;
 
@@ -368,6 +376,8 @@ static void pattern_init(pattern *p, str text)
 			i++;
 		run = i + 1;
 	}
+	p->exact = !str_has_wild(text) && text.n && text.p[0] != '_' &&
+		   str_chr(text, '\\') == SIZE_MAX;
 	/* a leading underscore matches any number of them, none included */
 	if (text.n && text.p[0] == '_') {
 		p->simple = false;
@@ -393,7 +403,7 @@ static bool pattern_hit(const pattern *p, str name)
 			star = i++;
 			mark = j;
 		} else if (i < p->text.n &&
-			(p->text.p[i] == '?' || low(p->text.p[i]) == low(name.p[j]))) {
+			   (p->text.p[i] == '?' || low(p->text.p[i]) == low(name.p[j]))) {
 			i++;
 			j++;
 		} else if (star != SIZE_MAX) {
@@ -438,7 +448,7 @@ static bool match_one(void *u, const sym_rec *r)
 	matching *x = u;
 	if ((++x->looked & 4095) == 0 && cancelled(x->m->store->host.cancel))
 		return false;
-	if (!pattern_hit(x->p, r->name))
+	if (!x->p->exact && !pattern_hit(x->p, r->name))
 		return true;
 	sym_rec full = *r;
 	x->m->file->ops->fill(x->m->file, &full);
@@ -490,8 +500,8 @@ static void merge(sym_list *l, size_t from)
 				drop = o->kind == s->kind && str_eq(o->name, s->name);
 			else
 				drop = str_eq(o->name, s->name) ||
-					(rank_of(o->kind) > 3 && s->kind == SYM_K_PUBLIC &&
-						s->raw.n && s->raw.p[0] == '?');
+				       (rank_of(o->kind) > 3 && s->kind == SYM_K_PUBLIC &&
+					       s->raw.n && s->raw.p[0] == '?');
 		}
 		if (!drop)
 			l->p[out++] = *s;
@@ -507,7 +517,12 @@ static err match_in(matching *x, diag *d)
 		return ERR_OK;
 	TRY(e);
 	size_t from = x->out->n;
-	e = f->ops->each(f, x->p->literal, match_one, x);
+	if (x->p->exact)
+		e = f->ops->find(f, x->p->text, true, match_one, x);
+	else
+		e = f->ops->each(f, x->p->literal, match_one, x);
+	if (e == ERR_NOTFOUND)
+		e = ERR_OK;
 	if (cancelled(x->m->store->host.cancel))
 		e = diag_set(d, ERR_CANCELLED, "cancelled");
 	else if (e != ERR_OK)
@@ -529,7 +544,8 @@ err sym_match(sym_store *s, str text, unsigned flags, sym_list *ret, diag *d)
 	err e = ERR_OK;
 	bool any = false;
 	for (size_t i = 0; e == ERR_OK && (x.m = sym_mod_nth(s, i)); i++) {
-		if (has_mod && !str_wild(mod, x.m->name, false) && !str_wild(mod, x.m->image, false))
+		if (has_mod && !str_wild(mod, x.m->name, false) &&
+			!str_wild(mod, x.m->image, false))
 			continue;
 		any = true;
 		if (!x.m->file && (flags & SYM_M_NOLOAD))
@@ -658,8 +674,8 @@ static err lines_in(sym_mod *m, str file, uint32_t line, lines *x, diag *d)
 	return ERR_OK;
 }
 
-err sym_line_find(sym_store *s, arena *a, str mod, str file, uint32_t line, uint64_t **ret, size_t *n_ret,
-	bool *exact, diag *d)
+err sym_line_find(sym_store *s, arena *a, str mod, str file, uint32_t line, uint64_t **ret,
+	size_t *n_ret, bool *exact, diag *d)
 {
 	lines x = {.a = a, .p = (uint64_t *)arena_alloc(a, sizeof(uint64_t))};
 	sym_mod *m;
@@ -668,8 +684,9 @@ err sym_line_find(sym_store *s, arena *a, str mod, str file, uint32_t line, uint
 		for (size_t i = 0; (m = sym_mod_nth(s, i)); i++) {
 			bool want = mod.n ? str_ieq(mod, m->name) || str_ieq(mod, m->image)
 					  : (pass == 0) == (m->file != NULL);
-			if (!want || (pass && !mod.n && (m->status != SYM_DEFERRED ||
-								(s->options & SYMOPT_NO_UNQUALIFIED_LOADS))))
+			if (!want || (pass && !mod.n &&
+					     (m->status != SYM_DEFERRED ||
+						     (s->options & SYMOPT_NO_UNQUALIFIED_LOADS))))
 				continue;
 			err e = lines_in(m, file, line, &x, d);
 			if (e == ERR_CANCELLED)
@@ -692,8 +709,8 @@ err sym_source_each(sym_mod *m, bool (*fn)(void *u, str path), void *u)
 
 /* ---- locals ---- */
 
-static err locals_any(sym_store *s, arena *a, uint64_t pc, bool whole, sym_local **ret, size_t *n_ret,
-	diag *d)
+static err locals_any(
+	sym_store *s, arena *a, uint64_t pc, bool whole, sym_local **ret, size_t *n_ret, diag *d)
 {
 	sym_mod *m = sym_mod_at(s, pc);
 	sym_file *f;

@@ -1,6 +1,7 @@
 /*
  * net: one file from a symbol server by libcurl. Downloads go to a temporary beside the destination
- * and are renamed when whole. The user's cancel is looked at every 50 ms, also while a server is silent.
+ * and are renamed when whole. The user's cancel is looked at every 50 ms, also while a server is
+ * silent.
  *
  * Refuses to follow anywhere but to http and https, more than 5 redirects, or more than 8 GiB.
  */
@@ -59,7 +60,8 @@ static void progress(xfer *x, bool last)
 	curl_off_t total = 0;
 	curl_easy_getinfo(x->h, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
 	if (x->done || last)
-		x->s->host.progress(x->s->host.u, x->what, x->done, total > 0 ? (uint64_t)total : 0);
+		x->s->host.progress(
+			x->s->host.u, x->what, x->done, total > 0 ? (uint64_t)total : 0);
 }
 
 static void setup(xfer *x, const char *url)
@@ -120,7 +122,8 @@ static err verdict(xfer *x, const char *url, CURLcode code, diag *d)
 		return diag_set(d, ERR_IO, "%s: writing the download: %s", url, strerror(errno));
 	if (code == CURLE_HTTP_RETURNED_ERROR) {
 		/* 4xx is an answer: no such file here. 401 and 403 too: asking again won't help. */
-		err e = http >= 400 && http < 500 && http != 408 && http != 429 ? ERR_NOTFOUND : ERR_IO;
+		err e = http >= 400 && http < 500 && http != 408 && http != 429 ? ERR_NOTFOUND
+										: ERR_IO;
 		return diag_set(d, e, "%s - the server answered %ld", url, http);
 	}
 	return diag_set(d, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_IO, "%s - %s", url,
@@ -153,7 +156,8 @@ err sym_net_get(sym_store *s, const char *url, const char *dest, str what, diag 
 			diag_set(d, e, "%s - cancelled", url);
 		else
 			diag_set(d, e, "%s - %s", url,
-				e == ERR_TIMEOUT ? "the server stopped answering" : "the transfer failed");
+				e == ERR_TIMEOUT ? "the server stopped answering"
+						 : "the transfer failed");
 		curl_multi_remove_handle(s->net->multi, x.h);
 		if (e == ERR_OK)
 			progress(&x, true);

@@ -194,8 +194,8 @@ void sym_path_set(sym_store *s, str path)
 	mem_free(old);
 	arena_deinit(&a);
 	path_changed(s);
-	/* "Lazy symbol loading": export symbols may get better, and a PDB whose place left the path is
-	 * looked for again. */
+	/* "Lazy symbol loading": export symbols may get better, and a PDB whose place left the path
+	 * is looked for again. */
 	for (size_t i = 0; i < s->mods.n; i++) {
 		sym_mod *m = s->mods.p[i];
 		if (m->status == SYM_NONE || m->status == SYM_EXPORT ||
@@ -207,7 +207,8 @@ void sym_path_set(sym_store *s, str path)
 
 static bool below(str file, str dir)
 {
-	return dir.n && file.n > dir.n && str_starts(file, dir) && (dir.p[dir.n - 1] == '/' || str_skip(file, dir.n).p[0] == '/');
+	return dir.n && file.n > dir.n && str_starts(file, dir) &&
+	       (dir.p[dir.n - 1] == '/' || str_skip(file, dir.n).p[0] == '/');
 }
 
 bool sym_path_covers(sym_store *s, str file)
@@ -333,8 +334,9 @@ static const char *elem_problem(const sym_store *s, const sym_elem *e)
 		if (sym_is_url(one)) {
 			if (!last)
 				r = "a server must be the last store of its chain";
-		} else if (e->kind == SYM_ELEM_DIR || (e->kind == SYM_ELEM_SRV && last && e->n > 1) ||
-			(e->kind == SYM_ELEM_SRV && e->n == 1)) {
+		} else if (e->kind == SYM_ELEM_DIR ||
+			   (e->kind == SYM_ELEM_SRV && last && e->n > 1) ||
+			   (e->kind == SYM_ELEM_SRV && e->n == 1)) {
 			if (!sys_is_dir(str_z(&a, one)))
 				r = "no such directory";
 		}
@@ -351,8 +353,8 @@ void sym_path_expand(sym_store *s, buf *out)
 		buf_addf(out, "%s%s\n", *p ? "  - " : "", p);
 	}
 	if (s->elems.dropped)
-		buf_addf(out, "%zu more elements - over the maximum of %d, ignored\n", s->elems.dropped,
-			SYM_PATH_ELEMS_MAX);
+		buf_addf(out, "%zu more elements - over the maximum of %d, ignored\n",
+			s->elems.dropped, SYM_PATH_ELEMS_MAX);
 }
 
 void sym_path_summary(sym_store *s, buf *out)
@@ -361,9 +363,9 @@ void sym_path_summary(sym_store *s, buf *out)
 		const sym_elem *e = &s->elems.e[i];
 		const char *p = elem_problem(s, e);
 		buf_addf(out, "%-9s %36s %.*s%s%s%s\n",
-			*p			   ? "Error"
+			*p			  ? "Error"
 			: e->kind == SYM_ELEM_DIR ? "OK"
-						   : "Deferred",
+						  : "Deferred",
 			"", STR_ARG(e->text), *p ? " (" : "", p, *p ? ")" : "");
 	}
 }
@@ -409,8 +411,8 @@ static char *store_dir(walk *k, str store, bool two)
 {
 	str n = k->w->name;
 	if (two)
-		return arena_printf(&k->a, "%.*s/%.*s/%.*s/%.*s", STR_ARG(store), STR_ARG(str_take(n, 2)),
-			STR_ARG(n), STR_ARG(k->w->id));
+		return arena_printf(&k->a, "%.*s/%.*s/%.*s/%.*s", STR_ARG(store),
+			STR_ARG(str_take(n, 2)), STR_ARG(n), STR_ARG(k->w->id));
 	return arena_printf(&k->a, "%.*s/%.*s/%.*s", STR_ARG(store), STR_ARG(n), STR_ARG(k->w->id));
 }
 
@@ -446,7 +448,7 @@ static str file_ptr(walk *k, const char *path)
 }
 
 typedef struct found {
-	char *path;  /* the file, packed or not */
+	char *path; /* the file, packed or not */
 	bool packed;
 } found;
 
@@ -464,8 +466,9 @@ static bool store_look(walk *k, str store, found *ret)
 		str to = ptr ? file_ptr(k, ptr) : (str){0};
 		if (to.n && !sym_is_url(to)) {
 			to = sym_host_path(&k->a, to);
-			p = to.p[0] == '/' ? str_z(&k->a, to)
-					   : arena_printf(&k->a, "%.*s/%.*s", STR_ARG(store), STR_ARG(to));
+			p = to.p[0] == '/'
+				    ? str_z(&k->a, to)
+				    : arena_printf(&k->a, "%.*s/%.*s", STR_ARG(store), STR_ARG(to));
 		}
 	}
 	if (!p || !sys_is_file(p))
@@ -539,9 +542,10 @@ static char *remote_ptr(walk *k, str store, const char *ptr)
 	for (size_t i = 0; i < host.n; i++)
 		if (host.p[i] == '\\')
 			((char *)(uintptr_t)host.p)[i] = '/';
-	if (host.p[0] == '/' || str_find(host, STR("..")) != SIZE_MAX || str_chr(host, ':') != SIZE_MAX) {
-		sym_note(k->s, true, "SYMSRV:  file.ptr of %.*s names %.*s: not followed", STR_ARG(store),
-			STR_ARG(to));
+	if (host.p[0] == '/' || str_find(host, STR("..")) != SIZE_MAX ||
+		str_chr(host, ':') != SIZE_MAX) {
+		sym_note(k->s, true, "SYMSRV:  file.ptr of %.*s names %.*s: not followed",
+			STR_ARG(store), STR_ARG(to));
 		return NULL;
 	}
 	buf b;
@@ -675,11 +679,13 @@ static bool walk_chain(walk *k, const str *st, size_t n)
 		}
 		if (k->w->local)
 			continue;
-		/* The nearest store on the left takes the download; a server alone uses the default. */
+		/* The nearest store on the left takes the download; a server alone uses the
+		 * default. */
 		str to_store = i ? st[i - 1] : str_of(k->s->cache_dir);
 		if (sym_is_url(to_store))
 			to_store = str_of(k->s->cache_dir);
-		if (!i && !k->s->overwrite && store_look(k, to_store, &f) && chain_take(k, &to_store, 0, f))
+		if (!i && !k->s->overwrite && store_look(k, to_store, &f) &&
+			chain_take(k, &to_store, 0, f))
 			return true;
 		char *dest = store_dest(k, to_store);
 		char *raw = arena_printf(&k->a, "%s.part", dest);
@@ -698,7 +704,9 @@ static bool walk_chain(walk *k, const str *st, size_t n)
 			e = sym_unpack(k->s, raw, dest, &d);
 			unlink(raw);
 		} else {
-			e = rename(raw, dest) ? diag_set(&d, ERR_IO, "%s: %s", dest, strerror(errno)) : ERR_OK;
+			e = rename(raw, dest)
+				    ? diag_set(&d, ERR_IO, "%s: %s", dest, strerror(errno))
+				    : ERR_OK;
 		}
 		if (e != ERR_OK) {
 			if (e == ERR_CANCELLED)
@@ -721,7 +729,8 @@ static bool walk_dir(walk *k, str dir)
 	if (w->ext.n) {
 		char *sub = sym_dir_entry(&k->a, dir, STR("symbols"));
 		char *ext = sub ? sym_dir_entry(&k->a, str_of(sub), w->ext) : NULL;
-		if (ext && (p = sym_dir_entry(&k->a, str_of(ext), w->name)) && try_file(k, p, false))
+		if (ext && (p = sym_dir_entry(&k->a, str_of(ext), w->name)) &&
+			try_file(k, p, false))
 			return true;
 		ext = sym_dir_entry(&k->a, dir, w->ext);
 		if (ext && sys_is_dir(ext) && (p = sym_dir_entry(&k->a, str_of(ext), w->name)) &&
@@ -734,7 +743,8 @@ static bool walk_dir(walk *k, str dir)
 	if (k->e == ERR_OK && w->id.n && store_look(k, dir, &f) && chain_take(k, &dir, 0, f))
 		return true;
 	if (!p)
-		sym_note(k->s, true, "DBGHELP: %.*s/%.*s - file not found", STR_ARG(dir), STR_ARG(w->name));
+		sym_note(k->s, true, "DBGHELP: %.*s/%.*s - file not found", STR_ARG(dir),
+			STR_ARG(w->name));
 	return false;
 }
 
@@ -784,7 +794,8 @@ static bool walk_elem(walk *k, const sym_elem *e)
 err sym_path_locate(sym_store *s, const sym_want *w, diag *d)
 {
 	if (!sym_file_name_ok(w->name))
-		return diag_set(d, ERR_CORRUPT, "%.*s is no name for a file", STR_ARG(str_take(w->name, 64)));
+		return diag_set(d, ERR_CORRUPT, "%.*s is no name for a file",
+			STR_ARG(str_take(w->name, 64)));
 	walk k = {.s = s};
 	arena_init(&k.a);
 	keep kp = {&k, w};
@@ -807,7 +818,8 @@ err sym_path_locate(sym_store *s, const sym_want *w, diag *d)
 err sym_dirs_locate(sym_store *s, str dirs, const sym_want *w, diag *d)
 {
 	if (!sym_file_name_ok(w->name))
-		return diag_set(d, ERR_CORRUPT, "%.*s is no name for a file", STR_ARG(str_take(w->name, 64)));
+		return diag_set(d, ERR_CORRUPT, "%.*s is no name for a file",
+			STR_ARG(str_take(w->name, 64)));
 	sym_elems el;
 	sym_elems_parse(&el, dirs, str_of(s->cache_dir));
 	walk k = {.s = s, .w = w};

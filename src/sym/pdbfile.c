@@ -3,7 +3,8 @@
  * stays lazy: nothing is read that was not asked for, and the file stays mapped.
  *
  * Public symbols are stored decorated. A name in plain words that no hash table has is looked for
- * among the decorated ones by a scan that undecorates only what contains it, and a miss is remembered.
+ * among the decorated ones by a scan that undecorates only what contains it, and a miss is
+ * remembered.
  */
 #include "sym/priv.h"
 
@@ -158,7 +159,8 @@ static bool holds_at(str raw, str text, size_t at)
 	for (const char *p = begin; p < end && (p = memchr(p, lower, (size_t)(end - p))); p++)
 		if (same_fold(p - at, text.p, text.n))
 			return true;
-	for (const char *p = begin; upper != lower && p < end && (p = memchr(p, upper, (size_t)(end - p))); p++)
+	for (const char *p = begin;
+		upper != lower && p < end && (p = memchr(p, upper, (size_t)(end - p))); p++)
 		if (same_fold(p - at, text.p, text.n))
 			return true;
 	return false;
@@ -174,16 +176,25 @@ static bool holds(str raw, str text)
  * of one of them rules nothing out.
  */
 static const char made_up[] =
-	"operator new delete operator() operator[] operator-> operator== operator!= operator<=> `vftable' "
-	"`vbtable' `vcall' `typeof' `local static guard' `string' `vbase destructor' `vector deleting "
-	"destructor' `default constructor closure' `scalar deleting destructor' `vector constructor "
-	"iterator' `vector destructor iterator' `vector vbase constructor iterator' `virtual displacement "
-	"map' `eh vector constructor iterator' `copy constructor closure' `udt returning' `RTTI Type "
+	"operator new delete operator() operator[] operator-> operator== operator!= operator<=> "
+	"`vftable' "
+	"`vbtable' `vcall' `typeof' `local static guard' `string' `vbase destructor' `vector "
+	"deleting "
+	"destructor' `default constructor closure' `scalar deleting destructor' `vector "
+	"constructor "
+	"iterator' `vector destructor iterator' `vector vbase constructor iterator' `virtual "
+	"displacement "
+	"map' `eh vector constructor iterator' `copy constructor closure' `udt returning' `RTTI "
+	"Type "
 	"Descriptor' `RTTI Base Class Descriptor at' `RTTI Base Class Array' `RTTI Class Hierarchy "
-	"Descriptor' `RTTI Complete Object Locator' `local vftable' `managed vector' `dynamic initializer "
-	"for' `dynamic atexit destructor for' `anonymous namespace' unsigned signed __int8 __int16 __int64 "
-	"__int128 int char short long float double bool void wchar_t char8_t char16_t char32_t class struct "
-	"enum union const volatile nullptr_t auto decltype cdecl stdcall fastcall thiscall vectorcall "
+	"Descriptor' `RTTI Complete Object Locator' `local vftable' `managed vector' `dynamic "
+	"initializer "
+	"for' `dynamic atexit destructor for' `anonymous namespace' unsigned signed __int8 __int16 "
+	"__int64 "
+	"__int128 int char short long float double bool void wchar_t char8_t char16_t char32_t "
+	"class struct "
+	"enum union const volatile nullptr_t auto decltype cdecl stdcall fastcall thiscall "
+	"vectorcall "
 	"0123456789 adjustor vtordisp lambda";
 
 static bool telling(str literal)
@@ -203,12 +214,15 @@ static bool telling(str literal)
 static str last_word(str name)
 {
 	size_t end = name.n;
-	while (end && !(name.p[end - 1] == '_' || (name.p[end - 1] >= '0' && name.p[end - 1] <= '9') ||
-			      ((name.p[end - 1] | 32) >= 'a' && (name.p[end - 1] | 32) <= 'z')))
+	while (end &&
+		!(name.p[end - 1] == '_' || (name.p[end - 1] >= '0' && name.p[end - 1] <= '9') ||
+			((name.p[end - 1] | 32) >= 'a' && (name.p[end - 1] | 32) <= 'z')))
 		end--;
 	size_t begin = end;
-	while (begin && (name.p[begin - 1] == '_' || (name.p[begin - 1] >= '0' && name.p[begin - 1] <= '9') ||
-				((name.p[begin - 1] | 32) >= 'a' && (name.p[begin - 1] | 32) <= 'z')))
+	while (begin &&
+		(name.p[begin - 1] == '_' ||
+			(name.p[begin - 1] >= '0' && name.p[begin - 1] <= '9') ||
+			((name.p[begin - 1] | 32) >= 'a' && (name.p[begin - 1] | 32) <= 'z')))
 		begin--;
 	return (str){name.p + begin, end - begin};
 }
@@ -216,7 +230,8 @@ static str last_word(str name)
 static bool scan_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
-	if (!decorated(pf(x->f), s->name) || (x->literal.n && !holds_at(s->name, x->literal, x->rare)))
+	if (!decorated(pf(x->f), s->name) ||
+		(x->literal.n && !holds_at(s->name, x->literal, x->rare)))
 		return true;
 	buf_clear(&x->tmp);
 	str name = s->name;
@@ -367,13 +382,26 @@ static err type_find(sym_file *f, str name, bool fold, uint32_t *ret)
 static sym_type_kind tkind(pdb_tkind k)
 {
 	static const uint8_t map_[] = {
-		[PDB_T_VOID] = SYM_T_VOID, [PDB_T_BOOL] = SYM_T_BOOL, [PDB_T_CHAR] = SYM_T_CHAR,
-		[PDB_T_WCHAR] = SYM_T_WCHAR, [PDB_T_INT] = SYM_T_INT, [PDB_T_UINT] = SYM_T_UINT,
-		[PDB_T_FLOAT] = SYM_T_FLOAT, [PDB_T_HRESULT] = SYM_T_HRESULT, [PDB_T_PTR] = SYM_T_PTR,
-		[PDB_T_MEMPTR] = SYM_T_PTR, [PDB_T_REF] = SYM_T_REF, [PDB_T_RVREF] = SYM_T_REF,
-		[PDB_T_ARRAY] = SYM_T_ARRAY, [PDB_T_STRUCT] = SYM_T_STRUCT, [PDB_T_CLASS] = SYM_T_CLASS,
-		[PDB_T_UNION] = SYM_T_UNION, [PDB_T_INTERFACE] = SYM_T_STRUCT, [PDB_T_ENUM] = SYM_T_ENUM,
-		[PDB_T_FUNC] = SYM_T_FUNC, [PDB_T_METHOD] = SYM_T_FUNC,
+		[PDB_T_VOID] = SYM_T_VOID,
+		[PDB_T_BOOL] = SYM_T_BOOL,
+		[PDB_T_CHAR] = SYM_T_CHAR,
+		[PDB_T_WCHAR] = SYM_T_WCHAR,
+		[PDB_T_INT] = SYM_T_INT,
+		[PDB_T_UINT] = SYM_T_UINT,
+		[PDB_T_FLOAT] = SYM_T_FLOAT,
+		[PDB_T_HRESULT] = SYM_T_HRESULT,
+		[PDB_T_PTR] = SYM_T_PTR,
+		[PDB_T_MEMPTR] = SYM_T_PTR,
+		[PDB_T_REF] = SYM_T_REF,
+		[PDB_T_RVREF] = SYM_T_REF,
+		[PDB_T_ARRAY] = SYM_T_ARRAY,
+		[PDB_T_STRUCT] = SYM_T_STRUCT,
+		[PDB_T_CLASS] = SYM_T_CLASS,
+		[PDB_T_UNION] = SYM_T_UNION,
+		[PDB_T_INTERFACE] = SYM_T_STRUCT,
+		[PDB_T_ENUM] = SYM_T_ENUM,
+		[PDB_T_FUNC] = SYM_T_FUNC,
+		[PDB_T_METHOD] = SYM_T_FUNC,
 	};
 	/* SYM_T_VOID is 0: entries left out mean "unknown" except PDB_T_VOID itself. */
 	if (k >= ARRAY_LEN(map_) || (!map_[k] && k != PDB_T_VOID))
@@ -387,7 +415,8 @@ static err type_plain(sym_file *f, uint32_t id, pdb_type *t)
 	for (int i = 0; i < 32; i++) {
 		id = pdb_type_strip(pf(f)->pdb, id);
 		TRY(pdb_type_get(pf(f)->pdb, id, t));
-		if (t->kind != PDB_T_MODIFIER && t->kind != PDB_T_ALIAS && t->kind != PDB_T_BITFIELD)
+		if (t->kind != PDB_T_MODIFIER && t->kind != PDB_T_ALIAS &&
+			t->kind != PDB_T_BITFIELD)
 			return ERR_OK;
 		id = t->elem;
 	}
@@ -466,13 +495,14 @@ static err type_fields(sym_file *f, uint32_t id, arena *a, sym_field **ret, size
 	err e = pdb_type_fields(pf(f)->pdb, t.ti, field_one, &x);
 	sym_type_info under;
 	/* clang writes -1 of an int as 4294967295: the underlying type has the last word */
-	if (t.kind == PDB_T_ENUM && type_get(f, t.elem, &under) == ERR_OK && under.size && under.size < 8) {
+	if (t.kind == PDB_T_ENUM && type_get(f, t.elem, &under) == ERR_OK && under.size &&
+		under.size < 8) {
 		unsigned shift = 64 - 8 * (unsigned)under.size;
 		for (size_t i = 0; i < x.v.n; i++) {
 			uint64_t up = (uint64_t)x.v.p[i].value << shift;
 			x.v.p[i].value = under.kind == SYM_T_INT || under.kind == SYM_T_CHAR
-				? (int64_t)up >> shift
-				: (int64_t)(up >> shift);
+						 ? (int64_t)up >> shift
+						 : (int64_t)(up >> shift);
 		}
 	}
 	if (e == ERR_OK) {
@@ -519,8 +549,8 @@ static err line_at(sym_file *f, uint32_t rva, sym_line *ret)
 	return ERR_OK;
 }
 
-static err line_find(sym_file *f, arena *a, str file, uint32_t line, uint64_t **ret, size_t *n_ret,
-	bool *exact)
+static err line_find(
+	sym_file *f, arena *a, str file, uint32_t line, uint64_t **ret, size_t *n_ret, bool *exact)
 {
 	pdb_line *l;
 	size_t n;
@@ -536,9 +566,12 @@ static err line_find(sym_file *f, arena *a, str file, uint32_t line, uint64_t **
 
 static void local_of(sym_file *f, const pdb_local *p, sym_local *r)
 {
-	static const sym_loc_kind kinds[] = {[PDB_LOC_NONE] = SYM_LOC_NONE, [PDB_LOC_REG] = SYM_LOC_REG,
-		[PDB_LOC_REGREL] = SYM_LOC_REGREL, [PDB_LOC_STATIC] = SYM_LOC_STATIC,
-		[PDB_LOC_TLS] = SYM_LOC_NONE, [PDB_LOC_CONST] = SYM_LOC_CONST};
+	static const sym_loc_kind kinds[] = {[PDB_LOC_NONE] = SYM_LOC_NONE,
+		[PDB_LOC_REG] = SYM_LOC_REG,
+		[PDB_LOC_REGREL] = SYM_LOC_REGREL,
+		[PDB_LOC_STATIC] = SYM_LOC_STATIC,
+		[PDB_LOC_TLS] = SYM_LOC_NONE,
+		[PDB_LOC_CONST] = SYM_LOC_CONST};
 	*r = (sym_local){.name = p->name,
 		.param = p->param,
 		.type = {p->type ? f : NULL, p->type},
@@ -557,9 +590,9 @@ static void local_of(sym_file *f, const pdb_local *p, sym_local *r)
 }
 
 /*
- * Optimised code of Microsoft's compiler tells a variable twice: with live ranges, then once more with
- * its home on the stack for older debuggers. The ranges are right; the home only helps where no
- * place in time is meant (whole) and the first record has none.
+ * Optimised code of Microsoft's compiler tells a variable twice: with live ranges, then once more
+ * with its home on the stack for older debuggers. The ranges are right; the home only helps where
+ * no place in time is meant (whole) and the first record has none.
  */
 static bool told_before(sym_local *all, size_t n, const sym_local *v, bool whole)
 {
@@ -610,10 +643,11 @@ static err inlines(sym_file *f, arena *a, uint32_t rva, sym_inline **ret, size_t
 	TRY(pdb_inlines_at(pf(f)->pdb, a, rva, &l, &n));
 	*ret = arena_array(a, n, sizeof **ret);
 	for (size_t i = 0; i < n; i++)
-		(*ret)[i] = (sym_inline){
-			l[i].scope.n ? str_printf(a, "%.*s::%.*s", STR_ARG(l[i].scope), STR_ARG(l[i].name))
-				     : l[i].name,
-			l[i].file, l[i].line, l[i].begin, l[i].end};
+		(*ret)[i] =
+			(sym_inline){l[i].scope.n ? str_printf(a, "%.*s::%.*s", STR_ARG(l[i].scope),
+							    STR_ARG(l[i].name))
+						  : l[i].name,
+				l[i].file, l[i].line, l[i].begin, l[i].end};
 	*n_ret = n;
 	return ERR_OK;
 }
@@ -644,8 +678,9 @@ static void close_(sym_file *f)
 	mem_free(f->u);
 }
 
-static const sym_file_ops ops = {"pdb", close_, find, at, after, func, each, fill, type_find, type_get,
-	type_fields, type_arg, type_each, line_at, line_find, locals, inlines, exact, source_each};
+static const sym_file_ops ops = {"pdb", close_, find, at, after, func, each, fill, type_find,
+	type_get, type_fields, type_arg, type_each, line_at, line_find, locals, inlines, exact,
+	source_each};
 
 /*
  * Does some object file have symbols of its own? The linker's module always does (sections, its
@@ -657,8 +692,8 @@ static bool has_private(pdb *p)
 	if (!pdb_id_get(p)->has_private || pdb_id_get(p)->stripped)
 		return false;
 	for (uint32_t i = 0; i < pdb_nmods(p); i++)
-		if (pdb_mod_get(p, i, &m) == ERR_OK && m.has_syms && !str_eq(m.name, STR("* Linker *")) &&
-			!str_starts(m.name, STR("Import:")))
+		if (pdb_mod_get(p, i, &m) == ERR_OK && m.has_syms &&
+			!str_eq(m.name, STR("* Linker *")) && !str_starts(m.name, STR("Import:")))
 			return true;
 	return false;
 }

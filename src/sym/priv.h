@@ -2,8 +2,8 @@
  * priv: what the files of this room share and nobody else sees.
  *
  * Ownership: the store owns modules, files and images. Modules hold counted references to a file
- * (symbols) and an image (headers); both are shared by identity and outlive an unloaded module for a
- * while, so that a driver that comes and goes is not read again.
+ * (symbols) and an image (headers); both are shared by identity and outlive an unloaded module for
+ * a while, so that a driver that comes and goes is not read again.
  */
 #ifndef RS_SYM_PRIV_H
 #define RS_SYM_PRIV_H
@@ -17,8 +17,8 @@ enum {
 	SYM_MODS_MAX = 32768,
 	SYM_UNLOADED_MAX = 64,
 	SYM_PATH_ELEMS_MAX = 64,
-	SYM_STORES_MAX = 10,	/* stores chained in one srv* element */
-	SYM_NAME_MAX = 255,	/* file name of a symbol file or image */
+	SYM_STORES_MAX = 10, /* stores chained in one srv* element */
+	SYM_NAME_MAX = 255,  /* file name of a symbol file or image */
 	SYM_PATH_TEXT_MAX = 16384,
 	SYM_FILES_IDLE_MAX = 48 /* files and images kept with nobody using them */
 };
@@ -50,8 +50,8 @@ typedef enum sym_elem_kind { SYM_ELEM_DIR, SYM_ELEM_SRV, SYM_ELEM_CACHE } sym_el
 
 typedef struct sym_elem {
 	sym_elem_kind kind;
-	str text;			/* as written */
-	str store[SYM_STORES_MAX];	/* DIR, CACHE: one; SRV: left (nearest) to right */
+	str text;		   /* as written */
+	str store[SYM_STORES_MAX]; /* DIR, CACHE: one; SRV: left (nearest) to right */
 	size_t n;
 } sym_elem;
 
@@ -69,9 +69,9 @@ bool sym_is_url(str s);
 
 /* A file that is looked for along the symbol path. */
 typedef struct sym_want {
-	str name; /* file name without directories */
-	str id;	  /* GUID+age or timestamp+size, as the symbol store spells it; may be empty */
-	str ext;  /* extension of the image ("sys"), for DIR\symbols\EXT */
+	str name;   /* file name without directories */
+	str id;	    /* GUID+age or timestamp+size, as the symbol store spells it; may be empty */
+	str ext;    /* extension of the image ("sys"), for DIR\symbols\EXT */
 	bool local; /* no download */
 	/* Opens the file; true ends the search. id_matched: found under its id in a store. */
 	bool (*accept)(void *u, const char *path, bool from_store);
@@ -176,7 +176,8 @@ void sym_touch(sym_store *s);
 
 /* ---- symbol files ---- */
 
-/* Loads m's symbols if deferred; NULL with an error when it has none (ERR_CANCELLED, ERR_NOTFOUND). */
+/* Loads m's symbols if deferred; NULL with an error when it has none (ERR_CANCELLED, ERR_NOTFOUND).
+ */
 err sym_mod_file(sym_mod *m, sym_file **ret, diag *d) MUST_CHECK;
 void sym_file_unref(sym_file *f);
 void sym_files_clear(sym_store *s);

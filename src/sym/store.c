@@ -1,10 +1,11 @@
 /*
  * store: modules by space and address, the scope, the list of unloaded ones, generations.
  *
- * Invariants: mods is sorted by (space, base) and has no two entries of one (space, base); a module's
- * pointer stays valid until sym_mod_remove or sym_mods_end takes it away; generation grows with
- * every change that could change an answer. What a target reports is bounded and never trusted:
- * ranges that wrap are cut, names are made safe before they reach the host's file system (path.c).
+ * Invariants: mods is sorted by (space, base) and has no two entries of one (space, base); a
+ * module's pointer stays valid until sym_mod_remove or sym_mods_end takes it away; generation grows
+ * with every change that could change an answer. What a target reports is bounded and never
+ * trusted: ranges that wrap are cut, names are made safe before they reach the host's file system
+ * (path.c).
  */
 #include "sym/priv.h"
 
@@ -203,7 +204,8 @@ static str own(str s)
 	return (str){z, s.n};
 }
 
-/* Module names are made of letters, digits and _ so that "mod!name" parses (dbghelp does the same). */
+/* Module names are made of letters, digits and _ so that "mod!name" parses (dbghelp does the same).
+ */
 static str safe_name(arena *a, str path)
 {
 	str stem = str_stem(path);
@@ -211,8 +213,8 @@ static str safe_name(arena *a, str path)
 	size_t n = strlen(z);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)z[i];
-		if (!(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z') && c != '_' && c != '$' &&
-			c < 0x80)
+		if (!(c >= '0' && c <= '9') && !((c | 32) >= 'a' && (c | 32) <= 'z') && c != '_' &&
+			c != '$' && c < 0x80)
 			z[i] = '_';
 	}
 	return (str){z, n};
@@ -226,7 +228,8 @@ static bool name_taken(sym_store *s, sym_space space, str name, uint64_t base)
 	return false;
 }
 
-static sym_mod *mod_new(sym_store *s, sym_space space, uint64_t base, uint64_t size, str name, str path)
+static sym_mod *mod_new(
+	sym_store *s, sym_space space, uint64_t base, uint64_t size, str name, str path)
 {
 	arena a;
 	arena_init(&a);
@@ -251,8 +254,8 @@ static sym_mod *mod_new(sym_store *s, sym_space space, uint64_t base, uint64_t s
 	return m;
 }
 
-sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size, uint32_t timestamp,
-	uint32_t checksum, str name, str path)
+sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size,
+	uint32_t timestamp, uint32_t checksum, str name, str path)
 {
 	if (size > UINT64_MAX - base)
 		size = UINT64_MAX - base;
@@ -260,8 +263,8 @@ sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size
 	if (i < s->mods.n && s->mods.p[i]->space == space && s->mods.p[i]->base == base) {
 		sym_mod *m = s->mods.p[i];
 		bool same = str_ieq(str_base(path), m->image) &&
-			(!timestamp || !m->timestamp || timestamp == m->timestamp) &&
-			(!size || !m->size || size == m->size);
+			    (!timestamp || !m->timestamp || timestamp == m->timestamp) &&
+			    (!size || !m->size || size == m->size);
 		if (same) {
 			m->mark = true;
 			if (!m->timestamp)

@@ -32,10 +32,10 @@ typedef struct sym_mod sym_mod;
 
 typedef enum sym_status {
 	SYM_DEFERRED,
-	SYM_NONE,    /* looked for, nothing found: "no symbols" */
-	SYM_EXPORT,  /* from the image's export table */
-	SYM_PUBLIC,  /* "pdb symbols": a stripped PDB */
-	SYM_PRIVATE  /* "private pdb symbols" */
+	SYM_NONE,   /* looked for, nothing found: "no symbols" */
+	SYM_EXPORT, /* from the image's export table */
+	SYM_PUBLIC, /* "pdb symbols": a stripped PDB */
+	SYM_PRIVATE /* "private pdb symbols" */
 } sym_status;
 
 struct sym_mod {
@@ -50,8 +50,8 @@ struct sym_mod {
 	sym_status status;
 	bool mismatch; /* loaded in spite of GUID+age (.reload /i) */
 	bool user;
-	bool mark;   /* for refresh passes, see sym_mods_begin */
-	sym_file *file; /* NULL until loaded */
+	bool mark;	       /* for refresh passes, see sym_mods_begin */
+	sym_file *file;	       /* NULL until loaded */
 	struct sym_image *img; /* headers, sections, exports, .pdata; NULL until read */
 };
 
@@ -77,19 +77,20 @@ sym_space sym_scope(const sym_store *s);
 /* Adds or finds the module at (space, base). name may be empty: made from the path's stem
  * (ntoskrnl.exe, ntkrnlmp.exe and the like at the kernel's base become "nt" by the caller). */
 /* NULL: over the maximum (32768 modules) or no range at all. */
-sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size, uint32_t timestamp,
-	uint32_t checksum, str name, str path);
+sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size,
+	uint32_t timestamp, uint32_t checksum, str name, str path);
 void sym_mod_remove(sym_store *s, sym_mod *m); /* goes to the unloaded list */
 void sym_space_clear(sym_store *s, sym_space space);
-/* The target is gone: every module of every space, and the unloaded list. Files stay for the next. */
+/* The target is gone: every module of every space, and the unloaded list. Files stay for the next.
+ */
 void sym_mods_clear(sym_store *s);
 /* Refresh: begin clears marks of the space, sym_mod_add marks, end removes what was not marked. */
 void sym_mods_begin(sym_store *s, sym_space space);
 void sym_mods_end(sym_store *s, sym_space space);
 
-sym_mod *sym_mod_at(sym_store *s, uint64_t addr);	     /* in scope; NULL if none */
+sym_mod *sym_mod_at(sym_store *s, uint64_t addr);		   /* in scope; NULL if none */
 sym_mod *sym_mod_in(sym_store *s, sym_space space, uint64_t addr); /* exactly this space */
-sym_mod *sym_mod_find(sym_store *s, str name);		     /* in scope; by module then image name */
+sym_mod *sym_mod_find(sym_store *s, str name); /* in scope; by module then image name */
 /* In scope, by base address. i counts from 0; NULL behind the end. */
 sym_mod *sym_mod_nth(sym_store *s, size_t i);
 
@@ -103,8 +104,12 @@ const sym_unloaded *sym_unloaded_nth(sym_store *s, size_t i); /* newest first, a
 /* Loads symbols now if deferred. OK even if it ended with SYM_EXPORT or SYM_NONE (see status);
  * ERR_CANCELLED if the user stopped it (the module stays deferred). */
 err sym_mod_load(sym_mod *m, diag *d) MUST_CHECK;
-typedef enum sym_load_how { SYM_LOAD_DEFER = 0, SYM_LOAD_NOW = 1, SYM_LOAD_MISMATCH = 2,
-	SYM_LOAD_OVERWRITE = 4 } sym_load_how;
+typedef enum sym_load_how {
+	SYM_LOAD_DEFER = 0,
+	SYM_LOAD_NOW = 1,
+	SYM_LOAD_MISMATCH = 2,
+	SYM_LOAD_OVERWRITE = 4
+} sym_load_how;
 /* Forgets what was loaded (also a remembered failure) and, with NOW, loads again. */
 err sym_mod_reload(sym_mod *m, unsigned how, diag *d) MUST_CHECK;
 const char *sym_status_text(const sym_mod *m); /* "(private pdb symbols)" without parentheses */
@@ -137,8 +142,17 @@ void sym_options_set(sym_store *s, uint32_t flags);
 
 /* ---- symbols ---- */
 
-typedef enum sym_kind { SYM_K_PUBLIC, SYM_K_FUNC, SYM_K_DATA, SYM_K_EXPORT, SYM_K_CONST, SYM_K_LOCAL,
-	SYM_K_PARAM, SYM_K_TYPEDEF, SYM_K_LABEL } sym_kind;
+typedef enum sym_kind {
+	SYM_K_PUBLIC,
+	SYM_K_FUNC,
+	SYM_K_DATA,
+	SYM_K_EXPORT,
+	SYM_K_CONST,
+	SYM_K_LOCAL,
+	SYM_K_PARAM,
+	SYM_K_TYPEDEF,
+	SYM_K_LABEL
+} sym_kind;
 
 typedef struct sym_type {
 	sym_file *file; /* NULL: no type */
@@ -147,11 +161,11 @@ typedef struct sym_type {
 
 typedef struct sym {
 	sym_mod *mod;
-	str name;	/* undecorated; lives as long as the module's file */
-	str raw;	/* as stored (decorated); may equal name */
+	str name; /* undecorated; lives as long as the module's file */
+	str raw;  /* as stored (decorated); may equal name */
 	sym_kind kind;
 	bool code;	/* lies in executable memory */
-	bool is_static;	/* file scope */
+	bool is_static; /* file scope */
 	uint64_t addr;	/* SYM_K_CONST: the value */
 	uint64_t size;	/* 0 if unknown */
 	sym_type type;
@@ -173,8 +187,13 @@ err sym_names_at(sym_store *s, arena *a, uint64_t addr, sym **ret, size_t *n_ret
 /* Appends "mod!name+0x12", "mod+0x1234" or nothing; true if something was appended. */
 bool sym_format(sym_store *s, uint64_t addr, buf *out);
 
-typedef enum sym_match_flags { SYM_M_FUNC = 1, SYM_M_DATA = 2, SYM_M_SORT_ADDR = 4,
-	SYM_M_SORT_NAME = 8, SYM_M_NOLOAD = 16 } sym_match_flags;
+typedef enum sym_match_flags {
+	SYM_M_FUNC = 1,
+	SYM_M_DATA = 2,
+	SYM_M_SORT_ADDR = 4,
+	SYM_M_SORT_NAME = 8,
+	SYM_M_NOLOAD = 16
+} sym_match_flags;
 typedef struct sym_list {
 	sym *p;
 	size_t n, cap;
@@ -184,7 +203,8 @@ typedef struct sym_list {
 err sym_match(sym_store *s, str pattern, unsigned flags, sym_list *ret, diag *d) MUST_CHECK;
 void sym_list_deinit(sym_list *l);
 /* Completion: names in scope that start with prefix ("nt!PsA"), at most max, sorted. */
-err sym_complete(sym_store *s, arena *a, str prefix, size_t max, str **ret, size_t *n_ret) MUST_CHECK;
+err sym_complete(
+	sym_store *s, arena *a, str prefix, size_t max, str **ret, size_t *n_ret) MUST_CHECK;
 
 /* ---- lines ---- */
 
@@ -203,8 +223,13 @@ err sym_line_find(sym_store *s, arena *a, str mod, str file, uint32_t line, uint
 
 /* ---- locals ---- */
 
-typedef enum sym_loc_kind { SYM_LOC_NONE /* optimised away */, SYM_LOC_REG, SYM_LOC_REGREL,
-	SYM_LOC_STATIC, SYM_LOC_CONST } sym_loc_kind;
+typedef enum sym_loc_kind {
+	SYM_LOC_NONE /* optimised away */,
+	SYM_LOC_REG,
+	SYM_LOC_REGREL,
+	SYM_LOC_STATIC,
+	SYM_LOC_CONST
+} sym_loc_kind;
 typedef struct sym_local {
 	str name;
 	bool param;
@@ -217,14 +242,15 @@ typedef struct sym_local {
 	bool inlined;	/* of a function inlined here */
 } sym_local;
 /* Locals in scope at pc, innermost block last. frame_size etc. are folded into off. */
-err sym_locals(sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d) MUST_CHECK;
+err sym_locals(
+	sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d) MUST_CHECK;
 /* All of the function that holds pc, whatever the block (dv /f); locations as at its start. */
-err sym_locals_all(sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d)
-	MUST_CHECK;
+err sym_locals_all(
+	sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d) MUST_CHECK;
 typedef struct sym_inline {
-	str name;	 /* with its scope */
+	str name; /* with its scope */
 	str file;
-	uint32_t line;	 /* inside the inlined function */
+	uint32_t line; /* inside the inlined function */
 	uint64_t begin, end;
 } sym_inline;
 /* Inlined calls that contain pc, outermost first. ERR_NOTFOUND: none. */
@@ -239,9 +265,25 @@ err sym_func_at(sym_store *s, uint64_t pc, sym_func *ret) MUST_CHECK;
 
 /* ---- types ---- */
 
-typedef enum sym_type_kind { SYM_T_VOID, SYM_T_INT, SYM_T_UINT, SYM_T_BOOL, SYM_T_CHAR, SYM_T_WCHAR,
-	SYM_T_FLOAT, SYM_T_HRESULT, SYM_T_PTR, SYM_T_REF, SYM_T_ARRAY, SYM_T_STRUCT, SYM_T_CLASS, SYM_T_UNION,
-	SYM_T_ENUM, SYM_T_FUNC, SYM_T_UNKNOWN } sym_type_kind;
+typedef enum sym_type_kind {
+	SYM_T_VOID,
+	SYM_T_INT,
+	SYM_T_UINT,
+	SYM_T_BOOL,
+	SYM_T_CHAR,
+	SYM_T_WCHAR,
+	SYM_T_FLOAT,
+	SYM_T_HRESULT,
+	SYM_T_PTR,
+	SYM_T_REF,
+	SYM_T_ARRAY,
+	SYM_T_STRUCT,
+	SYM_T_CLASS,
+	SYM_T_UNION,
+	SYM_T_ENUM,
+	SYM_T_FUNC,
+	SYM_T_UNKNOWN
+} sym_type_kind;
 
 typedef struct sym_type_info {
 	sym_type_kind kind; /* modifiers and typedefs are looked through */
@@ -259,8 +301,8 @@ typedef struct sym_field {
 	uint64_t offset;
 	uint8_t bit_pos, bit_len; /* bit_len 0: no bit field */
 	bool is_static, is_base, is_enumerator, is_method;
-	int64_t value;	    /* enumerator */
-	uint64_t addr;	    /* static member, 0 if unknown */
+	int64_t value; /* enumerator */
+	uint64_t addr; /* static member, 0 if unknown */
 } sym_field;
 
 /* "mod!_TYPE" or "_TYPE"; struct tags, typedefs, enums, and basic names ("unsigned char", "int",
@@ -287,8 +329,8 @@ err sym_type_match(sym_store *s, arena *a, str pattern, sym_type **ret, str **na
 /* RUNTIME_FUNCTION that holds pc; RVAs. ERR_NOTFOUND: none. Does not load symbols. */
 err sym_unwind_func(sym_store *s, uint64_t pc, uint64_t *base, uint32_t *begin, uint32_t *end,
 	uint32_t *unwind) MUST_CHECK;
-/* Reads image bytes that never change (headers, .pdata, .xdata, code): from a matching local file or
- * the store's cache when there is one, else from the target. All or nothing. */
+/* Reads image bytes that never change (headers, .pdata, .xdata, code): from a matching local file
+ * or the store's cache when there is one, else from the target. All or nothing. */
 err sym_image_read(sym_store *s, uint64_t addr, void *buf, size_t n) MUST_CHECK;
 err sym_entry_point(sym_mod *m, uint64_t *ret, diag *d) MUST_CHECK;
 typedef struct sym_section {

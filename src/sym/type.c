@@ -8,8 +8,13 @@
  */
 #include "sym/priv.h"
 
-enum { MADE_LEVELS = 7, MADE_SHIFT = 28, MADE_ID = (1 << MADE_SHIFT) - 1, ANON_DEPTH_MAX = 16,
-	ALIAS_MAX = 1 << 20 };
+enum {
+	MADE_LEVELS = 7,
+	MADE_SHIFT = 28,
+	MADE_ID = (1 << MADE_SHIFT) - 1,
+	ANON_DEPTH_MAX = 16,
+	ALIAS_MAX = 1 << 20
+};
 
 /* ---- basic types ---- */
 
@@ -37,7 +42,8 @@ static const struct basic {
 	{0x75, 4, SYM_T_UINT, "unsigned int", "UINT UINT32 uint32_t unsigned"},
 	{0x13, 8, SYM_T_INT, "__int64", "LONG64 LONGLONG INT64 LONG_PTR int64_t"},
 	{0x76, 8, SYM_T_INT, "__int64", "SSIZE_T"},
-	{0x23, 8, SYM_T_UINT, "unsigned __int64", "ULONG64 ULONGLONG DWORD64 DWORDLONG UINT64 uint64_t"},
+	{0x23, 8, SYM_T_UINT, "unsigned __int64",
+		"ULONG64 ULONGLONG DWORD64 DWORDLONG UINT64 uint64_t"},
 	{0x77, 8, SYM_T_UINT, "unsigned __int64", "ULONG_PTR SIZE_T UINT_PTR size_t"},
 	{0x30, 1, SYM_T_BOOL, "bool", NULL},
 	{0x40, 4, SYM_T_FLOAT, "float", "FLOAT"},
@@ -122,7 +128,8 @@ sym_type sym_type_ptr(sym_type t)
 	uint32_t level = is_made(t.id) ? t.id >> MADE_SHIFT & 7 : 0;
 	if (!t.file || level >= MADE_LEVELS || (!level && t.id > MADE_ID))
 		return (sym_type){0};
-	return (sym_type){t.file, (uint32_t)SYM_TYPE_MADE | (level + 1) << MADE_SHIFT | (t.id & MADE_ID)};
+	return (sym_type){
+		t.file, (uint32_t)SYM_TYPE_MADE | (level + 1) << MADE_SHIFT | (t.id & MADE_ID)};
 }
 
 static sym_type made_elem(sym_type t)
@@ -194,7 +201,7 @@ static err find_anywhere(sym_store *s, str name, sym_type *ret, diag *d)
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; (m = sym_mod_nth(s, i)); i++) {
 			bool want = pass ? m->status == SYM_DEFERRED &&
-						!(s->options & SYMOPT_NO_UNQUALIFIED_LOADS)
+						    !(s->options & SYMOPT_NO_UNQUALIFIED_LOADS)
 					 : m->file != NULL;
 			if (!want)
 				continue;
@@ -208,7 +215,8 @@ static err find_anywhere(sym_store *s, str name, sym_type *ret, diag *d)
 /* "struct _FOO", "const int" -> "_FOO", "int"; the number of '*' at the end. */
 static str strip_words(str name, unsigned *stars)
 {
-	static const char *const words[] = {"struct", "union", "enum", "class", "const", "volatile"};
+	static const char *const words[] = {
+		"struct", "union", "enum", "class", "const", "volatile"};
 	*stars = 0;
 	name = str_trim(name);
 	for (bool again = true; again;) {
@@ -263,8 +271,8 @@ err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
 		e = ERR_OK;
 	}
 	if (e != ERR_OK)
-		return diag_set(d, ERR_NOTFOUND, "no type %.*s%s%.*s", STR_ARG(name), m ? " in " : "",
-			m ? (int)m->name.n : 0, m ? m->name.p : "");
+		return diag_set(d, ERR_NOTFOUND, "no type %.*s%s%.*s", STR_ARG(name),
+			m ? " in " : "", m ? (int)m->name.n : 0, m ? m->name.p : "");
 	while (stars--)
 		t = sym_type_ptr(t);
 	if (!t.file)
@@ -295,8 +303,9 @@ static void static_address(sym_type t, sym_field *f)
 	arena_init(&a);
 	sym x;
 	if (sym_find(t.file->store,
-		    str_printf(&a, "%.*s!%.*s::%.*s", STR_ARG(m->name), STR_ARG(in.name), STR_ARG(f->name)), &x,
-		    NULL) == ERR_OK)
+		    str_printf(&a, "%.*s!%.*s::%.*s", STR_ARG(m->name), STR_ARG(in.name),
+			    STR_ARG(f->name)),
+		    &x, NULL) == ERR_OK)
 		f->addr = x.addr;
 	arena_deinit(&a);
 }
@@ -316,7 +325,8 @@ static bool anonymous(const sym_field *f)
 {
 	sym_type_info in;
 	return f->type.file && !f->is_static && !f->is_method && (f->is_base || !f->name.n) &&
-		sym_type_info_get(f->type, &in) == ERR_OK && in.kind >= SYM_T_STRUCT && in.kind <= SYM_T_UNION;
+	       sym_type_info_get(f->type, &in) == ERR_OK && in.kind >= SYM_T_STRUCT &&
+	       in.kind <= SYM_T_UNION;
 }
 
 /* One name in t, and in what lies in t without a name. */
@@ -428,11 +438,13 @@ static bool match_one(void *u, str name, uint32_t id)
 	return x->types.n < ALIAS_MAX;
 }
 
-err sym_type_match(sym_store *s, arena *a, str text, sym_type **ret, str **names, size_t *n_ret, diag *d)
+err sym_type_match(
+	sym_store *s, arena *a, str text, sym_type **ret, str **names, size_t *n_ret, diag *d)
 {
 	size_t bang = str_chr(text, '!');
 	str mod = bang == SIZE_MAX ? (str){0} : str_trim(str_take(text, bang));
-	type_match x = {.pat = bang == SIZE_MAX ? text : str_trim(str_skip(text, bang + 1)), .a = a};
+	type_match x = {
+		.pat = bang == SIZE_MAX ? text : str_trim(str_skip(text, bang + 1)), .a = a};
 	err e = ERR_OK;
 	map_init(&x.seen);
 	for (size_t i = 0; e == ERR_OK && (x.m = sym_mod_nth(s, i)); i++) {
@@ -449,7 +461,8 @@ err sym_type_match(sym_store *s, arena *a, str text, sym_type **ret, str **names
 			e = diag_set(d, ERR_CANCELLED, "cancelled");
 	}
 	if (e == ERR_OK) {
-		*ret = arena_dup(a, x.types.n ? (void *)x.types.p : "", x.types.n * sizeof(sym_type));
+		*ret = arena_dup(
+			a, x.types.n ? (void *)x.types.p : "", x.types.n * sizeof(sym_type));
 		*names = arena_dup(a, x.names.n ? (void *)x.names.p : "", x.names.n * sizeof(str));
 		*n_ret = x.types.n;
 	}

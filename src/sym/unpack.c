@@ -1,7 +1,7 @@
 /*
- * unpack: the packed files of symbol stores (NAME with '_' for its last character): cabinets, and the
- * older SZDD and KWAJ forms, by libmspack. Also plain copies. Every result is written to a temporary
- * beside its place and renamed, so that a store never holds half a file.
+ * unpack: the packed files of symbol stores (NAME with '_' for its last character): cabinets, and
+ * the older SZDD and KWAJ forms, by libmspack. Also plain copies. Every result is written to a
+ * temporary beside its place and renamed, so that a store never holds half a file.
  *
  * Packed files come from servers: the size that comes out is bounded, the user's cancel ends it.
  */
@@ -85,7 +85,9 @@ static int ms_write(struct mspack_file *m, void *p, int n)
 
 static int ms_seek(struct mspack_file *m, off_t off, int mode)
 {
-	int w = mode == MSPACK_SYS_SEEK_START ? SEEK_SET : mode == MSPACK_SYS_SEEK_CUR ? SEEK_CUR : SEEK_END;
+	int w = mode == MSPACK_SYS_SEEK_START ? SEEK_SET
+		: mode == MSPACK_SYS_SEEK_CUR ? SEEK_CUR
+					      : SEEK_END;
 	return fseeko(mf(m)->f, off, w);
 }
 
@@ -161,8 +163,8 @@ err sym_unpack(sym_store *s, const char *packed, const char *dest, diag *d)
 	arena a;
 	arena_init(&a);
 	char *tmp = arena_printf(&a, "%s.tmp%ld", dest, (long)getpid());
-	job j = {.sys = {ms_open, ms_close, ms_read, ms_write, ms_seek, ms_tell, ms_message, ms_alloc,
-			 mem_free, ms_copy, NULL},
+	job j = {.sys = {ms_open, ms_close, ms_read, ms_write, ms_seek, ms_tell, ms_message,
+			 ms_alloc, mem_free, ms_copy, NULL},
 		.s = s,
 		.dest = tmp};
 	char head[4] = "";
@@ -199,7 +201,8 @@ err sym_copy_file(sym_store *s, const char *from, const char *to, diag *d)
 	char *tmp = arena_printf(&a, "%s.tmp%ld", to, (long)getpid());
 	char *chunk = arena_alloc(&a, UNPACK_CHUNK);
 	FILE *in = fopen(from, "rb"), *out = in ? fopen(tmp, "wb") : NULL;
-	err e = in && out ? ERR_OK : diag_set(d, ERR_IO, "copying %s to %s: %s", from, to, strerror(errno));
+	err e = in && out ? ERR_OK
+			  : diag_set(d, ERR_IO, "copying %s to %s: %s", from, to, strerror(errno));
 	for (size_t n; e == ERR_OK && (n = fread(chunk, 1, UNPACK_CHUNK, in));) {
 		if (cancelled(s->host.cancel))
 			e = diag_set(d, ERR_CANCELLED, "copying %s: cancelled", from);

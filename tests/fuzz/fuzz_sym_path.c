@@ -34,7 +34,8 @@ static void names(str text)
 	sym_mod *m = sym_mod_add(s, 0, 0x1000, 0x1000, 1, 1, (str){0}, text);
 	if (m && !m->name.n)
 		__builtin_trap();
-	if (sym_type_find(s, text, &t, NULL) == ERR_OK && sym_type_info_get(t, &in) == ERR_OK && !in.name.n)
+	if (sym_type_find(s, text, &t, NULL) == ERR_OK && sym_type_info_get(t, &in) == ERR_OK &&
+		!in.name.n)
 		__builtin_trap();
 	(void)!sym_find(s, text, &v, NULL);
 	if (sym_match(s, text, 0, &l, NULL) == ERR_OK)

@@ -26,12 +26,14 @@ static void build_demo(const char *out, const char *name, bool debug, const char
 {
 	const char *g = debug ? "-g -gcodeview" : "";
 	const char *common = "clang --target=x86_64-pc-windows-msvc -O0 -fno-rtti -fno-exceptions";
-	run("mkdir -p '%s' && cd '%s' && %s -fshort-wchar %s %s -c %s/tests/unit/sym_demo/demo.c -o c.obj && "
+	run("mkdir -p '%s' && cd '%s' && %s -fshort-wchar %s %s -c %s/tests/unit/sym_demo/demo.c "
+	    "-o c.obj && "
 	    "%s %s %s -c %s/tests/unit/sym_demo/demo2.cpp -o cc.obj && "
-	    "lld-link /nologo /Brepro /dll /nodefaultlib /entry:entry /debug /pdb:%s.pdb /pdbaltpath:%s.pdb "
+	    "lld-link /nologo /Brepro /dll /nodefaultlib /entry:entry /debug /pdb:%s.pdb "
+	    "/pdbaltpath:%s.pdb "
 	    "/implib:%s.lib /out:%s.dll c.obj cc.obj",
-		out, out, common, g, defines, source_root(), common, g, defines, source_root(), name, name, name,
-		name);
+		out, out, common, g, defines, source_root(), common, g, defines, source_root(),
+		name, name, name, name);
 }
 
 typedef struct laid {
@@ -50,7 +52,8 @@ static laid lay_out(const char *path)
 	laid l = {arena_alloc(&world, v.image_size), v.image_size, v.timestamp};
 	memcpy(l.p, file.p, v.headers_size);
 	for (size_t i = 0; i < v.nsec; i++) {
-		uint32_t n = v.sec[i].raw_size < v.sec[i].vsize ? v.sec[i].raw_size : v.sec[i].vsize;
+		uint32_t n =
+			v.sec[i].raw_size < v.sec[i].vsize ? v.sec[i].raw_size : v.sec[i].vsize;
 		memcpy(l.p + v.sec[i].rva, file.p + v.sec[i].raw, n);
 	}
 	return l;

@@ -86,8 +86,8 @@ HELPER str file_text(const char *path)
 
 /* ---- packed files ---- */
 
-/* A cabinet with one file, stored in blocks of 32768 bytes (type 0: no compression). Layout: "Microsoft
- * Cabinet File Format" (MS-CAB): CFHEADER, CFFOLDER, CFFILE, CFDATA. */
+/* A cabinet with one file, stored in blocks of 32768 bytes (type 0: no compression). Layout:
+ * "Microsoft Cabinet File Format" (MS-CAB): CFHEADER, CFFOLDER, CFFILE, CFDATA. */
 HELPER str make_cab(str bytes, const char *name)
 {
 	size_t blocks = (bytes.n + 32767) / 32768, nlen = strlen(name) + 1;
@@ -95,7 +95,7 @@ HELPER str make_cab(str bytes, const char *name)
 	uint8_t *p = arena_alloc(&world, total);
 	memcpy(p, "MSCF", 4);
 	put32(p + 8, (uint32_t)total);
-	put32(p + 16, 36 + 8);	/* offset of the first CFFILE */
+	put32(p + 16, 36 + 8); /* offset of the first CFFILE */
 	p[24] = 3;
 	p[25] = 1;
 	put16(p + 26, 1); /* folders */
@@ -115,7 +115,8 @@ HELPER str make_cab(str bytes, const char *name)
 	return (str){(char *)p, total};
 }
 
-/* SZDD of literals only: header, missing character, length, then a flag byte 0xff for eight bytes. */
+/* SZDD of literals only: header, missing character, length, then a flag byte 0xff for eight bytes.
+ */
 HELPER str make_szdd(str bytes)
 {
 	uint8_t *p = arena_alloc(&world, 14 + bytes.n + bytes.n / 8 + 2);
@@ -194,15 +195,16 @@ static void http_serve(http *h, int fd)
 		rel += 6;
 	if ((has_word(path, h->redirect_word) && !moved) || has_word(path, h->loop_word)) {
 		snprintf(head, sizeof head,
-			"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d%s%s\r\nContent-Length: 0\r\n"
+			"HTTP/1.1 302 Found\r\nLocation: "
+			"http://127.0.0.1:%d%s%s\r\nContent-Length: 0\r\n"
 			"Connection: close\r\n\r\n",
 			h->port, has_word(path, h->loop_word) ? "" : "/moved", rel);
 		http_send(fd, head, strlen(head));
 		return;
 	}
 	const char *status = has_word(path, h->forbidden_word) ? "403 Forbidden"
-		: has_word(path, h->broken_word)		? "500 Broken"
-								: NULL;
+			     : has_word(path, h->broken_word)  ? "500 Broken"
+							       : NULL;
 	snprintf(file, sizeof file, "%s%s", h->root, rel);
 	sys_map m = {0};
 	if (!status && sys_map_open(file, &m, NULL) != ERR_OK) {
@@ -210,12 +212,14 @@ static void http_serve(http *h, int fd)
 		atomic_fetch_add(&h->misses, 1);
 	}
 	if (status) {
-		snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope",
+		snprintf(head, sizeof head,
+			"HTTP/1.1 %s\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope",
 			status);
 		http_send(fd, head, strlen(head));
 		return;
 	}
-	snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", m.n);
+	snprintf(head, sizeof head,
+		"HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", m.n);
 	http_send(fd, head, strlen(head));
 	if (has_word(path, h->slow_word)) {
 		http_send(fd, m.p, m.n / 2);

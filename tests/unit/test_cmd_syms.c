@@ -82,73 +82,60 @@ static void check(const row *rows, size_t n)
 static void dt_types(void **state)
 {
 	static const row rows[] = {
-		{"dt demo!_OUTER",
-			"   +0x000 Links            : _LIST_ENTRY\n"
-			"   +0x010 Name             : _UNICODE_STRING\n"
-			"   +0x020 In               : [3] _INNER\n"
-			"   +0x038 Flags            : Pos 0, 3 Bits\n"
-			"   +0x038 Mode             : Pos 3, 5 Bits\n"
-			"   +0x038 Rest             : Pos 8, 24 Bits\n"
-			"   +0x03c Color            : color\n"
-			"   +0x040 Next             : Ptr64 _OUTER\n"
-			"   +0x048 Tag              : [8] UChar\n"
-			"   +0x050 Ratio            : Double\n"
-			"   +0x058 Call             : Ptr64     int \n"},
-		{"dt _LIST_ENTRY",
-			"demo!_LIST_ENTRY\n"
-			"   +0x000 Flink            : Ptr64 _LIST_ENTRY\n"
-			"   +0x008 Blink            : Ptr64 _LIST_ENTRY\n"},
-		{"dt demo!color",
-			"   RED = 0n0\n"
-			"   GREEN = 0n2\n"
-			"   BLUE = 0n-1\n"},
-		{"dt -v demo!_LIST_ENTRY",
-			"struct _LIST_ENTRY, 2 elements, 0x10 bytes\n"
-			"   +0x000 Flink            : struct _LIST_ENTRY *\n"
-			"   +0x008 Blink            : struct _LIST_ENTRY *\n"},
-		{"dt -r1 demo!_INNER",
-			"   +0x000 a                : Int4B\n"
-			"   +0x004 b                : Int4B\n"
-			"   +0x004 lo               : Int2B\n"
-			"   +0x006 hi               : Int2B\n"},
-		{"dt ns::Thing",
-			"demo!ns::Thing\n"
-			"   +0x000 __VFN_table      : Ptr64 \n"
-			"   +0x008 m                : Int4B\n"
-			"   =fffff800`1234301c count            : 0n3\n"},
-		{"dt demo!_OUTER In Color",
-			"   +0x020 In    : [3] _INNER\n"
-			"   +0x03c Color : color\n"},
-		{"dt demo!_OUTER Links. Name",
-			"   +0x000 Links : _LIST_ENTRY\n"
-			"      +0x000 Flink            : Ptr64 _LIST_ENTRY\n"
-			"      +0x008 Blink            : Ptr64 _LIST_ENTRY\n"
-			"   +0x010 Name  : _UNICODE_STRING\n"},
-		{"dt -t demo!_*NT*",
-			"                   demo!_LIST_ENTRY\n"
-			"                   demo!LIST_ENTRY\n"},
-		{"dt demo!g_*",
-			"fffff800`12343010  demo!g_big\n"
-			"fffff800`12343020  demo!g_outer\n"
-			"fffff800`12343008  demo!g_text\n"
-			"fffff800`12343000  demo!g_value\n"},
-		{"dt -v -s 10 demo!_L*",
-			"Enumerating symbols matching demo!_L*, Size = 0x10\n"
-			"Address            Size Symbol\n"
-			"                    010 demo!_LIST_ENTRY\n"
-			"                    010 demo!LIST_ENTRY\n"},
-		{"dt -s 10 -v demo!_U*",
-			"Enumerating symbols matching demo!_U*, Size = 0x10\n"
-			"Address            Size Symbol\n"
-			"                    010 demo!_UNICODE_STRING\n"
-			"                    010 demo!UNICODE_STRING\n"},
+		{"dt demo!_OUTER", "   +0x000 Links            : _LIST_ENTRY\n"
+				   "   +0x010 Name             : _UNICODE_STRING\n"
+				   "   +0x020 In               : [3] _INNER\n"
+				   "   +0x038 Flags            : Pos 0, 3 Bits\n"
+				   "   +0x038 Mode             : Pos 3, 5 Bits\n"
+				   "   +0x038 Rest             : Pos 8, 24 Bits\n"
+				   "   +0x03c Color            : color\n"
+				   "   +0x040 Next             : Ptr64 _OUTER\n"
+				   "   +0x048 Tag              : [8] UChar\n"
+				   "   +0x050 Ratio            : Double\n"
+				   "   +0x058 Call             : Ptr64     int \n"},
+		{"dt _LIST_ENTRY", "demo!_LIST_ENTRY\n"
+				   "   +0x000 Flink            : Ptr64 _LIST_ENTRY\n"
+				   "   +0x008 Blink            : Ptr64 _LIST_ENTRY\n"},
+		{"dt demo!color", "   RED = 0n0\n"
+				  "   GREEN = 0n2\n"
+				  "   BLUE = 0n-1\n"},
+		{"dt -v demo!_LIST_ENTRY", "struct _LIST_ENTRY, 2 elements, 0x10 bytes\n"
+					   "   +0x000 Flink            : struct _LIST_ENTRY *\n"
+					   "   +0x008 Blink            : struct _LIST_ENTRY *\n"},
+		{"dt -r1 demo!_INNER", "   +0x000 a                : Int4B\n"
+				       "   +0x004 b                : Int4B\n"
+				       "   +0x004 lo               : Int2B\n"
+				       "   +0x006 hi               : Int2B\n"},
+		{"dt ns::Thing", "demo!ns::Thing\n"
+				 "   +0x000 __VFN_table      : Ptr64 \n"
+				 "   +0x008 m                : Int4B\n"
+				 "   =fffff800`1234301c count            : 0n3\n"},
+		{"dt demo!_OUTER In Color", "   +0x020 In    : [3] _INNER\n"
+					    "   +0x03c Color : color\n"},
+		{"dt demo!_OUTER Links. Name", "   +0x000 Links : _LIST_ENTRY\n"
+					       "      +0x000 Flink            : Ptr64 _LIST_ENTRY\n"
+					       "      +0x008 Blink            : Ptr64 _LIST_ENTRY\n"
+					       "   +0x010 Name  : _UNICODE_STRING\n"},
+		{"dt -t demo!_*NT*", "                   demo!_LIST_ENTRY\n"
+				     "                   demo!LIST_ENTRY\n"},
+		{"dt demo!g_*", "fffff800`12343010  demo!g_big\n"
+				"fffff800`12343020  demo!g_outer\n"
+				"fffff800`12343008  demo!g_text\n"
+				"fffff800`12343000  demo!g_value\n"},
+		{"dt -v -s 10 demo!_L*", "Enumerating symbols matching demo!_L*, Size = 0x10\n"
+					 "Address            Size Symbol\n"
+					 "                    010 demo!_LIST_ENTRY\n"
+					 "                    010 demo!LIST_ENTRY\n"},
+		{"dt -s 10 -v demo!_U*", "Enumerating symbols matching demo!_U*, Size = 0x10\n"
+					 "Address            Size Symbol\n"
+					 "                    010 demo!_UNICODE_STRING\n"
+					 "                    010 demo!UNICODE_STRING\n"},
 		{"dt UCHAR", "UChar\n"},
 		{"dt UCHAR[4]", "[4] UChar\n"},
 		{"dt demo!Exported", "demo!Exported  int (struct _OUTER *, int)\n"},
-		{"dt -ny ULO",
-			"demo!ULONG\n"
-			"demo!ULONG64\n"
-			"Uint4B\n"},
+		{"dt -ny ULO", "demo!ULONG\n"
+			       "demo!ULONG64\n"
+			       "Uint4B\n"},
 	};
 	check(rows, ARRAY_LEN(rows));
 }
@@ -157,7 +144,8 @@ static void dt_values(void **state)
 {
 	static const row rows[] = {
 		{"dt demo!g_outer",
-			"   +0x000 Links            : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 ]\n"
+			"   +0x000 Links            : _LIST_ENTRY [ 0xfffff800`12343030 - "
+			"0xfffff800`12343040 ]\n"
 			"   +0x010 Name             : _UNICODE_STRING \"慔杧摥\"\n"
 			"   +0x020 In               : [3] _INNER\n"
 			"   +0x038 Flags            : 0y100\n"
@@ -167,9 +155,11 @@ static void dt_values(void **state)
 			"   +0x040 Next             : 0xfffff800`12343020 _OUTER\n"
 			"   +0x048 Tag              : [8]  \"Tagged\"\n"
 			"   +0x050 Ratio            : 0\n"
-			"   +0x058 Call             : 0xfffff800`12341020     int  demo!Exported+0\n"},
+			"   +0x058 Call             : 0xfffff800`12341020     int  "
+			"demo!Exported+0\n"},
 		{"dt demo!_OUTER demo!g_outer",
-			"   +0x000 Links            : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 ]\n"
+			"   +0x000 Links            : _LIST_ENTRY [ 0xfffff800`12343030 - "
+			"0xfffff800`12343040 ]\n"
 			"   +0x010 Name             : _UNICODE_STRING \"慔杧摥\"\n"
 			"   +0x020 In               : [3] _INNER\n"
 			"   +0x038 Flags            : 0y100\n"
@@ -179,25 +169,32 @@ static void dt_values(void **state)
 			"   +0x040 Next             : 0xfffff800`12343020 _OUTER\n"
 			"   +0x048 Tag              : [8]  \"Tagged\"\n"
 			"   +0x050 Ratio            : 0\n"
-			"   +0x058 Call             : 0xfffff800`12341020     int  demo!Exported+0\n"},
+			"   +0x058 Call             : 0xfffff800`12341020     int  "
+			"demo!Exported+0\n"},
 		{"dt fffff80012343020 _OUTER Links",
 			"demo!_OUTER\n"
-			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 ]\n"},
+			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
+			"]\n"},
 		{"dt demo!_OUTER poi(demo!g_outer + 40) Color", "   +0x03c Color : 0n0 ( RED )\n"},
-		{"dt fffff80012343000",
-			"demo!g_value\n"
-			"0n42\n"},
+		{"dt fffff80012343000", "demo!g_value\n"
+					"0n42\n"},
 		{"dt demo!_OUTER Next.Color demo!g_outer",
 			"   +0x040 Next : 0xfffff800`12343020 _OUTER\n"
 			"      +0x03c Color            : 0n0 ( RED )\n"},
 		{"dt -r1 demo!_OUTER Links demo!g_outer",
-			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 ]\n"
-			"      +0x000 Flink            : 0xfffff800`12343030 _LIST_ENTRY [ 0x00000000`00080006 - 0xfffff800`12343068 ]\n"
-			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ 0x00000000`00000000 - 0x00000000`00000000 ]\n"},
+			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
+			"]\n"
+			"      +0x000 Flink            : 0xfffff800`12343030 _LIST_ENTRY [ "
+			"0x00000000`00080006 - 0xfffff800`12343068 ]\n"
+			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ "
+			"0x00000000`00000000 - 0x00000000`00000000 ]\n"},
 		{"dt -b demo!_OUTER Links In demo!g_outer",
-			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 ]\n"
-			"      +0x000 Flink            : 0xfffff800`12343030 _LIST_ENTRY [ 0x00000000`00080006 - 0xfffff800`12343068 ]\n"
-			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ 0x00000000`00000000 - 0x00000000`00000000 ]\n"
+			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
+			"]\n"
+			"      +0x000 Flink            : 0xfffff800`12343030 _LIST_ENTRY [ "
+			"0x00000000`00080006 - 0xfffff800`12343068 ]\n"
+			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ "
+			"0x00000000`00000000 - 0x00000000`00000000 ]\n"
 			"   +0x020 In    : \n"
 			"    [00] _INNER\n"
 			"      +0x000 a                : 0n0\n"
@@ -214,56 +211,47 @@ static void dt_values(void **state)
 			"      +0x004 b                : 0n0\n"
 			"      +0x004 lo               : 0n0\n"
 			"      +0x006 hi               : 0n0\n"},
-		{"dt demo!_OUTER -a In demo!g_outer",
-			"   +0x020 In : \n"
-			"    [00] _INNER\n"
-			"    [01] _INNER\n"
-			"    [02] _INNER\n"},
-		{"dt demo!_OUTER -a2 In demo!g_outer",
-			"   +0x020 In : \n"
-			"    [00] _INNER\n"
-			"    [01] _INNER\n"},
-		{"dt demo!_OUTER In[1].a demo!g_outer",
-			"   +0x028 In[1] : _INNER\n"
-			"      +0x000 a                : 0n0\n"},
-		{"dt -c demo!_INNER demo!g_outer+8",
-			"+0x000 a : 0n305410112 +0x004 b : 0n-2048 +0x004 lo : 0n-2048 +0x006 hi : 0n-1 \n"},
-		{"dt -o -i demo!_INNER demo!g_outer",
-			"a                : 0n305410096\n"
-			"b                : 0n-2048\n"
-			"lo               : 0n-2048\n"
-			"hi               : 0n-1\n"},
+		{"dt demo!_OUTER -a In demo!g_outer", "   +0x020 In : \n"
+						      "    [00] _INNER\n"
+						      "    [01] _INNER\n"
+						      "    [02] _INNER\n"},
+		{"dt demo!_OUTER -a2 In demo!g_outer", "   +0x020 In : \n"
+						       "    [00] _INNER\n"
+						       "    [01] _INNER\n"},
+		{"dt demo!_OUTER In[1].a demo!g_outer", "   +0x028 In[1] : _INNER\n"
+							"      +0x000 a                : 0n0\n"},
+		{"dt -c demo!_INNER demo!g_outer+8", "+0x000 a : 0n305410112 +0x004 b : 0n-2048 "
+						     "+0x004 lo : 0n-2048 +0x006 hi : 0n-1 \n"},
+		{"dt -o -i demo!_INNER demo!g_outer", "a                : 0n305410096\n"
+						      "b                : 0n-2048\n"
+						      "lo               : 0n-2048\n"
+						      "hi               : 0n-1\n"},
 		{"dt -l Next demo!_OUTER -yoi Co demo!g_outer",
 			"Next at 0xfffff800`12343020\n"
 			"---------------------------------------------\n"
 			"Color : 0n0 ( RED )\n"},
-		{"dt -ca3 ULONG demo!g_big",
-			"[0] 0x9abcdef0\n"
-			"[1] 0x12345678\n"
-			"[2] 7\n"},
-		{"dt -a2 . demo!g_big",
-			"Using sym ULONG\n"
-			"[0] 0x9abcdef0\n"
-			"[1] 0x12345678\n"},
+		{"dt -ca3 ULONG demo!g_big", "[0] 0x9abcdef0\n"
+					     "[1] 0x12345678\n"
+					     "[2] 7\n"},
+		{"dt -a2 . demo!g_big", "Using sym ULONG\n"
+					"[0] 0x9abcdef0\n"
+					"[1] 0x12345678\n"},
 		{"dt UCHAR[8] demo!g_outer+48", "[8]  \"Tagged\"\n"},
 		{"dt (unsigned long) demo!g_value", "0x2a\n"},
-		{"dt demo!_OUTER* demo!g_outer+40",
-			"                   demo!_OUTER\n"
-			"                   demo!OUTER\n"},
+		{"dt demo!_OUTER* demo!g_outer+40", "                   demo!_OUTER\n"
+						    "                   demo!OUTER\n"},
 		{"dt (demo!_OUTER *) demo!g_outer+40", "0xfffff800`12343020 _OUTER\n"},
 		{"dt demo!g_text", "0xfffff800`12343068  \"Tagged\"\n"},
-		{"dt demo!INNER 10",
-			"   +0x000 a                : ??\n"
-			"   +0x004 b                : ??\n"
-			"   +0x004 lo               : ??\n"
-			"   +0x006 hi               : ??\n"
-			"Memory read error 00000000`00000010\n"},
-		{"dt -p demo!_INNER 10",
-			"   +0x000 a                : ??\n"
-			"   +0x004 b                : ??\n"
-			"   +0x004 lo               : ??\n"
-			"   +0x006 hi               : ??\n"
-			"Memory read error 00000000`00000010\n"},
+		{"dt demo!INNER 10", "   +0x000 a                : ??\n"
+				     "   +0x004 b                : ??\n"
+				     "   +0x004 lo               : ??\n"
+				     "   +0x006 hi               : ??\n"
+				     "Memory read error 00000000`00000010\n"},
+		{"dt -p demo!_INNER 10", "   +0x000 a                : ??\n"
+					 "   +0x004 b                : ??\n"
+					 "   +0x004 lo               : ??\n"
+					 "   +0x006 hi               : ??\n"
+					 "Memory read error 00000000`00000010\n"},
 	};
 	check(rows, ARRAY_LEN(rows));
 }
@@ -307,63 +295,53 @@ static void dt_switches(void **state)
 static void dv_forms(void **state)
 {
 	static const row rows[] = {
-		{"dv",
-			"              o = 0x00000010`0000000f\n"
-			"              n = 0n18\n"
-			"              r = 0n14\n"
-			"              i = 0n13\n"
-			"           part = 0n12\n"},
-		{"dv /v",
-			"ffffd000`11220838               o = 0x00000010`0000000f\n"
-			"ffffd000`11220844               n = 0n18\n"
-			"ffffd000`11220834               r = 0n14\n"
-			"ffffd000`11220830               i = 0n13\n"
-			"ffffd000`1122082c            part = 0n12\n"},
-		{"dv /V",
-			"ffffd000`11220838 @rsp+0x0038               o = 0x00000010`0000000f\n"
-			"ffffd000`11220844 @rsp+0x0044               n = 0n18\n"
-			"ffffd000`11220834 @rsp+0x0034               r = 0n14\n"
-			"ffffd000`11220830 @rsp+0x0030               i = 0n13\n"
-			"ffffd000`1122082c @rsp+0x002c            part = 0n12\n"},
-		{"dv /t",
-			"struct _OUTER * o = 0x00000010`0000000f\n"
-			"int n = 0n18\n"
-			"int r = 0n14\n"
-			"int i = 0n13\n"
-			"int part = 0n12\n"},
-		{"dv /i /V",
-			"prv param  ffffd000`11220838 @rsp+0x0038               o = 0x00000010`0000000f\n"
-			"prv param  ffffd000`11220844 @rsp+0x0044               n = 0n18\n"
-			"prv local  ffffd000`11220834 @rsp+0x0034               r = 0n14\n"
-			"prv local  ffffd000`11220830 @rsp+0x0030               i = 0n13\n"
-			"prv local  ffffd000`1122082c @rsp+0x002c            part = 0n12\n"},
-		{"dv /f demo!helper",
-			"                  @rsp+0x0004 x\n"
-			"                  @rsp+0x0000 twice\n"},
+		{"dv", "              o = 0x00000010`0000000f\n"
+		       "              n = 0n18\n"
+		       "              r = 0n14\n"
+		       "              i = 0n13\n"
+		       "           part = 0n12\n"},
+		{"dv /v", "ffffd000`11220838               o = 0x00000010`0000000f\n"
+			  "ffffd000`11220844               n = 0n18\n"
+			  "ffffd000`11220834               r = 0n14\n"
+			  "ffffd000`11220830               i = 0n13\n"
+			  "ffffd000`1122082c            part = 0n12\n"},
+		{"dv /V", "ffffd000`11220838 @rsp+0x0038               o = 0x00000010`0000000f\n"
+			  "ffffd000`11220844 @rsp+0x0044               n = 0n18\n"
+			  "ffffd000`11220834 @rsp+0x0034               r = 0n14\n"
+			  "ffffd000`11220830 @rsp+0x0030               i = 0n13\n"
+			  "ffffd000`1122082c @rsp+0x002c            part = 0n12\n"},
+		{"dv /t", "struct _OUTER * o = 0x00000010`0000000f\n"
+			  "int n = 0n18\n"
+			  "int r = 0n14\n"
+			  "int i = 0n13\n"
+			  "int part = 0n12\n"},
+		{"dv /i /V", "prv param  ffffd000`11220838 @rsp+0x0038               o = "
+			     "0x00000010`0000000f\n"
+			     "prv param  ffffd000`11220844 @rsp+0x0044               n = 0n18\n"
+			     "prv local  ffffd000`11220834 @rsp+0x0034               r = 0n14\n"
+			     "prv local  ffffd000`11220830 @rsp+0x0030               i = 0n13\n"
+			     "prv local  ffffd000`1122082c @rsp+0x002c            part = 0n12\n"},
+		{"dv /f demo!helper", "                  @rsp+0x0004 x\n"
+				      "                  @rsp+0x0000 twice\n"},
 		{"dv /f demo!helper \"t*\"", "                  @rsp+0x0000 twice\n"},
 		{"dv r*", "              r = 0n14\n"},
-		{"dv /N",
-			"              r = 0n14\n"
-			"           part = 0n12\n"
-			"              o = 0x00000010`0000000f\n"
-			"              n = 0n18\n"
-			"              i = 0n13\n"},
+		{"dv /N", "              r = 0n14\n"
+			  "           part = 0n12\n"
+			  "              o = 0x00000010`0000000f\n"
+			  "              n = 0n18\n"
+			  "              i = 0n13\n"},
 		{"dv /q", "dv has no flag /q\n"},
-		{"x *",
-			"ffffd000`11220838               o = 0x00000010`0000000f\n"
+		{"x *", "ffffd000`11220838               o = 0x00000010`0000000f\n"
 			"ffffd000`11220844               n = 0n18\n"
 			"ffffd000`11220834               r = 0n14\n"
 			"ffffd000`11220830               i = 0n13\n"
 			"ffffd000`1122082c            part = 0n12\n"},
-		{"dt part",
-			"Local var @ 0xffffd0001122082c Type int\n"
-			"0n12\n"},
-		{"dt r",
-			"Local var @ 0xffffd00011220834 Type int\n"
-			"0n14\n"},
-		{"dt O Color",
-			"Local var @ 0xffffd00011220838 Type struct _OUTER *\n"
-			"   +0x03c Color : ??\n"},
+		{"dt part", "Local var @ 0xffffd0001122082c Type int\n"
+			    "0n12\n"},
+		{"dt r", "Local var @ 0xffffd00011220834 Type int\n"
+			 "0n14\n"},
+		{"dt O Color", "Local var @ 0xffffd00011220838 Type struct _OUTER *\n"
+			       "   +0x03c Color : ??\n"},
 	};
 	check(rows, ARRAY_LEN(rows));
 }
@@ -371,42 +349,35 @@ static void dv_forms(void **state)
 static void x_forms(void **state)
 {
 	static const row rows[] = {
-		{"x demo!g_*",
-			"fffff800`12343000 demo!g_value = 0n42\n"
-			"fffff800`12343008 demo!g_text = 0xfffff800`12343068 \"Tagged\"\n"
-			"fffff800`12343010 demo!g_big = 0x12345678`9abcdef0\n"
-			"fffff800`12343020 demo!g_outer = struct _OUTER\n"},
+		{"x demo!g_*", "fffff800`12343000 demo!g_value = 0n42\n"
+			       "fffff800`12343008 demo!g_text = 0xfffff800`12343068 \"Tagged\"\n"
+			       "fffff800`12343010 demo!g_big = 0x12345678`9abcdef0\n"
+			       "fffff800`12343020 demo!g_outer = struct _OUTER\n"},
 		{"x /t demo!g_value", "fffff800`12343000 int demo!g_value = 0n42\n"},
 		{"x /v demo!*o*er",
 			"prv func   fffff800`123411c0   1c demo!ns::Thing::Over (int)\n"
 			"prv func   fffff800`123411e0   20 demo!ns::Thing::Over (double)\n"
 			"prv global fffff800`12343020   60 demo!g_outer = struct _OUTER\n"},
 		{"x /0 demo!g_v*", "fffff800`12343000 \n"},
-		{"x /1 demo!g_*",
-			"demo!g_value\n"
-			"demo!g_text\n"
-			"demo!g_big\n"
-			"demo!g_outer\n"},
-		{"x /2 /Z demo!g_*",
-			"fffff800`12343020 demo!g_outer\n"
-			"fffff800`12343008 demo!g_text\n"
-			"fffff800`12343010 demo!g_big\n"
-			"fffff800`12343000 demo!g_value\n"},
-		{"x /s 8 /2 demo!g_*",
-			"fffff800`12343008 demo!g_text\n"
-			"fffff800`12343010 demo!g_big\n"},
+		{"x /1 demo!g_*", "demo!g_value\n"
+				  "demo!g_text\n"
+				  "demo!g_big\n"
+				  "demo!g_outer\n"},
+		{"x /2 /Z demo!g_*", "fffff800`12343020 demo!g_outer\n"
+				     "fffff800`12343008 demo!g_text\n"
+				     "fffff800`12343010 demo!g_big\n"
+				     "fffff800`12343000 demo!g_value\n"},
+		{"x /s 8 /2 demo!g_*", "fffff800`12343008 demo!g_text\n"
+				       "fffff800`12343010 demo!g_big\n"},
 		{"x /q demo!g_value", "fffff800`12343000 @!\"demo!g_value\" = 0n42\n"},
-		{"x /f /1 demo!*e*d",
-			"demo!Exported\n"
-			"demo!ns::Thing::Method\n"},
-		{"x /d /1 demo!*value",
-			"demo!g_value\n"
-			"demo!s_value\n"},
+		{"x /f /1 demo!*e*d", "demo!Exported\n"
+				      "demo!ns::Thing::Method\n"},
+		{"x /d /1 demo!*value", "demo!g_value\n"
+					"demo!s_value\n"},
 		{"x /p demo!entry",
 			"fffff800`123410e0 demo!entry(void *, unsigned long, void *)\n"},
-		{"x demo!ns::twice<*",
-			"fffff800`12341220 demo!ns::twice<int> (int)\n"
-			"fffff800`12341230 demo!ns::twice<double> (double)\n"},
+		{"x demo!ns::twice<*", "fffff800`12341220 demo!ns::twice<int> (int)\n"
+				       "fffff800`12341230 demo!ns::twice<double> (double)\n"},
 		{"x demo!nothing*", ""},
 		{"x nosuch!*", "Couldn't resolve 'x nosuch!*': no module nosuch\n"},
 		{"x /w demo!*", "x has no option /w\n"},
@@ -418,12 +389,12 @@ static void x_forms(void **state)
 static void ln_forms(void **state)
 {
 	static const row rows[] = {
-		{"ln demo!Exported",
-			"(fffff800`12341020)   demo!Exported   |  (fffff800`123410a0)   demo!hidden\n"
-			"Exact matches:\n"
-			"    demo!Exported (struct _OUTER *, int)\n"},
-		{"ln demo!Exported+5",
-			"(fffff800`12341020)   demo!Exported+0x5   |  (fffff800`123410a0)   demo!hidden\n"},
+		{"ln demo!Exported", "(fffff800`12341020)   demo!Exported   |  (fffff800`123410a0) "
+				     "  demo!hidden\n"
+				     "Exact matches:\n"
+				     "    demo!Exported (struct _OUTER *, int)\n"},
+		{"ln demo!Exported+5", "(fffff800`12341020)   demo!Exported+0x5   |  "
+				       "(fffff800`123410a0)   demo!hidden\n"},
 		{"ln 10", "No symbols near 00000000`00000010\n"},
 		{".lines -e", "Line number information will be loaded\n"},
 		{".lines -d", "Line number information will not be loaded\n"},
@@ -451,7 +422,8 @@ static void source_lines(void **state)
 	HAS(run_line(&r, "lsf nowhere.c"), "Unable to find file 'nowhere.c'");
 	/* along the source path, by ever shorter tails of the path */
 	put_text(at_world("src/deep/some.c"), "first\nsecond\n");
-	HAS(run_line(&r, arena_printf(&world, ".srcpath /nowhere;%s", at_world("src"))), "Source search path is: /nowhere;");
+	HAS(run_line(&r, arena_printf(&world, ".srcpath /nowhere;%s", at_world("src"))),
+		"Source search path is: /nowhere;");
 	run_line(&r, "lsf c:\\build\\deep\\some.c");
 	HAS(run_line(&r, "ls"), "     2: second\n");
 	HAS(run_line(&r, ".srcpath+ /more"), ";/more\n");
@@ -469,7 +441,8 @@ static void paths(void **state)
 	HAS(run_line(&r, ".sympath+ /no/such/dir"), "Error");
 	HAS(run_line(&r, ".exepath /x"), "Executable image search path is: /x\n");
 	HAS(run_line(&r, ".exepath+ /y"), "Executable image search path is: /x;/y\n");
-	HAS(run_line(&r, ".symopt"), "Symbol options are 0xB0227:\n  0x00000001 - SYMOPT_CASE_INSENSITIVE\n");
+	HAS(run_line(&r, ".symopt"),
+		"Symbol options are 0xB0227:\n  0x00000001 - SYMOPT_CASE_INSENSITIVE\n");
 	HAS(run_line(&r, ".symopt+ 10"), "SYMOPT_LOAD_LINES");
 	HAS(run_line(&r, ".symopt- 10"), "Symbol options are 0xB0227:");
 	HAS(run_line(&r, ".symopt+40000"), "SYMOPT_SECURE");
@@ -482,7 +455,8 @@ static void paths(void **state)
 	run_line(&r, arena_printf(&world, ".symfix %s", at_world("fix")));
 	HAS(run_line(&r, ".sympath"), "Symbol search path is: srv*\n");
 	HAS(run_line(&r, ".sympath"),
-		arena_printf(&world, "cache*%s;SRV*https://msdl.microsoft.com/download/symbols\n", at_world("fix")));
+		arena_printf(&world, "cache*%s;SRV*https://msdl.microsoft.com/download/symbols\n",
+			at_world("fix")));
 	HAS(run_line(&r, ".sympath /some;/where"), "Symbol search path is: /some;/where\n");
 	run_line(&r, ".symfix+");
 	HAS(run_line(&r, ".sympath"), "Symbol search path is: /some;/where;srv*\n");
@@ -503,8 +477,10 @@ static void module_commands(void **state)
 	expect(&r, "ld /f demo.*", "Symbols already loaded for demo\n");
 	HAS(run_line(&r, "ld nothere"), "no module matches nothere");
 	/* lld writes no checksum */
-	HAS(run_line(&r, "lm m demo"),
-		arena_printf(&world, "fffff800`12340000 fffff800`12346000   demo     C (private pdb symbols)  %s\n", file));
+	HAS(run_line(&r, "lm m demo"), arena_printf(&world,
+					       "fffff800`12340000 fffff800`12346000   demo     C "
+					       "(private pdb symbols)  %s\n",
+					       file));
 	HAS(run_line(&r, "lm a (demo!g_value + 1)"), "   demo ");
 	HAS(run_line(&r, "lm e"), "   demo ");
 	HAS(run_line(&r, "lmkn m demo"), "   demo       demo.dll\n");
@@ -539,13 +515,14 @@ static void module_commands(void **state)
 	HAS(run_line(&r, "!chksym demo"), "does NOT match");
 	run("mv '%s.away' '%s'", file, file);
 	run_line(&r, arena_printf(&world, ".sympath %s", at_world("priv")));
-	HAS(run_line(&r, ".reload nosuch.sys"), "\"nosuch.sys\" was not found in the image list.\n");
+	HAS(run_line(&r, ".reload nosuch.sys"),
+		"\"nosuch.sys\" was not found in the image list.\n");
 	HAS(run_line(&r, ".reload /x"), ".reload has no option /x");
 	HAS(run_line(&r, ".reload /n /user"), "exclude each other");
 	HAS(run_line(&r, ".reload /l"), "module name\n");
 	expect(&r, ".reload /u demo", "Unloaded demo.dll\n");
-	HAS(run_line(&r, "lm m demo"),
-		"module name\n\nUnloaded modules:\nfffff800`12340000 fffff800`12346000   demo.dll\n");
+	HAS(run_line(&r, "lm m demo"), "module name\n\nUnloaded modules:\nfffff800`12340000 "
+				       "fffff800`12346000   demo.dll\n");
 	HAS(run_line(&r, ".reload /u demo"), "Unable to find module 'demo'");
 	run_line(&r, ".reload /unl demo.dll");
 	HAS(run_line(&r, "lm o m demo"), "fffff800`12340000 fffff800`12346000   demo ");
@@ -564,8 +541,9 @@ static void cancelling(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(dt_types), cmocka_unit_test(dt_values),
-		cmocka_unit_test(dt_refuses), cmocka_unit_test(dt_switches), cmocka_unit_test(dv_forms),
-		cmocka_unit_test(x_forms), cmocka_unit_test(ln_forms), cmocka_unit_test(source_lines),
-		cmocka_unit_test(paths), cmocka_unit_test(module_commands), cmocka_unit_test(cancelling)};
+		cmocka_unit_test(dt_refuses), cmocka_unit_test(dt_switches),
+		cmocka_unit_test(dv_forms), cmocka_unit_test(x_forms), cmocka_unit_test(ln_forms),
+		cmocka_unit_test(source_lines), cmocka_unit_test(paths),
+		cmocka_unit_test(module_commands), cmocka_unit_test(cancelling)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

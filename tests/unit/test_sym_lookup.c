@@ -1,4 +1,5 @@
-/* sym: modules, loading, names, addresses, types, lines, locals - on images built by clang and lld. */
+/* sym: modules, loading, names, addresses, types, lines, locals - on images built by clang and lld.
+ */
 #include "sym_world.h"
 #include "sym_build.h"
 
@@ -32,7 +33,8 @@ static int setup(void **state)
 	build_demo(at_world("priv"), "demo", true, "");
 	img = lay_out(at_world("priv/demo.dll"));
 	s = open_store(at_world("priv"));
-	demo = sym_mod_add(s, 0, BASE, img.n, img.timestamp, 0, (str){0}, STR("\\SystemRoot\\system32\\demo.dll"));
+	demo = sym_mod_add(s, 0, BASE, img.n, img.timestamp, 0, (str){0},
+		STR("\\SystemRoot\\system32\\demo.dll"));
 	assert_non_null(demo);
 	return 0;
 }
@@ -135,9 +137,13 @@ static void wildcards(void **state)
 	assert_int_equal(count("demo!g_*", 0), 4);
 	assert_int_equal(count("demo!G_V?LUE", 0), 1);
 	assert_int_equal(count("d?mo!g_[bv]*", 0), 2);
-	assert_int_equal(count("demo!*Thing::Over*", 0), 2); /* public and private records are merged */
+	assert_int_equal(
+		count("demo!*Thing::Over*", 0), 2); /* public and private records are merged */
 	assert_int_equal(count("demo!ns::twice<*>", 0), 2);
 	assert_int_equal(count("demo!_fltused", 0), 1);
+	assert_int_equal(count("demo!G_Value", 0), 1); /* no wildcard: by hash */
+	assert_int_equal(count("demo!ns::Thing::Over", 0), 2);
+	assert_int_equal(count("demo!nosuch", 0), 0);
 	assert_int_equal(count("demo!*value", SYM_M_DATA), 2);
 	assert_int_equal(count("demo!*value", SYM_M_FUNC), 0);
 	assert_int_equal(count("demo!hel*", SYM_M_FUNC), 1);
@@ -184,8 +190,8 @@ static sym_type type_of(const char *name)
 	return t;
 }
 
-static void check_field(const char *type, const char *path, uint64_t offset, unsigned pos, unsigned len,
-	sym_type_kind kind)
+static void check_field(const char *type, const char *path, uint64_t offset, unsigned pos,
+	unsigned len, sym_type_kind kind)
 {
 	sym_field f;
 	sym_type_info in;
@@ -195,8 +201,8 @@ static void check_field(const char *type, const char *path, uint64_t offset, uns
 		fail_msg("%s.%s: %s", type, path, d.text);
 	assert_int_equal(sym_type_info_get(f.type, &in), ERR_OK);
 	if (f.offset != offset || f.bit_pos != pos || f.bit_len != len || in.kind != kind)
-		fail_msg("%s.%s: offset %llu bits %u:%u kind %d", type, path, (unsigned long long)f.offset,
-			f.bit_pos, f.bit_len, in.kind);
+		fail_msg("%s.%s: offset %llu bits %u:%u kind %d", type, path,
+			(unsigned long long)f.offset, f.bit_pos, f.bit_len, in.kind);
 }
 
 static void check_text(const char *type, const char *want)
@@ -219,7 +225,8 @@ static void types(void **state)
 	check_field("demo!_OUTER", "Links.Blink", 8, 0, 0, SYM_T_PTR);
 	check_field("_OUTER", "Name.Length", 0x10, 0, 0, SYM_T_UINT);
 	check_field("OUTER", "In", 0x20, 0, 0, SYM_T_ARRAY);
-	check_field("OUTER", "In[2].hi", 0x20 + 16 + 6, 0, 0, SYM_T_INT); /* through unnamed members */
+	check_field(
+		"OUTER", "In[2].hi", 0x20 + 16 + 6, 0, 0, SYM_T_INT); /* through unnamed members */
 	check_field("OUTER", "flags", 0x38, 0, 3, SYM_T_UINT);
 	check_field("OUTER", "Mode", 0x38, 3, 5, SYM_T_UINT);
 	check_field("OUTER", "Color", 0x3c, 0, 0, SYM_T_ENUM);
@@ -281,11 +288,15 @@ static void lines_and_locals(void **state)
 	assert_int_equal(sym_line_at(s, a, &l), ERR_OK);
 	assert_true(str_iends(l.file, STR("demo.c")));
 	assert_true(l.addr <= a && a < l.addr + l.size);
-	assert_int_equal(sym_line_find(s, &world, STR("demo"), STR("demo.c"), l.line, &p, &n, &exact, NULL), ERR_OK);
+	assert_int_equal(
+		sym_line_find(s, &world, STR("demo"), STR("demo.c"), l.line, &p, &n, &exact, NULL),
+		ERR_OK);
 	assert_true(exact && n >= 1 && p[0] == a);
-	assert_int_equal(sym_line_find(s, &world, (str){0}, STR("DEMO.C"), 1, &p, &n, &exact, NULL), ERR_OK);
+	assert_int_equal(
+		sym_line_find(s, &world, (str){0}, STR("DEMO.C"), 1, &p, &n, &exact, NULL), ERR_OK);
 	assert_false(exact);
-	assert_int_equal(sym_line_find(s, &world, (str){0}, STR("nope.c"), 1, &p, &n, &exact, NULL), ERR_NOTFOUND);
+	assert_int_equal(sym_line_find(s, &world, (str){0}, STR("nope.c"), 1, &p, &n, &exact, NULL),
+		ERR_NOTFOUND);
 	sym_local *v;
 	sym_func f;
 	assert_int_equal(sym_func_at(s, addr_of("demo!Exported"), &f), ERR_OK);
@@ -339,7 +350,8 @@ static void modules(void **state)
 {
 	sym_store *t = open_store("");
 	sym_mod *a = sym_mod_add(t, 0, 0x1000, 0x1000, 1, 0, STR("nt"), STR("\\x\\ntoskrnl.exe"));
-	sym_mod *b = sym_mod_add(t, 7, 0x10000, 0x1000, 1, 0, (str){0}, STR("C:\\a\\my-app.v1.exe"));
+	sym_mod *b =
+		sym_mod_add(t, 7, 0x10000, 0x1000, 1, 0, (str){0}, STR("C:\\a\\my-app.v1.exe"));
 	sym_mod *c = sym_mod_add(t, 8, 0x10000, 0x1000, 1, 0, (str){0}, STR("C:\\a\\other.exe"));
 	assert_true(str_eq(b->name, STR("my_app_v1")));
 	assert_true(!a->user && b->user);
@@ -360,7 +372,8 @@ static void modules(void **state)
 	assert_null(sym_mod_find(t, STR("my_app_v1")));
 	assert_ptr_equal(sym_mod_in(t, 7, 0x10000), b);
 	/* the same again is the same; another image at its place is another module */
-	assert_ptr_equal(sym_mod_add(t, 8, 0x10000, 0x1000, 1, 0, (str){0}, STR("C:\\b\\OTHER.exe")), c);
+	assert_ptr_equal(
+		sym_mod_add(t, 8, 0x10000, 0x1000, 1, 0, (str){0}, STR("C:\\b\\OTHER.exe")), c);
 	sym_mod *e = sym_mod_add(t, 8, 0x10000, 0x1000, 2, 0, (str){0}, STR("C:\\b\\third.exe"));
 	assert_true(str_eq(e->name, STR("third")));
 	assert_true(str_eq(sym_unloaded_nth(t, 0)->image, STR("other.exe")));
@@ -382,7 +395,8 @@ static void modules(void **state)
 	assert_non_null(w);
 	assert_true(w->size <= 10 && w->name.n > 0);
 	for (int i = 0; i < 100; i++)
-		sym_mod_remove(t, sym_mod_add(t, 0, 0x50000, 0x1000, 5, 0, (str){0}, STR("drv.sys")));
+		sym_mod_remove(
+			t, sym_mod_add(t, 0, 0x50000, 0x1000, 5, 0, (str){0}, STR("drv.sys")));
 	assert_non_null(sym_unloaded_nth(t, 63));
 	assert_null(sym_unloaded_nth(t, 64));
 	sym_store_destroy(t);
@@ -458,6 +472,38 @@ static void lesser_symbols(void **state)
 	img = keep;
 }
 
+/* What was looked for in vain is looked for, and said, once: not again for each process that has
+ * it. */
+static void failed_once(void **state)
+{
+	sym_store *t = open_store("");
+	sym_idents_destroy(t->idents);
+	t->idents = sym_idents_create((str){0});
+	sym_path_set(t, str_of(at_world("empty")));
+	sym_noisy_set(t, true);
+	for (unsigned i = 1; i <= 20; i++) {
+		sym_mod *m =
+			sym_mod_add(t, i, BASE, img.n, img.timestamp, 0, (str){0}, STR("demo.dll"));
+		assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+		assert_int_equal(m->status, SYM_EXPORT);
+	}
+	size_t said_ = 0, looked = 0;
+	for (const char *p = buf_z(&x.notes); (p = strstr(p, "*** ERROR")); p++)
+		said_++;
+	for (const char *p = buf_z(&x.notes); (p = strstr(p, "/empty/demo.pdb - file not found"));
+		p++)
+		looked++;
+	assert_int_equal(said_, 1);
+	assert_int_equal(looked, 1);
+	sym_failures_clear(t);
+	assert_int_equal(sym_mod_reload(sym_mod_in(t, 1, BASE), SYM_LOAD_NOW, NULL), ERR_OK);
+	for (const char *p = buf_z(&x.notes); (p = strstr(p, "/empty/demo.pdb - file not found"));
+		p++)
+		looked++;
+	assert_int_equal(looked, 3); /* the one before and a new one */
+	sym_store_destroy(t);
+}
+
 /* A PDB of the right name and the wrong build. */
 static void mismatch(void **state)
 {
@@ -510,7 +556,8 @@ static void seen_before(void **state)
 	assert_int_equal(x.reads, 0);
 	/* without its file beside it, headers are read from the target once for both */
 	sym_store_destroy(t);
-	run("mkdir -p '%s' && cp '%s' '%s'", at_world("pdbonly"), at_world("priv/demo.pdb"), at_world("pdbonly"));
+	run("mkdir -p '%s' && cp '%s' '%s'", at_world("pdbonly"), at_world("priv/demo.pdb"),
+		at_world("pdbonly"));
 	t = open_store(at_world("pdbonly"));
 	m = sym_mod_add(t, 3, BASE, img.n, img.timestamp, 0, (str){0}, STR("demo.dll"));
 	sym_mod *m2 = sym_mod_add(t, 4, BASE, img.n, img.timestamp, 0, (str){0}, STR("demo.dll"));
@@ -544,9 +591,12 @@ static void cancelled_load(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily), cmocka_unit_test(names_and_addresses),
-		cmocka_unit_test(wildcards), cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
-		cmocka_unit_test(image_facts), cmocka_unit_test(modules), cmocka_unit_test(lesser_symbols),
-		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before), cmocka_unit_test(cancelled_load)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily),
+		cmocka_unit_test(names_and_addresses), cmocka_unit_test(wildcards),
+		cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
+		cmocka_unit_test(image_facts), cmocka_unit_test(modules),
+		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once),
+		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
+		cmocka_unit_test(cancelled_load)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

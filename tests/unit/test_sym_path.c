@@ -1,4 +1,5 @@
-/* sym: the symbol path - grammar, directories, stores, packed files, pointers, servers, hostile names. */
+/* sym: the symbol path - grammar, directories, stores, packed files, pointers, servers, hostile
+ * names. */
 #include "sym_world.h"
 
 static void grammar(void **state)
@@ -58,7 +59,8 @@ static void grammar(void **state)
 
 static void names(void **state)
 {
-	static const char *const bad[] = {"", ".", "..", "a/b", "a\\b", "..\\x", "c:x", "a\nb", "a\x7f", "a*", "a?b"};
+	static const char *const bad[] = {
+		"", ".", "..", "a/b", "a\\b", "..\\x", "c:x", "a\nb", "a\x7f", "a*", "a?b"};
 	static const char *const good[] = {"ntkrnlmp.pdb", "a b.pdb", "..a", "x", "\xc3\xa4.pdb"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (sym_file_name_ok(str_of(bad[i])))
@@ -84,8 +86,11 @@ static void environment(void **state)
 	buf b;
 	buf_init(&b, 0);
 	sym_path_expanded(s, &b);
-	assert_string_equal(buf_z(&b), arena_printf(&world, "cache*%s/xdg/ringside/sym;"
-		"SRV*https://msdl.microsoft.com/download/symbols;/nowhere-at-all", world_dir));
+	assert_string_equal(buf_z(&b),
+		arena_printf(&world,
+			"cache*%s/xdg/ringside/sym;"
+			"SRV*https://msdl.microsoft.com/download/symbols;/nowhere-at-all",
+			world_dir));
 	buf_clear(&b);
 	sym_path_expand(s, &b);
 	assert_non_null(strstr(buf_z(&b), "/nowhere-at-all  - no such directory"));
@@ -110,7 +115,8 @@ static bool take(void *u, const char *path, bool from_store)
 	str got;
 	arena a;
 	arena_init(&a);
-	bool ok = sys_read_file(&a, path, 1 << 28, &got, NULL) == ERR_OK && str_eq(got, str_of(t->text));
+	bool ok = sys_read_file(&a, path, 1 << 28, &got, NULL) == ERR_OK &&
+		  str_eq(got, str_of(t->text));
 	arena_deinit(&a);
 	if (ok) {
 		snprintf(t->path, sizeof t->path, "%s", path);
@@ -121,11 +127,12 @@ static bool take(void *u, const char *path, bool from_store)
 
 #define ID "0123456789ABCDEF0123456789ABCDEF1"
 
-static err locate_ext(sym_store *s, const char *name, const char *id, const char *ext, const char *text,
-	taker *t)
+static err locate_ext(
+	sym_store *s, const char *name, const char *id, const char *ext, const char *text, taker *t)
 {
 	*t = (taker){.text = text};
-	sym_want w = {.name = str_of(name), .id = str_of(id), .ext = str_of(ext), .accept = take, .u = t};
+	sym_want w = {
+		.name = str_of(name), .id = str_of(id), .ext = str_of(ext), .accept = take, .u = t};
 	diag d;
 	diag_clear(&d);
 	return sym_path_locate(s, &w, &d);
@@ -154,7 +161,8 @@ static void directories(void **state)
 	assert_string_equal(t.path, at_world("d/C.PDB"));
 	assert_int_equal(locate(s, "d.pdb", "four", &t), ERR_OK);
 	assert_true(t.from_store);
-	/* the order: symbols\EXT, EXT, the directory itself; a wrong file does not end the search */
+	/* the order: symbols\EXT, EXT, the directory itself; a wrong file does not end the search
+	 */
 	put_text(at_world("d/sys/a.pdb"), "later");
 	assert_int_equal(locate(s, "a.pdb", "later", &t), ERR_OK);
 	assert_int_equal(t.asked, 2);
@@ -183,7 +191,8 @@ static void stores(void **state)
 	sym_store *s = new_store(&x);
 	/* three stores in a chain: what is found in the last is copied to both others */
 	put_text(at_world("m/e.pdb/" ID "/e.pdb"), "five");
-	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*%s*%s", at_world("c1"), at_world("c2"), at_world("m"))));
+	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*%s*%s", at_world("c1"), at_world("c2"),
+				at_world("m"))));
 	assert_int_equal(locate(s, "e.pdb", "five", &t), ERR_OK);
 	assert_string_equal(t.path, at_world("c1/e.pdb/" ID "/e.pdb"));
 	assert_true(sys_is_file(at_world("c2/e.pdb/" ID "/e.pdb")));
@@ -192,16 +201,19 @@ static void stores(void **state)
 	put_text(at_world("two/fo/foo.pdb/0123456789abcdef0123456789abcdef1/foo.pdb"), "six");
 	sym_path_set(s, str_of(arena_printf(&world, "srv*%s", at_world("two"))));
 	assert_int_equal(locate(s, "foo.pdb", "six", &t), ERR_OK);
-	/* packed: cabinet, SZDD, KWAJ; unpacked into the nearest store, kept packed in the middle */
+	/* packed: cabinet, SZDD, KWAJ; unpacked into the nearest store, kept packed in the middle
+	 */
 	str cab = make_cab(STR("seven"), "g.pdb");
 	put_file(at_world("m/g.pdb/" ID "/g.pd_"), cab.p, cab.n);
-	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*%s*%s", at_world("c1"), at_world("c2"), at_world("m"))));
+	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*%s*%s", at_world("c1"), at_world("c2"),
+				at_world("m"))));
 	assert_int_equal(locate(s, "g.pdb", "seven", &t), ERR_OK);
 	assert_string_equal(t.path, at_world("c1/g.pdb/" ID "/g.pdb"));
 	assert_true(str_eq(file_text(at_world("c2/g.pdb/" ID "/g.pd_")), cab));
 	str szdd = make_szdd(STR("eight, and a little more than eight bytes"));
 	put_file(at_world("m/h.pdb/" ID "/h.pd_"), szdd.p, szdd.n);
-	assert_int_equal(locate(s, "h.pdb", "eight, and a little more than eight bytes", &t), ERR_OK);
+	assert_int_equal(
+		locate(s, "h.pdb", "eight, and a little more than eight bytes", &t), ERR_OK);
 	str kwaj = make_kwaj(STR("nine"));
 	put_file(at_world("m/k.pdb/" ID "/k.pd_"), kwaj.p, kwaj.n);
 	assert_int_equal(locate(s, "k.pdb", "nine", &t), ERR_OK);
@@ -213,7 +225,8 @@ static void stores(void **state)
 	assert_false(sys_is_file(at_world("c1/bad.pdb/" ID "/bad.pdb")));
 	/* file.ptr: absolute, and relative to the store */
 	put_text(at_world("elsewhere/real.pdb"), "ten");
-	put_text(at_world("m/p.pdb/" ID "/file.ptr"), arena_printf(&world, "PATH:%s\n", at_world("elsewhere/real.pdb")));
+	put_text(at_world("m/p.pdb/" ID "/file.ptr"),
+		arena_printf(&world, "PATH:%s\n", at_world("elsewhere/real.pdb")));
 	assert_int_equal(locate(s, "p.pdb", "ten", &t), ERR_OK);
 	put_text(at_world("m/q.pdb/" ID "/file.ptr"), "PATH:r\\s.pdb");
 	put_text(at_world("m/r/s.pdb"), "eleven");
@@ -222,7 +235,8 @@ static void stores(void **state)
 	assert_int_equal(locate(s, "n.pdb", "x", &t), ERR_NOTFOUND);
 	/* cache*: keeps what an element to its right had, and answers later */
 	put_text(at_world("share/z.pdb"), "twelve");
-	sym_path_set(s, str_of(arena_printf(&world, "cache*%s;%s", at_world("keep"), at_world("share"))));
+	sym_path_set(s,
+		str_of(arena_printf(&world, "cache*%s;%s", at_world("keep"), at_world("share"))));
 	assert_int_equal(locate(s, "z.pdb", "twelve", &t), ERR_OK);
 	assert_true(sys_is_file(at_world("keep/z.pdb/" ID "/z.pdb")));
 	sym_path_set(s, str_of(arena_printf(&world, "cache*%s", at_world("keep"))));
@@ -242,7 +256,8 @@ static void stores(void **state)
 static sym_store *server_store(said *x, http *h, const char *cache)
 {
 	sym_store *s = new_store(x);
-	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*http://127.0.0.1:%d/s", at_world("%s", cache), h->port)));
+	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*http://127.0.0.1:%d/s",
+				at_world("%s", cache), h->port)));
 	return s;
 }
 
@@ -260,7 +275,8 @@ static void server(void **state)
 	put_text(at_world("web/s/d.pdb/" ID "/file.ptr"), "PATH:/etc/passwd");
 	put_text(at_world("web/s/redirected.pdb/" ID "/redirected.pdb"), "three");
 	put_text(at_world("web/s/looping.pdb/" ID "/looping.pdb"), "four");
-	put_text(at_world("web/s/cutoff.pdb/" ID "/cutoff.pdb"), "a body that is cut in the middle");
+	put_text(
+		at_world("web/s/cutoff.pdb/" ID "/cutoff.pdb"), "a body that is cut in the middle");
 	put_text(at_world("web/s/sp ace.pdb/" ID "/sp ace.pdb"), "nothing looks here");
 	http_start(&h, at_world("web"));
 	h.redirect_word = "redirected";
@@ -310,7 +326,8 @@ static void server(void **state)
 	assert_int_equal(locate(s, "c.pdb", "x", &t), ERR_OK);
 
 	/* a truncated body is no file */
-	assert_int_equal(locate(s, "cutoff.pdb", "a body that is cut in the middle", &t), ERR_NOTFOUND);
+	assert_int_equal(
+		locate(s, "cutoff.pdb", "a body that is cut in the middle", &t), ERR_NOTFOUND);
 	assert_false(sys_is_file(at_world("c/cutoff.pdb/" ID "/cutoff.pdb")));
 	sym_store_destroy(s);
 	http_stop(&h);
@@ -332,8 +349,8 @@ static void server_chains(void **state)
 	http_start(&h, at_world("web"));
 	sym_store *s = server_store(&x, &h, "c");
 	assert_int_equal(locate(s, "tiers.pdb", "one", &t), ERR_OK);
-	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*%s*http://127.0.0.1:%d/p", at_world("near"),
-		at_world("mid"), h.port)));
+	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*%s*http://127.0.0.1:%d/p",
+				at_world("near"), at_world("mid"), h.port)));
 	assert_int_equal(locate(s, "b.pdb", "two", &t), ERR_OK);
 	assert_string_equal(t.path, at_world("near/b.pdb/" ID "/b.pdb"));
 	assert_true(sys_is_file(at_world("mid/b.pdb/" ID "/b.pd_")));
@@ -346,7 +363,8 @@ static void server_chains(void **state)
 	assert_int_equal(atomic_load(&h.requests), before);
 	/* /o: the cache is passed over and written anew */
 	put_text(at_world("near/b.pdb/" ID "/b.pdb"), "old");
-	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*http://127.0.0.1:%d/p", at_world("near"), h.port)));
+	sym_path_set(s, str_of(arena_printf(
+				&world, "srv*%s*http://127.0.0.1:%d/p", at_world("near"), h.port)));
 	s->overwrite = true;
 	assert_int_equal(locate(s, "b.pdb", "two", &t), ERR_OK);
 	assert_true(str_eq(file_text(at_world("near/b.pdb/" ID "/b.pdb")), STR("two")));
@@ -363,14 +381,16 @@ static void *cancel_soon(void *u)
 	return NULL;
 }
 
-/* A silent server: given up after the stall time, not asked again; and Ctrl+C ends the wait at once. */
+/* A silent server: given up after the stall time, not asked again; and Ctrl+C ends the wait at
+ * once. */
 static void server_slow(void **state)
 {
 	said x = {0};
 	http h;
 	taker t;
 	world_begin();
-	put_text(at_world("web/s/slow.pdb/" ID "/slow.pdb"), "this body stops half way through, for ever");
+	put_text(at_world("web/s/slow.pdb/" ID "/slow.pdb"),
+		"this body stops half way through, for ever");
 	http_start(&h, at_world("web"));
 	h.slow_word = "slow";
 	sym_store *s = server_store(&x, &h, "c");
@@ -402,7 +422,8 @@ static void server_slow(void **state)
 	/* what was cancelled is not remembered as absent */
 	atomic_store(&y.stop.flag, false);
 	h.slow_word = NULL;
-	assert_int_equal(locate(s, "slow.pdb", "this body stops half way through, for ever", &t), ERR_OK);
+	assert_int_equal(
+		locate(s, "slow.pdb", "this body stops half way through, for ever", &t), ERR_OK);
 	http_stop(&h);
 	sym_store_destroy(s);
 	buf_deinit(&y.notes);
@@ -410,7 +431,8 @@ static void server_slow(void **state)
 	/* nobody listens */
 	said z = {0};
 	s = new_store(&z);
-	sym_path_set(s, str_of(arena_printf(&world, "srv*%s*http://127.0.0.1:%d/s", at_world("c3"), h.port)));
+	sym_path_set(s, str_of(arena_printf(
+				&world, "srv*%s*http://127.0.0.1:%d/s", at_world("c3"), h.port)));
 	assert_int_equal(locate(s, "slow.pdb", "x", &t), ERR_NOTFOUND);
 	assert_non_null(strstr(buf_z(&z.notes), "SYMSRV:"));
 	sym_store_destroy(s);
@@ -423,8 +445,13 @@ static void identities(void **state)
 {
 	world_begin();
 	str dir = str_of(at_world("ids"));
-	sym_identity id = {.image = STR("Foo.sys"), .timestamp = 0x11, .size = 0x2000, .checksum = 7, .age = 3,
-		.pdb = STR("c:\\obj\\foo.pdb"), .path = STR("/x/foo.pdb")};
+	sym_identity id = {.image = STR("Foo.sys"),
+		.timestamp = 0x11,
+		.size = 0x2000,
+		.checksum = 7,
+		.age = 3,
+		.pdb = STR("c:\\obj\\foo.pdb"),
+		.path = STR("/x/foo.pdb")};
 	memset(id.guid, 0xa5, 16);
 	sym_idents *x = sym_idents_create(dir);
 	sym_idents_add(x, &id);
@@ -467,8 +494,8 @@ static void identities(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(grammar), cmocka_unit_test(names),
-		cmocka_unit_test(environment), cmocka_unit_test(directories), cmocka_unit_test(stores),
-		cmocka_unit_test(server), cmocka_unit_test(server_chains), cmocka_unit_test(server_slow),
-		cmocka_unit_test(identities)};
+		cmocka_unit_test(environment), cmocka_unit_test(directories),
+		cmocka_unit_test(stores), cmocka_unit_test(server), cmocka_unit_test(server_chains),
+		cmocka_unit_test(server_slow), cmocka_unit_test(identities)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
