@@ -48,7 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			abort();
 		buf b;
 		buf_init(&b, 0);
-		x64_format(&in, &names, &b);
+		x64_format_line(&in, &names, &b);
+		const x64_reg *regs[4];
+		(void)x64_insn_regs(&in, regs, 4);
 		if (!b.n)
 			abort();
 		buf_deinit(&b);

@@ -53,6 +53,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	x64_regs r = {.valid = X64_SET_ALL, .rip = BASE + 0x40};
 	if (n < 64)
 		return 0;
+	x64_func first;
+	x64_unwind_info ui;
+	if (func(&in, r.rip, &first) == ERR_OK && x64_unwind_info_read(&env, &first, &ui) == ERR_OK) {
+		buf b;
+		unsigned taken = 0, slots;
+		buf_init(&b, 0);
+		for (; (slots = x64_unwind_code_text(&ui, taken, &b)); taken += slots)
+			;
+		if (taken != ui.ncodes)
+			abort();
+		buf_deinit(&b);
+	}
 	r.gpr[X64_RSP] = 0xffff800000001000;
 	r.gpr[X64_RBP] = r.gpr[X64_RSP] + 0x40;
 	for (int i = 0; i < 64; i++) {
