@@ -1,6 +1,6 @@
 /*
- * pdb_bench: one question to a PDB in a fresh process, so that the clock outside sees everything from exec
- * to the answer. Run by bench/pdb.
+ * pdb_bench: one question to a PDB in a fresh process, so that the clock outside sees everything
+ * from exec to the answer. Run by bench/pdb.
  *
  *   pdb_bench name FILE NAME      through the hash tables (globals, then publics)
  *   pdb_bench addr FILE RVA       symbol, source line, locals
@@ -10,8 +10,8 @@
  *   pdb_bench scan FILE -         only the scan: how many names there are
  *   pdb_bench sample FILE N       N functions as "rva name" lines, spread over the file
  *   pdb_bench evict FILE          drops the file from the page cache
- *   pdb_bench run COMMAND ...     runs it, output away; prints microseconds, peak KB and exit status
- *                                 (a small process as parent, whose own peak does not count as the child's)
+ *   pdb_bench run COMMAND ...     runs it, output away; prints microseconds, peak KB and exit
+ * status (a small process as parent, whose own peak does not count as the child's)
  */
 #include "fmt/pdb.h"
 #include "fmt/undname.h"
@@ -105,27 +105,30 @@ static int ask(pdb *f, const char *what, const char *arg)
 	size_t n = 0;
 	if (!strcmp(what, "name"))
 		return pdb_global_find(f, str_of(arg), false, PDB_ALL, show, NULL) != ERR_OK &&
-			pdb_public_find(f, str_of(arg), false, show, NULL) != ERR_OK;
+		       pdb_public_find(f, str_of(arg), false, show, NULL) != ERR_OK;
 	if (!strcmp(what, "addr"))
 		return by_address(f, (uint32_t)strtoul(arg, NULL, 16));
 	if (!strcmp(what, "type")) {
 		if (pdb_type_find(f, str_of(arg), false, &ti) != ERR_OK ||
 			pdb_type_fields(f, ti, count_field, &n) != ERR_OK)
 			return 1;
-		printf("%x %llu bytes %zu fields\n", ti, (unsigned long long)pdb_type_size(f, ti), n);
+		printf("%x %llu bytes %zu fields\n", ti, (unsigned long long)pdb_type_size(f, ti),
+			n);
 		return 0;
 	}
 	if (!strcmp(what, "wild") || !strcmp(what, "undname")) {
 		buf_init(&j.tmp, 0);
 		j.undecorate = what[0] == 'u';
-		err e = pdb_each_like(f, PDB_MASK(PDB_PUBLIC) | PDB_MASK(PDB_FUNC) | PDB_MASK(PDB_DATA), j.pattern,
+		err e = pdb_each_like(f,
+			PDB_MASK(PDB_PUBLIC) | PDB_MASK(PDB_FUNC) | PDB_MASK(PDB_DATA), j.pattern,
 			match, &j);
 		printf("%zu found\n", j.hits);
 		buf_deinit(&j.tmp);
 		return e != ERR_OK || !j.hits;
 	}
 	if (!strcmp(what, "scan")) {
-		err e = pdb_each_name(f, PDB_MASK(PDB_PUBLIC) | PDB_MASK(PDB_FUNC) | PDB_MASK(PDB_DATA), tally, &j);
+		err e = pdb_each_name(f,
+			PDB_MASK(PDB_PUBLIC) | PDB_MASK(PDB_FUNC) | PDB_MASK(PDB_DATA), tally, &j);
 		printf("%zu names\n", j.seen);
 		return e != ERR_OK;
 	}
@@ -173,7 +176,7 @@ static int run(char **argv)
 
 int main(int argc, char **argv)
 {
-	sys_map map;
+	sys_map file;
 	pdb *f;
 	diag d;
 	if (argc == 3 && !strcmp(argv[1], "evict"))
@@ -181,15 +184,17 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "run"))
 		return run(argv + 2);
 	if (argc != 4) {
-		fprintf(stderr, "usage: pdb_bench name|addr|type|wild|undname|sample FILE ARGUMENT\n");
+		fprintf(stderr,
+			"usage: pdb_bench name|addr|type|wild|undname|sample FILE ARGUMENT\n");
 		return 2;
 	}
-	if (sys_map_open(argv[2], &map, &d) != ERR_OK || pdb_open(map.p, map.n, &f, &d) != ERR_OK) {
+	if (sys_map_open(argv[2], &file, &d) != ERR_OK ||
+		pdb_open(file.p, file.n, &f, &d) != ERR_OK) {
 		fprintf(stderr, "pdb_bench: %s\n", d.text);
 		return 2;
 	}
 	int r = ask(f, argv[1], argv[3]);
 	pdb_close(f);
-	sys_map_close(&map);
+	sys_map_close(&file);
 	return r;
 }

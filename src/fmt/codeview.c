@@ -75,7 +75,7 @@ uint64_t cv_number(reader *r, bool *neg)
 bool cv_is_proc(uint16_t k)
 {
 	return k == S_GPROC32 || k == S_LPROC32 || k == S_GPROC32_ID || k == S_LPROC32_ID ||
-		k == S_LPROC32_DPC || k == S_LPROC32_DPC_ID;
+	       k == S_LPROC32_DPC || k == S_LPROC32_DPC_ID;
 }
 
 bool cv_is_data(uint16_t k)
@@ -95,9 +95,9 @@ bool cv_is_ref(uint16_t k)
 
 bool cv_opens(uint16_t k)
 {
-	return cv_is_proc(k) || k == S_BLOCK32 || k == S_THUNK32 || k == S_WITH32 || k == S_SEPCODE ||
-		k == S_INLINESITE || k == S_INLINESITE2 || k == S_GMANPROC || k == S_LMANPROC ||
-		k == S_GPROCIA64 || k == S_LPROCIA64;
+	return cv_is_proc(k) || k == S_BLOCK32 || k == S_THUNK32 || k == S_WITH32 ||
+	       k == S_SEPCODE || k == S_INLINESITE || k == S_INLINESITE2 || k == S_GMANPROC ||
+	       k == S_LMANPROC || k == S_GPROCIA64 || k == S_LPROCIA64;
 }
 
 bool cv_closes(uint16_t k)

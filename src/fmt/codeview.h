@@ -1,9 +1,10 @@
 /*
- * codeview: symbol and type records, taken apart into views. Refuses to know containers: a record is
- * bytes. Every getter returns false, and changes nothing, when the record is too short or of another
- * kind. Names are views into the record.
+ * codeview: symbol and type records, taken apart into views. Refuses to know containers: a record
+ * is bytes. Every getter returns false, and changes nothing, when the record is too short or of
+ * another kind. Names are views into the record.
  *
- * Format: cvinfo.h of github.com/microsoft/microsoft-pdb; docs/codeview in github.com/microsoft/pdb-rs.
+ * Format: cvinfo.h of github.com/microsoft/microsoft-pdb; docs/codeview in
+ * github.com/microsoft/pdb-rs.
  */
 #ifndef RS_FMT_CODEVIEW_H
 #define RS_FMT_CODEVIEW_H
@@ -119,15 +120,15 @@ bool cv_local_get(const cv_rec *c, cv_local *ret); /* S_LOCAL, S_FILESTATIC */
 typedef enum cv_where { CV_REG, CV_FRAME, CV_REGREL } cv_where;
 typedef struct cv_range {
 	cv_where where;
-	bool optional;	   /* CV_RANGEATTR.maybe: may have no value on some path */
-	bool full_scope;   /* no range, no gaps */
-	bool part;	   /* only part of the variable, at `part_off` */
+	bool optional;	 /* CV_RANGEATTR.maybe: may have no value on some path */
+	bool full_scope; /* no range, no gaps */
+	bool part;	 /* only part of the variable, at `part_off` */
 	uint32_t part_off;
 	uint16_t reg;
 	int32_t off;
-	uint32_t begin;	   /* offset in the segment */
+	uint32_t begin; /* offset in the segment */
 	uint16_t seg, len;
-	reader gaps;	   /* pairs of u16: start, length, relative to begin */
+	reader gaps; /* pairs of u16: start, length, relative to begin */
 } cv_range;
 bool cv_range_get(const cv_rec *c, cv_range *ret);
 
@@ -152,9 +153,19 @@ typedef struct cv_note {
 	int32_t s; /* signed operand */
 } cv_note;
 enum {
-	CV_BA_CODE_OFFSET = 1, CV_BA_CODE_BASE, CV_BA_CODE_DELTA, CV_BA_CODE_LENGTH, CV_BA_FILE,
-	CV_BA_LINE, CV_BA_LINE_END, CV_BA_RANGE_KIND, CV_BA_COLUMN, CV_BA_COLUMN_END_DELTA,
-	CV_BA_CODE_AND_LINE, CV_BA_LENGTH_AND_CODE, CV_BA_COLUMN_END
+	CV_BA_CODE_OFFSET = 1,
+	CV_BA_CODE_BASE,
+	CV_BA_CODE_DELTA,
+	CV_BA_CODE_LENGTH,
+	CV_BA_FILE,
+	CV_BA_LINE,
+	CV_BA_LINE_END,
+	CV_BA_RANGE_KIND,
+	CV_BA_COLUMN,
+	CV_BA_COLUMN_END_DELTA,
+	CV_BA_CODE_AND_LINE,
+	CV_BA_LENGTH_AND_CODE,
+	CV_BA_COLUMN_END
 };
 bool cv_note_next(reader *r, cv_note *ret);
 
@@ -164,16 +175,30 @@ const char *cv_reg_name(uint16_t reg, uint16_t machine);
 
 enum {
 	CV_REG_VFRAME = 30006, /* the virtual frame pointer of x86 */
-	CV_X86_EBX = 20, CV_X86_EBP = 22,
-	CV_AMD64_RBP = 334, CV_AMD64_RSP = 335, CV_AMD64_R13 = 341,
-	CV_ARM64_FP = 79, CV_ARM64_SP = 81, CV_ARM64_X19 = 69
+	CV_X86_EBX = 20,
+	CV_X86_EBP = 22,
+	CV_AMD64_RBP = 334,
+	CV_AMD64_RSP = 335,
+	CV_AMD64_R13 = 341,
+	CV_ARM64_FP = 79,
+	CV_ARM64_SP = 81,
+	CV_ARM64_X19 = 69
 };
 
 /* Structure properties (CV_prop_t). */
 enum {
-	CV_PROP_PACKED = 1, CV_PROP_CTOR = 2, CV_PROP_OVEROPS = 4, CV_PROP_NESTED = 8,
-	CV_PROP_CNESTED = 0x10, CV_PROP_OPASSIGN = 0x20, CV_PROP_OPCAST = 0x40, CV_PROP_FWDREF = 0x80,
-	CV_PROP_SCOPED = 0x100, CV_PROP_UNIQUE = 0x200, CV_PROP_SEALED = 0x400, CV_PROP_INTRINSIC = 0x2000
+	CV_PROP_PACKED = 1,
+	CV_PROP_CTOR = 2,
+	CV_PROP_OVEROPS = 4,
+	CV_PROP_NESTED = 8,
+	CV_PROP_CNESTED = 0x10,
+	CV_PROP_OPASSIGN = 0x20,
+	CV_PROP_OPCAST = 0x40,
+	CV_PROP_FWDREF = 0x80,
+	CV_PROP_SCOPED = 0x100,
+	CV_PROP_UNIQUE = 0x200,
+	CV_PROP_SEALED = 0x400,
+	CV_PROP_INTRINSIC = 0x2000
 };
 
 #endif

@@ -2,8 +2,8 @@
  * msf: see msf.h.
  *
  * Invariants: every page or fragment that a stream states lies inside the file, and none belongs to
- * two streams; both are checked when the file is opened. Runs of a stream are ascending, gapless and
- * cover its size. A chunk is decompressed at most once.
+ * two streams; both are checked when the file is opened. Runs of a stream are ascending, gapless
+ * and cover its size. A chunk is decompressed at most once.
  */
 #include "fmt/msf.h"
 
@@ -26,7 +26,7 @@ enum {
 	Z_ZSTD = 1,
 	Z_DEFLATE = 2
 };
-#define HELD_MAX ((size_t)1 << 32) /* bytes of all decompressed chunks */
+#define HELD_MAX  ((size_t)1 << 32) /* bytes of all decompressed chunks */
 #define IN_CHUNKS ((uint64_t)1 << 63)
 
 typedef struct chunk {
@@ -37,10 +37,10 @@ typedef struct chunk {
 } chunk;
 
 typedef struct run {
-	uint64_t off;	     /* in the stream */
+	uint64_t off; /* in the stream */
 	uint64_t len;
-	const uint8_t *p;    /* NULL: in a chunk */
-	uint32_t chunk, in;  /* chunk and offset in it */
+	const uint8_t *p;   /* NULL: in a chunk */
+	uint32_t chunk, in; /* chunk and offset in it */
 } run;
 
 typedef struct stream {
@@ -107,19 +107,20 @@ static err big_directory(msf *m, uint32_t size, diag *d)
 			return diag_set(d, ERR_CORRUPT, "MSF directory map passes the header page");
 		uint32_t list = le32(m->p + slot);
 		if (!page_in(m, list, 4 * (i % per) + 4))
-			return diag_set(d, ERR_CORRUPT, "MSF directory map is on page %u of %u", list,
-				m->npages);
+			return diag_set(d, ERR_CORRUPT, "MSF directory map is on page %u of %u",
+				list, m->npages);
 		uint32_t page = le32(m->p + (uint64_t)list * m->page_size + 4 * (i % per));
 		size_t used = i + 1 < pages ? m->page_size : size - i * m->page_size;
 		if (!page_in(m, page, used))
-			return diag_set(d, ERR_CORRUPT, "MSF directory is on page %u of %u", page, m->npages);
+			return diag_set(d, ERR_CORRUPT, "MSF directory is on page %u of %u", page,
+				m->npages);
 		memcpy(m->dir + i * m->page_size, m->p + (uint64_t)page * m->page_size, used);
 	}
 	return ERR_OK;
 }
 
-/* Every page inside the file and used once. Stream 0 is the old directory, whose pages may have been
- * given away since: it is not worth a complaint, but is not there if it lies outside. */
+/* Every page inside the file and used once. Stream 0 is the old directory, whose pages may have
+ * been given away since: it is not worth a complaint, but is not there if it lies outside. */
 static err big_check(msf *m, diag *d)
 {
 	uint8_t *used = mem_alloc(m->npages / 8 + 1);
@@ -134,15 +135,17 @@ static err big_check(msf *m, diag *d)
 		size_t pages = div_up(m->s[i].size, m->page_size);
 		for (size_t k = 0; k < pages; k++) {
 			uint32_t page = le32(m->dir + m->s[i].list + 4 * k);
-			size_t bytes = k + 1 < pages ? m->page_size
-				: (size_t)(m->s[i].size - (uint64_t)k * m->page_size);
+			size_t bytes =
+				k + 1 < pages ? m->page_size
+					      : (size_t)(m->s[i].size - (uint64_t)k * m->page_size);
 			if (!page_in(m, page, bytes)) {
-				e = diag_set(d, ERR_CORRUPT, "MSF stream %u is on page %u of %u", i, page,
-					m->npages);
+				e = diag_set(d, ERR_CORRUPT, "MSF stream %u is on page %u of %u", i,
+					page, m->npages);
 				break;
 			}
 			if (used[page / 8] & 1u << page % 8) {
-				e = diag_set(d, ERR_CORRUPT, "MSF page %u belongs to two streams", page);
+				e = diag_set(
+					d, ERR_CORRUPT, "MSF page %u belongs to two streams", page);
 				break;
 			}
 			used[page / 8] |= (uint8_t)(1u << page % 8);
@@ -177,7 +180,8 @@ static err big_open(msf *m, diag *d)
 		s->list = at;
 		size_t pages = div_up(s->size, ps);
 		if (pages > (m->ndir - at) / 4)
-			return diag_set(d, ERR_CORRUPT, "MSF stream %u passes the directory's end", i);
+			return diag_set(
+				d, ERR_CORRUPT, "MSF stream %u passes the directory's end", i);
 		at += 4 * pages;
 	}
 	return big_check(m, d);
@@ -197,8 +201,8 @@ static void big_runs(msf *m, stream *s)
 		if (k && page == le32(list + 4 * k - 4) + 1)
 			s->runs[s->nruns - 1].len += len;
 		else
-			s->runs[s->nruns++] =
-				(run){.off = off, .len = len, .p = m->p + (uint64_t)page * m->page_size};
+			s->runs[s->nruns++] = (run){
+				.off = off, .len = len, .p = m->p + (uint64_t)page * m->page_size};
 	}
 }
 
@@ -254,11 +258,15 @@ static err z_chunks(msf *m, diag *d)
 	for (uint32_t i = 0; i < m->nchunks; i++) {
 		const uint8_t *b = m->p + off + (size_t)i * Z_CHUNK;
 		chunk *c = &m->chunks[i];
-		*c = (chunk){.off = le64(b), .vbase = vbase, .how = le32(b + 8), .packed = le32(b + 12),
+		*c = (chunk){.off = le64(b),
+			.vbase = vbase,
+			.how = le32(b + 8),
+			.packed = le32(b + 12),
 			.size = le32(b + 16)};
 		vbase += c->size;
-		if (!c->size || c->size > MSF_MAX_CHUNK || c->off > m->n || c->packed > m->n - c->off ||
-			c->how > Z_DEFLATE || (c->how == Z_NONE && c->packed != c->size))
+		if (!c->size || c->size > MSF_MAX_CHUNK || c->off > m->n ||
+			c->packed > m->n - c->off || c->how > Z_DEFLATE ||
+			(c->how == Z_NONE && c->packed != c->size))
 			return diag_set(d, ERR_CORRUPT, "MSFZ chunk %u is damaged", i);
 	}
 	return ERR_OK;
@@ -298,9 +306,10 @@ static err z_streams(msf *m, span *all, size_t *nall, diag *d)
 		while (!s->nil && size && !r.bad) {
 			uint64_t loc = rd_u64(&r), at = loc;
 			bool ok = loc & IN_CHUNKS ? z_chunked(m, loc, size, &at)
-				: loc <= m->n && size <= m->n - loc;
+						  : loc <= m->n && size <= m->n - loc;
 			if (!ok && !r.bad)
-				return diag_set(d, ERR_CORRUPT, "MSFZ stream %u lies outside the file", i);
+				return diag_set(
+					d, ERR_CORRUPT, "MSFZ stream %u lies outside the file", i);
 			at |= loc & IN_CHUNKS;
 			if (all)
 				all[n] = (span){at, at + size};
@@ -309,7 +318,8 @@ static err z_streams(msf *m, span *all, size_t *nall, diag *d)
 			size = rd_u32(&r);
 		}
 		if (r.bad)
-			return diag_set(d, ERR_CORRUPT, "MSFZ directory is cut off at stream %u", i);
+			return diag_set(
+				d, ERR_CORRUPT, "MSFZ directory is cut off at stream %u", i);
 	}
 	*nall = n;
 	return ERR_OK;

@@ -1,7 +1,7 @@
 /*
  * msf: the container of a PDB: numbered streams in one file. Big MSF ("MSF 7.00") and MSFZ (whole
- * fragments, compressed in chunks). Refuses to know what the streams hold, and to do I/O: it works on
- * bytes that the caller keeps mapped until msf_close.
+ * fragments, compressed in chunks). Refuses to know what the streams hold, and to do I/O: it works
+ * on bytes that the caller keeps mapped until msf_close.
  *
  * Nothing is copied that is not asked for: of Big MSF only the directory; of MSFZ the chunks that
  * were touched. A stream is a list of runs, contiguous pieces; msf_view gives bytes in place when
@@ -31,7 +31,7 @@ void msf_close(msf *m);
 
 bool msf_compressed(const msf *m);
 uint32_t msf_count(const msf *m);
-bool msf_has(const msf *m, uint32_t stream); /* exists and is not nil */
+bool msf_has(const msf *m, uint32_t stream);	  /* exists and is not nil */
 uint64_t msf_size(const msf *m, uint32_t stream); /* 0 for what is not there */
 
 /* All n bytes at off, or ERR_CORRUPT. */

@@ -58,7 +58,8 @@ str pdb_text(pdb *f, uint32_t stream, uint64_t off, uint64_t end)
 	const uint8_t *z = n ? memchr(p, 0, n) : NULL;
 	if (z)
 		return (str){(const char *)p, (size_t)(z - p)};
-	/* Over the end of a contiguous piece: look for the NUL piece by piece, then take it whole. */
+	/* Over the end of a contiguous piece: look for the NUL piece by piece, then take it whole.
+	 */
 	uint64_t at = off + n;
 	while (n && at < end) {
 		size_t k = msf_span(f->m, stream, at, &p);
@@ -193,7 +194,7 @@ pdb_iter pdb_mod_iter(pdb *f, uint32_t mod)
 bool pdb_mod_rec(pdb *f, uint32_t mod, uint32_t off, cv_rec *ret)
 {
 	return mod < f->nmods && off >= 4 &&
-		pdb_rec_at(f, f->mods[mod].stream, off, f->mods[mod].sym_size, ret);
+	       pdb_rec_at(f, f->mods[mod].stream, off, f->mods[mod].sym_size, ret);
 }
 
 /* ---- info stream ---- */
@@ -201,7 +202,8 @@ bool pdb_mod_rec(pdb *f, uint32_t mod, uint32_t off, cv_rec *ret)
 static err read_info(pdb *f, diag *d)
 {
 	uint64_t size = msf_size(f->m, PDB_STREAM_INFO);
-	const uint8_t *p = size <= (1 << 24) ? msf_view(f->m, PDB_STREAM_INFO, 0, (size_t)size) : NULL;
+	const uint8_t *p =
+		size <= (1 << 24) ? msf_view(f->m, PDB_STREAM_INFO, 0, (size_t)size) : NULL;
 	if (!p || size < 12)
 		return diag_set(d, ERR_CORRUPT, "PDB info stream is missing");
 	reader r = rd_of(p, (size_t)size);
@@ -285,15 +287,19 @@ static void read_modules(pdb *f, pdb_part part)
 	reader r = rd_of(p, part.size);
 	while (rd_left(&r) > MOD_HEADER && f->nmods < MAX_MODULES) {
 		const uint8_t *h = rd_bytes(&r, MOD_HEADER);
-		pdb_module m = {.stream = le16(h + 34), .sym_size = le32(h + 36),
-			.c11_size = le32(h + 40), .c13_size = le32(h + 44), .nfiles = le16(h + 48)};
+		pdb_module m = {.stream = le16(h + 34),
+			.sym_size = le32(h + 36),
+			.c11_size = le32(h + 40),
+			.c13_size = le32(h + 44),
+			.nfiles = le16(h + 48)};
 		m.name = rd_cstr(&r);
 		m.obj = rd_cstr(&r);
 		if (r.bad)
 			break;
 		rd_align(&r, 4);
 		uint64_t size = msf_size(f->m, m.stream);
-		if (!msf_has(f->m, m.stream) || m.sym_size > size || m.c11_size > size - m.sym_size ||
+		if (!msf_has(f->m, m.stream) || m.sym_size > size ||
+			m.c11_size > size - m.sym_size ||
 			m.c13_size > size - m.sym_size - m.c11_size)
 			m.stream = MSF_NONE, m.sym_size = m.c11_size = m.c13_size = 0;
 		if (m.sym_size > 4 && !str_eq(m.name, STR("* Linker *")))
@@ -363,7 +369,8 @@ static pdb_section *read_sections(pdb *f, uint32_t stream, size_t *n_ret)
 static pdb_omap read_omap(pdb *f, uint32_t stream)
 {
 	uint64_t n = msf_size(f->m, stream) / 8;
-	const uint8_t *p = n && n <= MSF_MAX_STITCH / 8 ? msf_view(f->m, stream, 0, (size_t)n * 8) : NULL;
+	const uint8_t *p =
+		n && n <= MSF_MAX_STITCH / 8 ? msf_view(f->m, stream, 0, (size_t)n * 8) : NULL;
 	return (pdb_omap){p, p ? (size_t)n : 0};
 }
 
@@ -373,7 +380,8 @@ static void read_debug_header(pdb *f, pdb_part part)
 	enum { OMAP_TO_SRC = 3, OMAP_FROM_SRC = 4, SECTIONS = 5, ORIGINAL_SECTIONS = 10 };
 	uint32_t s[11];
 	for (uint32_t i = 0; i < ARRAY_LEN(s); i++)
-		s[i] = 2 * i + 2 <= part.size ? pdb_u16(f, part.stream, part.off + 2 * i) : MSF_NONE;
+		s[i] = 2 * i + 2 <= part.size ? pdb_u16(f, part.stream, part.off + 2 * i)
+					      : MSF_NONE;
 	f->sec = read_sections(f, s[SECTIONS], &f->nsec);
 	f->src_sec = f->sec;
 	f->nsrc_sec = f->nsec;
@@ -420,8 +428,9 @@ static err read_dbi(pdb *f, diag *d)
 	f->file_info = part[3];
 	if (part[1].size >= 4) {
 		uint32_t version = pdb_u32(f, PDB_STREAM_DBI, part[1].off);
-		f->contrib_size = version == 0xeffe0000 + 20140516 ? CONTRIB_V2
-			: version == 0xeffe0000 + 19970605 ? CONTRIB_V60 : 0;
+		f->contrib_size = version == 0xeffe0000 + 20140516   ? CONTRIB_V2
+				  : version == 0xeffe0000 + 19970605 ? CONTRIB_V60
+								     : 0;
 		f->contribs = (pdb_part){PDB_STREAM_DBI, part[1].off + 4, part[1].size - 4};
 		if (f->contrib_size)
 			f->ncontribs = (uint32_t)(f->contribs.size / f->contrib_size);
@@ -449,8 +458,8 @@ static void read_tpi(pdb *f, uint32_t stream, pdb_tpi *t)
 	t->end = le32(h + 12);
 	t->key_size = le32(h + 24);
 	t->nbuckets = le32(h + 28);
-	if (head < 56 || !inside(f, stream, head, bytes) || t->first < 0x1000 || t->end < t->first ||
-		(t->end - t->first) > bytes / 4)
+	if (head < 56 || !inside(f, stream, head, bytes) || t->first < 0x1000 ||
+		t->end < t->first || (t->end - t->first) > bytes / 4)
 		return;
 	t->recs = (pdb_part){stream, head, bytes};
 	t->ok = true;
@@ -536,7 +545,7 @@ const pdb_section *pdb_section_nth(pdb *f, size_t i)
 bool pdb_code_seg(pdb *f, uint16_t seg)
 {
 	return seg && seg <= f->nsrc_sec &&
-		f->src_sec[seg - 1].flags & (PE_SCN_EXECUTE | PE_SCN_CODE);
+	       f->src_sec[seg - 1].flags & (PE_SCN_EXECUTE | PE_SCN_CODE);
 }
 
 /* Pairs (from, to), sorted by from; to 0: the code went away. */
@@ -607,7 +616,8 @@ static bool contrib_raw(pdb *f, uint32_t i, pdb_contrib *ret)
 	if (msf_read(f->m, f->contribs.stream, f->contribs.off + (uint64_t)i * f->contrib_size, b,
 		    sizeof b) != ERR_OK)
 		return false;
-	*ret = (pdb_contrib){.seg = le16(b), .off = le32(b + 4), .size = le32(b + 8), .mod = le16(b + 16)};
+	*ret = (pdb_contrib){
+		.seg = le16(b), .off = le32(b + 4), .size = le32(b + 8), .mod = le16(b + 16)};
 	return true;
 }
 
@@ -710,7 +720,8 @@ err pdb_file_each(pdb *f, bool (*cb)(void *u, uint32_t mod, str path), void *u)
 	uint32_t nmods = p.size >= 4 ? pdb_u16(f, p.stream, p.off) : 0;
 	if (p.size < 4 + 4 * (uint64_t)nmods)
 		return ERR_NOTFOUND;
-	const uint8_t *counts = msf_view(f->m, p.stream, p.off + 4 + 2 * (uint64_t)nmods, 2 * (size_t)nmods);
+	const uint8_t *counts =
+		msf_view(f->m, p.stream, p.off + 4 + 2 * (uint64_t)nmods, 2 * (size_t)nmods);
 	if (!counts)
 		return ERR_CORRUPT;
 	/* The stated number of files is 16 bits wide and wraps; the modules' counts do not. */

@@ -22,7 +22,8 @@ typedef struct pdb_part {
 	uint32_t size;
 } pdb_part;
 
-/* GSI or PSI name table: records sorted by bucket, and a bitmap of the buckets that are not empty. */
+/* GSI or PSI name table: records sorted by bucket, and a bitmap of the buckets that are not empty.
+ */
 typedef struct pdb_hash {
 	bool ok;
 	pdb_part recs;	 /* 8 bytes each */
@@ -55,7 +56,8 @@ typedef struct pdb_tpi {
 	pdb_part hashes; /* one value of key_size bytes a record */
 	pdb_part index;	 /* (type, offset) pairs, some 8 KB apart */
 	uint32_t key_size, nbuckets;
-	uint32_t *marks; /* record offsets by type / PDB_MARK_EVERY, when the index does not serve */
+	uint32_t
+		*marks; /* record offsets by type / PDB_MARK_EVERY, when the index does not serve */
 	size_t nmarks;
 } pdb_tpi;
 enum { PDB_MARK_EVERY = 64 };
@@ -95,7 +97,7 @@ struct pdb {
 	pdb_omap to_src, from_src;
 	/* types */
 	pdb_tpi tpi, ipi;
-	map defs;    /* declaration -> definition + 1 */
+	map defs; /* declaration -> definition + 1 */
 	/* names */
 	pdb_part names;
 	bool names_read;

@@ -1,8 +1,9 @@
 /*
  * pdb_line: source lines (C13). See pdb.h.
  *
- * A module's line subsections are listed once, sorted by address; the lines of one function are decoded
- * when they are asked for. Format: docs/codeview/line_data.md in github.com/microsoft/pdb-rs.
+ * A module's line subsections are listed once, sorted by address; the lines of one function are
+ * decoded when they are asked for. Format: docs/codeview/line_data.md in
+ * github.com/microsoft/pdb-rs.
  */
 #include "fmt/pdb_impl.h"
 
@@ -50,8 +51,11 @@ static void take_lines(pdb *f, lists *v, reader s)
 	const uint8_t *h = rd_bytes(&s, LINES_HEADER);
 	if (!h)
 		return;
-	pdb_frag x = {.rva = pdb_rva(f, le16(h + 4), le32(h)), .size = le32(h + 8),
-		.p = h + LINES_HEADER, .n = (uint32_t)rd_left(&s), .columns = le16(h + 6) & HAVE_COLUMNS};
+	pdb_frag x = {.rva = pdb_rva(f, le16(h + 4), le32(h)),
+		.size = le32(h + 8),
+		.p = h + LINES_HEADER,
+		.n = (uint32_t)rd_left(&s),
+		.columns = le16(h + 6) & HAVE_COLUMNS};
 	if (x.rva != PDB_NO_RVA)
 		vec_push(&v->frags, x);
 }
@@ -76,8 +80,9 @@ pdb_lines *pdb_lines_of(pdb *f, uint32_t mod)
 	if (m->lines)
 		return m->lines;
 	pdb_lines *l = m->lines = arena_new(&f->a, pdb_lines);
-	const uint8_t *p = m->c13_size
-		? msf_view(f->m, m->stream, (uint64_t)m->sym_size + m->c11_size, m->c13_size) : NULL;
+	const uint8_t *p = m->c13_size ? msf_view(f->m, m->stream,
+						 (uint64_t)m->sym_size + m->c11_size, m->c13_size)
+				       : NULL;
 	if (!p)
 		return l;
 	reader r = rd_of(p, m->c13_size);
@@ -132,9 +137,10 @@ str pdb_file_at(pdb *f, const pdb_lines *m, uint32_t off, pdb_line *l)
 }
 
 /*
- * Modules that were compiled together refer to each other's items. Bits 20-30 of an imported index say
- * which group of the imports (one per module), bits 0-19 which entry of it; the other module's exports turn
- * that into an index of the file. (DecoratedItemId and CrossScopeReferences of cvinfo.h.)
+ * Modules that were compiled together refer to each other's items. Bits 20-30 of an imported index
+ * say which group of the imports (one per module), bits 0-19 which entry of it; the other module's
+ * exports turn that into an index of the file. (DecoratedItemId and CrossScopeReferences of
+ * cvinfo.h.)
  */
 uint32_t pdb_item_id(pdb *f, uint32_t mod, uint32_t id)
 {
@@ -198,8 +204,10 @@ static size_t entries(arena *a, const pdb_frag *x, entry **ret)
 		if (count > (size - BLOCK_HEADER) / per)
 			count = (uint32_t)((size - BLOCK_HEADER) / per);
 		for (uint32_t i = 0; i < count && v.n < MAX_LINES; i++) {
-			entry e = {.off = le32(p + 8 * (size_t)i), .line = le32(p + 8 * (size_t)i + 4),
-				.file = file, .order = (uint32_t)v.n};
+			entry e = {.off = le32(p + 8 * (size_t)i),
+				.line = le32(p + 8 * (size_t)i + 4),
+				.file = file,
+				.order = (uint32_t)v.n};
 			if (x->columns)
 				e.col = le32(p + 8 * (size_t)count + 4 * (size_t)i);
 			sorted &= !v.n || v.p[v.n - 1].off <= e.off;
@@ -220,8 +228,8 @@ static bool hidden(uint32_t line)
 	return !line || line == LINE_HIDDEN1 || line == LINE_HIDDEN2;
 }
 
-static void to_line(pdb *f, const pdb_lines *m, const pdb_frag *x, const entry *e, size_t i, size_t n,
-	pdb_line *ret)
+static void to_line(pdb *f, const pdb_lines *m, const pdb_frag *x, const entry *e, size_t i,
+	size_t n, pdb_line *ret)
 {
 	pdb_line l = {0};
 	uint32_t end = x->size;
@@ -242,7 +250,8 @@ static void to_line(pdb *f, const pdb_lines *m, const pdb_frag *x, const entry *
 	*ret = l;
 }
 
-/* The subsection that holds rva. Folded functions have several; the last one that starts nearest. */
+/* The subsection that holds rva. Folded functions have several; the last one that starts nearest.
+ */
 static const pdb_frag *frag_at(const pdb_lines *m, uint32_t rva)
 {
 	size_t lo = 0, hi = m->nfrags;
@@ -328,7 +337,8 @@ err pdb_line_range(pdb *f, uint32_t begin, uint32_t end, pdb_line_cb cb, void *u
 	size_t i = pdb_contrib_at(f, seg, off);
 	for (i = i == SIZE_MAX ? 0 : i; pdb_contrib_nth(f, (uint32_t)i, &c); i++) {
 		uint32_t from = pdb_rva(f, c.seg, c.off);
-		if (from == PDB_NO_RVA || (from < begin && begin - from >= c.size) || c.mod >= f->nmods)
+		if (from == PDB_NO_RVA || (from < begin && begin - from >= c.size) ||
+			c.mod >= f->nmods)
 			continue;
 		if (from >= end || c.seg != seg)
 			break;
@@ -415,7 +425,8 @@ static void search_lines(search *s, const pdb_lines *m)
 		size_t n = entries(&tmp, &m->frags[k], &e);
 		for (size_t i = 0; i < n; i++) {
 			pdb_line l;
-			if (hidden(e[i].line) || !file_hit(s, m, e[i].file) || !consider(s, e[i].line & 0xffffff))
+			if (hidden(e[i].line) || !file_hit(s, m, e[i].file) ||
+				!consider(s, e[i].line & 0xffffff))
 				continue;
 			to_line(s->f, m, &m->frags[k], e, i, n, &l);
 			vec_push(&s->out, l);
@@ -442,11 +453,15 @@ static void search_inlines(search *s, uint32_t mod, const pdb_lines *m)
 		arena_reset(&tmp);
 		size_t n = pdb_rows(s->f, &tmp, mod, &site, &r);
 		for (size_t i = 0; i < n; i++) {
-			if (r[i].end <= r[i].begin || hidden(r[i].line) || !file_hit(s, m, r[i].file) ||
-				!consider(s, r[i].line))
+			if (r[i].end <= r[i].begin || hidden(r[i].line) ||
+				!file_hit(s, m, r[i].file) || !consider(s, r[i].line))
 				continue;
-			pdb_line l = {.line = r[i].line, .line_end = r[i].line, .rva = base + r[i].begin,
-				.size = r[i].end - r[i].begin, .stmt = true, .inlined = true};
+			pdb_line l = {.line = r[i].line,
+				.line_end = r[i].line,
+				.rva = base + r[i].begin,
+				.size = r[i].end - r[i].begin,
+				.stmt = true,
+				.inlined = true};
 			l.file = pdb_file_at(s->f, m, r[i].file, &l);
 			vec_push(&s->out, l);
 		}
@@ -478,7 +493,8 @@ static err search_all(search *s)
 	return ERR_OK;
 }
 
-err pdb_line_find(pdb *f, arena *a, str file, uint32_t line, pdb_line **ret, size_t *n_ret, bool *exact)
+err pdb_line_find(
+	pdb *f, arena *a, str file, uint32_t line, pdb_line **ret, size_t *n_ret, bool *exact)
 {
 	arena tmp;
 	arena_init(&tmp);

@@ -2,8 +2,8 @@
  * pdb_local: variables in scope at an address and the inlined calls around it. See pdb.h.
  *
  * A function's records are walked from its S_xPROC32 to the matching end, keeping a stack of scopes
- * (blocks, inlined calls) of which each is live at the address or not. Invariant: a local is reported only
- * from a chain of live scopes.
+ * (blocks, inlined calls) of which each is live at the address or not. Invariant: a local is
+ * reported only from a chain of live scopes.
  */
 #include "fmt/pdb_impl.h"
 
@@ -38,9 +38,10 @@ static void row_end(rows *v, uint32_t end)
 }
 
 /*
- * A code offset starts a row and ends the one before. A length alone, which clang writes, ends the row
- * and counts for the next offset (llvm/lib/MC/MCCodeView.cpp). A length with an offset, which Microsoft's
- * compiler writes, does not: taken otherwise, sites of published PDBs pass the end of their function.
+ * A code offset starts a row and ends the one before. A length alone, which clang writes, ends the
+ * row and counts for the next offset (llvm/lib/MC/MCCodeView.cpp). A length with an offset, which
+ * Microsoft's compiler writes, does not: taken otherwise, sites of published PDBs pass the end of
+ * their function.
  */
 size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row **ret)
 {
@@ -87,7 +88,8 @@ size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row *
 }
 
 /* The row that holds off, widened over the rows that touch it. */
-static bool row_at(const pdb_row *r, size_t n, uint32_t off, size_t *hit, uint32_t *begin, uint32_t *end)
+static bool row_at(
+	const pdb_row *r, size_t n, uint32_t off, size_t *hit, uint32_t *begin, uint32_t *end)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (off < r[i].begin || off >= r[i].end)
@@ -180,8 +182,12 @@ static void open_site(walk *w, const cv_rec *c)
 		push(w, false, 0);
 		return;
 	}
-	pdb_inline x = {.id = pdb_item_id(w->f, w->func.mod, s.inlinee), .line = r[hit].line, .begin = w->func.rva + begin,
-		.end = w->func.rva + end, .scope = {"", 0}, .name = {"", 0}};
+	pdb_inline x = {.id = pdb_item_id(w->f, w->func.mod, s.inlinee),
+		.line = r[hit].line,
+		.begin = w->func.rva + begin,
+		.end = w->func.rva + end,
+		.scope = {"", 0},
+		.name = {"", 0}};
 	if (pdb_func_id(w->f, x.id, &x.scope, &x.name, &x.type) != ERR_OK)
 		x.type = 0;
 	x.file = pdb_file_at(w->f, pdb_lines_of(w->f, w->func.mod), r[hit].file, NULL);
@@ -207,7 +213,10 @@ static pdb_local *add(walk *w, str name, uint32_t type)
 	close_local(w);
 	if (!live(w) || w->locals.n >= MAX_LOCALS)
 		return NULL;
-	pdb_local l = {.name = name, .type = type, .end = UINT32_MAX, .depth = (uint32_t)w->depth,
+	pdb_local l = {.name = name,
+		.type = type,
+		.end = UINT32_MAX,
+		.depth = (uint32_t)w->depth,
 		.inl = w->stack[w->depth].inl};
 	vec_push(&w->locals, l);
 	return &w->locals.p[w->locals.n - 1];
@@ -216,7 +225,9 @@ static pdb_local *add(walk *w, str name, uint32_t type)
 /* Registers of S_BPREL32, which names none. */
 static uint16_t base_reg(const walk *w)
 {
-	return w->f->id.machine == 0x8664 ? CV_AMD64_RBP : w->f->id.machine == 0xaa64 ? CV_ARM64_FP : CV_X86_EBP;
+	return w->f->id.machine == 0x8664   ? CV_AMD64_RBP
+	       : w->f->id.machine == 0xaa64 ? CV_ARM64_FP
+					    : CV_X86_EBP;
 }
 
 static void add_rel(walk *w, const cv_rel *v, uint16_t kind)
@@ -276,7 +287,9 @@ static void add_range(walk *w, const cv_range *x)
 	} else if (w->placed && !x->part) {
 		return; /* the first of several wins */
 	}
-	uint16_t reg = x->where == CV_FRAME ? cv_frame_reg(w->frame_flags, l->param, w->f->id.machine) : x->reg;
+	uint16_t reg = x->where == CV_FRAME
+			       ? cv_frame_reg(w->frame_flags, l->param, w->f->id.machine)
+			       : x->reg;
 	pdb_loc loc = x->where == CV_REG ? PDB_LOC_REG : reg ? PDB_LOC_REGREL : PDB_LOC_NONE;
 	if (x->part) {
 		vec_push(&w->pieces, (pdb_piece){x->part_off, loc, reg, x->off});
@@ -338,8 +351,8 @@ static uint32_t count_params(pdb *f, uint32_t type)
 
 static err run(walk *w)
 {
-	pdb_iter it = pdb_iter_at(w->f, w->f->mods[w->func.mod].stream, w->func.at,
-		w->f->mods[w->func.mod].sym_size);
+	pdb_iter it = pdb_iter_at(
+		w->f, w->f->mods[w->func.mod].stream, w->func.at, w->f->mods[w->func.mod].sym_size);
 	cv_rec c;
 	cv_frameproc fp;
 	if (!pdb_iter_next(&it, &c) || !cv_is_proc(c.kind))
@@ -425,14 +438,16 @@ err pdb_frame_get(pdb *f, const pdb_sym *func, pdb_frame *ret)
 	cv_frameproc fp;
 	if (func->mod >= f->nmods)
 		return ERR_ARG;
-	pdb_iter it = pdb_iter_at(f, f->mods[func->mod].stream, func->at, f->mods[func->mod].sym_size);
+	pdb_iter it =
+		pdb_iter_at(f, f->mods[func->mod].stream, func->at, f->mods[func->mod].sym_size);
 	if (!pdb_iter_next(&it, &c) || !cv_is_proc(c.kind))
 		return ERR_CORRUPT;
 	while (pdb_iter_next(&it, &c) && !cv_closes(c.kind)) {
 		if (!cv_frameproc_get(&c, &fp))
 			continue;
 		*ret = (pdb_frame){fp.size, fp.save_size, fp.flags,
-			cv_frame_reg(fp.flags, false, f->id.machine), cv_frame_reg(fp.flags, true, f->id.machine)};
+			cv_frame_reg(fp.flags, false, f->id.machine),
+			cv_frame_reg(fp.flags, true, f->id.machine)};
 		return ERR_OK;
 	}
 	return ERR_NOTFOUND;

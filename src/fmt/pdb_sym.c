@@ -11,9 +11,9 @@
 #include <stdlib.h>
 
 enum {
-	POLL = 4096,	 /* records between two looks at cancel */
-	WALK_BACK = 64,	 /* entries looked at behind an address */
-	CONTRIBS = 16	 /* contributions looked at around an address */
+	POLL = 4096,	/* records between two looks at cancel */
+	WALK_BACK = 64, /* entries looked at behind an address */
+	CONTRIBS = 16	/* contributions looked at around an address */
 };
 
 /* ---- one record ---- */
@@ -166,8 +166,8 @@ static void offer(pdb *f, wanted *w, const cv_rec *c)
 {
 	str name;
 	pdb_sym s;
-	if (!cv_name(c, &name) || !same(name, w->name, w->fold) || !pdb_sym_of(f, c, PDB_NO_MOD, &s) ||
-		!(w->kinds & PDB_MASK(s.kind)))
+	if (!cv_name(c, &name) || !same(name, w->name, w->fold) ||
+		!pdb_sym_of(f, c, PDB_NO_MOD, &s) || !(w->kinds & PDB_MASK(s.kind)))
 		return;
 	if (cv_is_ref(c->kind) && !follow(f, c, &s))
 		return;
@@ -195,7 +195,9 @@ static bool bucket(pdb *f, const pdb_hash *h, uint32_t b, uint32_t *lo, uint32_t
 		return false;
 	/* In units of 12 bytes, the size that a record once had in memory. */
 	*lo = pdb_u32(f, h->starts.stream, h->starts.off + 4 * (uint64_t)nth) / 12;
-	*hi = nth + 1 < nstarts ? pdb_u32(f, h->starts.stream, h->starts.off + 4 * (uint64_t)nth + 4) / 12 : n;
+	*hi = nth + 1 < nstarts
+		      ? pdb_u32(f, h->starts.stream, h->starts.off + 4 * (uint64_t)nth + 4) / 12
+		      : n;
 	if (*hi > n)
 		*hi = n;
 	return *lo < *hi;
@@ -244,7 +246,8 @@ err pdb_global_find(pdb *f, str name, bool fold, unsigned kinds, pdb_sym_cb cb, 
 
 /* ---- scan ---- */
 
-/* Letters that a match must hold, in any order: undecorated names have their scopes turned round. */
+/* Letters that a match must hold, in any order: undecorated names have their scopes turned round.
+ */
 enum { LITERALS = 4, LITERAL_MAX = 64 };
 typedef struct needles {
 	char text[LITERALS][LITERAL_MAX]; /* lower case */
@@ -259,7 +262,8 @@ static char lower(char c)
 
 static bool is_letter(char c)
 {
-	return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+	return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+	       c == '$';
 }
 
 static void needle_add(needles *x, str s)
@@ -316,8 +320,8 @@ static bool holds(str name, const char *lit, size_t n)
 
 static bool may_match(const needles *x, str name)
 {
-	/* A '?' behind the first character: templates and members that the compiler makes, whose readable
-	 * form has words that do not stand in the decorated one. */
+	/* A '?' behind the first character: templates and members that the compiler makes, whose
+	 * readable form has words that do not stand in the decorated one. */
 	if (x->n && name.n && name.p[0] == '?' && memchr(name.p + 1, '?', name.n - 1))
 		return true;
 	for (size_t i = 0; i < x->n; i++)
@@ -589,7 +593,8 @@ static bool private_at(pdb *f, uint32_t rva, pdb_sym *ret)
 		if (!pdb_contrib_nth(f, (uint32_t)i, &c) || c.seg != seg)
 			break;
 		size_t n = 0;
-		const pdb_entry *e = c.mod < f->nmods && c.mod != last ? pdb_entries(f, c.mod, &n) : NULL;
+		const pdb_entry *e =
+			c.mod < f->nmods && c.mod != last ? pdb_entries(f, c.mod, &n) : NULL;
 		last = c.mod;
 		size_t k = e ? entries_upto(e, n, rva) : 0;
 		if (k) {
@@ -637,7 +642,8 @@ static void public_to_data(pdb *f, pdb_sym *s)
 		return;
 	arena_init(&tmp);
 	str name = undname_short(&tmp, s->name, f->id.machine == 0x14c);
-	err e = pdb_global_find(f, name, false, PDB_MASK(PDB_DATA) | PDB_MASK(PDB_TLS), is_there, &p);
+	err e = pdb_global_find(
+		f, name, false, PDB_MASK(PDB_DATA) | PDB_MASK(PDB_TLS), is_there, &p);
 	arena_deinit(&tmp);
 	if (e == ERR_OK && p.hit)
 		*s = p.s;
@@ -680,10 +686,12 @@ static bool private_after(pdb *f, uint32_t rva, uint32_t below_rva, pdb_sym *ret
 		if (!pdb_contrib_nth(f, (uint32_t)i, &c))
 			break;
 		uint32_t begin = pdb_rva(f, c.seg, c.off);
-		if (begin != PDB_NO_RVA && begin > rva && (begin >= below_rva || (have && begin > ret->rva)))
+		if (begin != PDB_NO_RVA && begin > rva &&
+			(begin >= below_rva || (have && begin > ret->rva)))
 			break;
 		size_t n = 0;
-		const pdb_entry *e = c.mod < f->nmods && c.mod != last ? pdb_entries(f, c.mod, &n) : NULL;
+		const pdb_entry *e =
+			c.mod < f->nmods && c.mod != last ? pdb_entries(f, c.mod, &n) : NULL;
 		last = c.mod;
 		size_t k = e ? entries_upto(e, n, rva) : 0;
 		pdb_sym s;

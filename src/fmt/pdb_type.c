@@ -2,8 +2,8 @@
  * pdb_type: the type streams (TPI and IPI). See pdb.h.
  *
  * A type is found by index through the index substream (one entry every 8 KB) and a short walk, by
- * name by looking for its bucket number in the hash values, which stand in type order. Damaged files may
- * hold cycles: every walk from type to type has a stated depth.
+ * name by looking for its bucket number in the hash values, which stand in type order. Damaged
+ * files may hold cycles: every walk from type to type has a stated depth.
  */
 #include "fmt/pdb_impl.h"
 
@@ -66,7 +66,8 @@ bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret)
 		make_marks(f, t);
 	}
 	size_t mark = (ti - t->first) / PDB_MARK_EVERY;
-	return mark < t->nmarks && walk_to(f, t, t->marks[mark], (ti - t->first) % PDB_MARK_EVERY, ret);
+	return mark < t->nmarks &&
+	       walk_to(f, t, t->marks[mark], (ti - t->first) % PDB_MARK_EVERY, ret);
 }
 
 uint32_t pdb_ntypes(pdb *f)
@@ -89,27 +90,48 @@ typedef struct basic {
 
 /* docs/codeview/primitive_types.md; names as C spells them. */
 static const basic basics[] = {
-	{0x03, 0, PDB_T_VOID, "void"}, {0x08, 4, PDB_T_HRESULT, "HRESULT"},
-	{0x10, 1, PDB_T_INT, "signed char"}, {0x20, 1, PDB_T_UINT, "unsigned char"},
-	{0x68, 1, PDB_T_INT, "signed char"}, {0x69, 1, PDB_T_UINT, "unsigned char"},
-	{0x70, 1, PDB_T_CHAR, "char"}, {0x71, 2, PDB_T_WCHAR, "wchar_t"},
-	{0x7a, 2, PDB_T_WCHAR, "char16_t"}, {0x7b, 4, PDB_T_WCHAR, "char32_t"},
-	{0x7c, 1, PDB_T_CHAR, "char8_t"}, {0x11, 2, PDB_T_INT, "short"},
-	{0x21, 2, PDB_T_UINT, "unsigned short"}, {0x72, 2, PDB_T_INT, "short"},
-	{0x73, 2, PDB_T_UINT, "unsigned short"}, {0x12, 4, PDB_T_INT, "long"},
-	{0x22, 4, PDB_T_UINT, "unsigned long"}, {0x74, 4, PDB_T_INT, "int"},
-	{0x75, 4, PDB_T_UINT, "unsigned int"}, {0x13, 8, PDB_T_INT, "__int64"},
-	{0x23, 8, PDB_T_UINT, "unsigned __int64"}, {0x76, 8, PDB_T_INT, "__int64"},
-	{0x77, 8, PDB_T_UINT, "unsigned __int64"}, {0x14, 16, PDB_T_INT, "__int128"},
-	{0x24, 16, PDB_T_UINT, "unsigned __int128"}, {0x78, 16, PDB_T_INT, "__int128"},
-	{0x79, 16, PDB_T_UINT, "unsigned __int128"}, {0x46, 2, PDB_T_FLOAT, "_Float16"},
-	{0x40, 4, PDB_T_FLOAT, "float"}, {0x45, 4, PDB_T_FLOAT, "float"},
-	{0x44, 6, PDB_T_FLOAT, "float48"}, {0x41, 8, PDB_T_FLOAT, "double"},
-	{0x42, 10, PDB_T_FLOAT, "long double"}, {0x43, 16, PDB_T_FLOAT, "__float128"},
-	{0x50, 8, PDB_T_COMPLEX, "_Complex float"}, {0x51, 16, PDB_T_COMPLEX, "_Complex double"},
-	{0x52, 20, PDB_T_COMPLEX, "_Complex long double"}, {0x30, 1, PDB_T_BOOL, "bool"},
-	{0x31, 2, PDB_T_BOOL, "bool16"}, {0x32, 4, PDB_T_BOOL, "bool32"},
-	{0x33, 8, PDB_T_BOOL, "bool64"}, {0x34, 16, PDB_T_BOOL, "bool128"},
+	{0x03, 0, PDB_T_VOID, "void"},
+	{0x08, 4, PDB_T_HRESULT, "HRESULT"},
+	{0x10, 1, PDB_T_INT, "signed char"},
+	{0x20, 1, PDB_T_UINT, "unsigned char"},
+	{0x68, 1, PDB_T_INT, "signed char"},
+	{0x69, 1, PDB_T_UINT, "unsigned char"},
+	{0x70, 1, PDB_T_CHAR, "char"},
+	{0x71, 2, PDB_T_WCHAR, "wchar_t"},
+	{0x7a, 2, PDB_T_WCHAR, "char16_t"},
+	{0x7b, 4, PDB_T_WCHAR, "char32_t"},
+	{0x7c, 1, PDB_T_CHAR, "char8_t"},
+	{0x11, 2, PDB_T_INT, "short"},
+	{0x21, 2, PDB_T_UINT, "unsigned short"},
+	{0x72, 2, PDB_T_INT, "short"},
+	{0x73, 2, PDB_T_UINT, "unsigned short"},
+	{0x12, 4, PDB_T_INT, "long"},
+	{0x22, 4, PDB_T_UINT, "unsigned long"},
+	{0x74, 4, PDB_T_INT, "int"},
+	{0x75, 4, PDB_T_UINT, "unsigned int"},
+	{0x13, 8, PDB_T_INT, "__int64"},
+	{0x23, 8, PDB_T_UINT, "unsigned __int64"},
+	{0x76, 8, PDB_T_INT, "__int64"},
+	{0x77, 8, PDB_T_UINT, "unsigned __int64"},
+	{0x14, 16, PDB_T_INT, "__int128"},
+	{0x24, 16, PDB_T_UINT, "unsigned __int128"},
+	{0x78, 16, PDB_T_INT, "__int128"},
+	{0x79, 16, PDB_T_UINT, "unsigned __int128"},
+	{0x46, 2, PDB_T_FLOAT, "_Float16"},
+	{0x40, 4, PDB_T_FLOAT, "float"},
+	{0x45, 4, PDB_T_FLOAT, "float"},
+	{0x44, 6, PDB_T_FLOAT, "float48"},
+	{0x41, 8, PDB_T_FLOAT, "double"},
+	{0x42, 10, PDB_T_FLOAT, "long double"},
+	{0x43, 16, PDB_T_FLOAT, "__float128"},
+	{0x50, 8, PDB_T_COMPLEX, "_Complex float"},
+	{0x51, 16, PDB_T_COMPLEX, "_Complex double"},
+	{0x52, 20, PDB_T_COMPLEX, "_Complex long double"},
+	{0x30, 1, PDB_T_BOOL, "bool"},
+	{0x31, 2, PDB_T_BOOL, "bool16"},
+	{0x32, 4, PDB_T_BOOL, "bool32"},
+	{0x33, 8, PDB_T_BOOL, "bool64"},
+	{0x34, 16, PDB_T_BOOL, "bool128"},
 };
 
 static err basic_get(uint32_t ti, pdb_type *t)
@@ -205,9 +227,10 @@ static void read_tag(reader *r, pdb_type *t)
 		rd_skip(r, 2);
 	t->size = cv_number(r, &neg);
 	read_names(r, t);
-	t->kind = is_union ? PDB_T_UNION
-		: t->leaf == LF_CLASS || t->leaf == LF_CLASS2 ? PDB_T_CLASS
-		: t->leaf == LF_INTERFACE || t->leaf == LF_INTERFACE2 ? PDB_T_INTERFACE : PDB_T_STRUCT;
+	t->kind = is_union						? PDB_T_UNION
+		  : t->leaf == LF_CLASS || t->leaf == LF_CLASS2		? PDB_T_CLASS
+		  : t->leaf == LF_INTERFACE || t->leaf == LF_INTERFACE2 ? PDB_T_INTERFACE
+									: PDB_T_STRUCT;
 }
 
 static void read_pointer(reader *r, pdb_type *t)
@@ -218,9 +241,11 @@ static void read_pointer(reader *r, pdb_type *t)
 	if (!t->size)
 		t->size = (attr & 0x1f) == 0xc ? 8 : (attr & 0x1f) == 0xa ? 4 : 0;
 	t->quals = (uint8_t)((attr & 0x400 ? PDB_CONST_ : 0) | (attr & 0x200 ? PDB_VOLATILE : 0) |
-		(attr & 0x800 ? PDB_UNALIGNED : 0));
-	t->kind = mode == 1 ? PDB_T_REF : mode == 4 ? PDB_T_RVREF : mode == 2 || mode == 3
-		? PDB_T_MEMPTR : PDB_T_PTR;
+			     (attr & 0x800 ? PDB_UNALIGNED : 0));
+	t->kind = mode == 1		   ? PDB_T_REF
+		  : mode == 4		   ? PDB_T_RVREF
+		  : mode == 2 || mode == 3 ? PDB_T_MEMPTR
+					   : PDB_T_PTR;
 	if (t->kind == PDB_T_MEMPTR)
 		t->klass = rd_u32(r);
 }
@@ -343,13 +368,15 @@ static bool hash_next(pdb *f, const pdb_tpi *t, uint32_t want, uint32_t *ti)
 	uint32_t n = t->end - t->first, i = *ti - t->first;
 	while (i < n) {
 		const uint8_t *p;
-		size_t left = msf_span(f->m, t->hashes.stream, t->hashes.off + (uint64_t)i * t->key_size, &p);
+		size_t left = msf_span(
+			f->m, t->hashes.stream, t->hashes.off + (uint64_t)i * t->key_size, &p);
 		size_t k = left / t->key_size;
 		if (!left)
 			return false;
 		if (!k) { /* a value across the end of a piece */
 			uint8_t b[4];
-			if (msf_read(f->m, t->hashes.stream, t->hashes.off + (uint64_t)i * t->key_size, b,
+			if (msf_read(f->m, t->hashes.stream,
+				    t->hashes.off + (uint64_t)i * t->key_size, b,
 				    t->key_size) != ERR_OK)
 				return false;
 			if (le_get(b, t->key_size) == want) {
@@ -390,7 +417,8 @@ static uint32_t find_tag(pdb *f, str key, str name, str unique, bool fold)
 			type_of(f, &c, ti, &x) != ERR_OK || x.forward)
 			continue;
 		if (unique.n && x.unique.n ? str_eq(unique, x.unique)
-			: fold ? str_ieq(name, x.name) : str_eq(name, x.name))
+			: fold		   ? str_ieq(name, x.name)
+					   : str_eq(name, x.name))
 			return ti;
 	}
 	return 0;
@@ -417,7 +445,8 @@ uint32_t pdb_type_strip(pdb *f, uint32_t ti)
 {
 	pdb_type t;
 	for (int i = 0; i < DEPTH; i++) {
-		if (pdb_type_get(f, ti, &t) != ERR_OK || (t.kind != PDB_T_MODIFIER && t.kind != PDB_T_ALIAS))
+		if (pdb_type_get(f, ti, &t) != ERR_OK ||
+			(t.kind != PDB_T_MODIFIER && t.kind != PDB_T_ALIAS))
 			break;
 		ti = t.elem;
 	}
@@ -460,7 +489,8 @@ err pdb_type_pointer_to(pdb *f, uint32_t ti, uint32_t *ret)
 		pdb_type x;
 		if (t->hashes.size ? !hash_next(f, t, want, &p) : pdb_stop(f))
 			break;
-		if (pdb_type_get(f, p, &x) == ERR_OK && x.kind == PDB_T_PTR && x.elem == ti && !x.quals) {
+		if (pdb_type_get(f, p, &x) == ERR_OK && x.kind == PDB_T_PTR && x.elem == ti &&
+			!x.quals) {
 			*ret = p;
 			return ERR_OK;
 		}
@@ -522,17 +552,19 @@ typedef struct walker {
 static void give(walker *w, pdb_field *x)
 {
 	pdb_type t;
-	if ((x->kind == PDB_F_MEMBER || x->kind == PDB_F_STATIC) && pdb_type_get(w->f, x->type, &t) == ERR_OK &&
-		t.kind == PDB_T_BITFIELD) {
+	if ((x->kind == PDB_F_MEMBER || x->kind == PDB_F_STATIC) &&
+		pdb_type_get(w->f, x->type, &t) == ERR_OK && t.kind == PDB_T_BITFIELD) {
 		x->bit_pos = t.bit_pos;
 		x->bit_len = t.bit_len;
 		x->type = t.elem;
 	}
-	if ((x->kind == PDB_F_BASE || x->kind == PDB_F_VBASE) && pdb_type_get(w->f, x->type, &t) == ERR_OK)
+	if ((x->kind == PDB_F_BASE || x->kind == PDB_F_VBASE) &&
+		pdb_type_get(w->f, x->type, &t) == ERR_OK)
 		x->name = t.name;
 	x->anonymous = x->kind == PDB_F_MEMBER && !x->name.n;
 	/* Some compilers write -1 of a 32-bit enum as 0xffffffff. */
-	if (x->kind == PDB_F_ENUMERATOR && w->enum_bits && !x->neg && x->value >> (w->enum_bits - 1) == 1) {
+	if (x->kind == PDB_F_ENUMERATOR && w->enum_bits && !x->neg &&
+		x->value >> (w->enum_bits - 1) == 1) {
 		x->neg = true;
 		if (w->enum_bits < 64)
 			x->value |= ~(uint64_t)0 << w->enum_bits;
@@ -687,11 +719,12 @@ err pdb_type_fields(pdb *f, uint32_t ti, bool (*cb)(void *u, const pdb_field *x)
 	}
 	walker w = {.f = f, .cb = cb, .u = u};
 	pdb_type under;
-	if (t.kind == PDB_T_ENUM && pdb_type_get(f, t.elem, &under) == ERR_OK && under.kind == PDB_T_INT &&
-		under.size <= 8)
+	if (t.kind == PDB_T_ENUM && pdb_type_get(f, t.elem, &under) == ERR_OK &&
+		under.kind == PDB_T_INT && under.size <= 8)
 		w.enum_bits = 8 * (unsigned)under.size;
 	for (int hops = 0; list && !w.stop; hops++) {
-		if (hops == MAX_LISTS || !pdb_tpi_rec(f, &f->tpi, list, &c) || c.kind != LF_FIELDLIST)
+		if (hops == MAX_LISTS || !pdb_tpi_rec(f, &f->tpi, list, &c) ||
+			c.kind != LF_FIELDLIST)
 			return ERR_CORRUPT;
 		reader r = rd_of(c.p, c.n);
 		list = 0;
@@ -730,7 +763,7 @@ static bool wraps(pdb *f, uint32_t ti)
 {
 	pdb_type t;
 	return pdb_type_get(f, ti, &t) == ERR_OK &&
-		(t.kind == PDB_T_ARRAY || t.kind == PDB_T_FUNC || t.kind == PDB_T_METHOD);
+	       (t.kind == PDB_T_ARRAY || t.kind == PDB_T_FUNC || t.kind == PDB_T_METHOD);
 }
 
 static void quals_text(uint8_t q, buf *out, bool after)
@@ -821,7 +854,8 @@ static void right_part(pdb *f, uint32_t ti, buf *out, int depth)
 	case PDB_T_FUNC:
 	case PDB_T_METHOD:
 		buf_addz(out, out->n && out->p[out->n - 1] == ')' ? "(" : " (");
-		for (uint32_t i = 0, arg; pdb_type_arg(f, ti, i, &arg) == ERR_OK && !out->toobig; i++) {
+		for (uint32_t i = 0, arg; pdb_type_arg(f, ti, i, &arg) == ERR_OK && !out->toobig;
+			i++) {
 			if (i)
 				buf_addz(out, ", ");
 			if (!arg) { /* LF_ARGLIST ends in "no type" for `...` */
@@ -898,7 +932,8 @@ err pdb_type_source(pdb *f, uint32_t ti, str *file, uint32_t *line)
 		if (!pdb_tpi_rec(f, t, id, &c) || c.n < 12 || le32(c.p) != def ||
 			(c.kind != LF_UDT_SRC_LINE && c.kind != LF_UDT_MOD_SRC_LINE))
 			continue;
-		*file = c.kind == LF_UDT_SRC_LINE ? string_id(f, le32(c.p + 4)) : pdb_name_str(f, le32(c.p + 4));
+		*file = c.kind == LF_UDT_SRC_LINE ? string_id(f, le32(c.p + 4))
+						  : pdb_name_str(f, le32(c.p + 4));
 		*line = le32(c.p + 8);
 		return ERR_OK;
 	}

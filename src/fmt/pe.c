@@ -172,10 +172,11 @@ err pe_open(pe_view *p, arena *a, const mem_reader *mem, uint64_t base, pe_layou
 		size_t all = 0;
 		e = fill(mem, base, more, need, &all);
 		if (e != ERR_OK || all < need)
-			return diag_set(d, e != ERR_OK ? e : ERR_FAULT, "PE headers cannot be read");
+			return diag_set(
+				d, e != ERR_OK ? e : ERR_FAULT, "PE headers cannot be read");
 		TRY(parse_headers(&v, more, all, &need, d));
-		/* The header offset was in the first read, so `need` is now exact, but the bytes may
-		 * have changed under us: a running target. */
+		/* The header offset was in the first read, so `need` is now exact, but the bytes
+		 * may have changed under us: a running target. */
 		if (need > all)
 			return diag_set(d, ERR_CORRUPT, "PE headers changed while they were read");
 	}
@@ -331,8 +332,11 @@ static err debug_entry(const pe_view *p, uint32_t i, pe_debug *ret)
 	if (rva > UINT32_MAX - PE_MAX_DEBUG * DEBUG_SIZE)
 		return ERR_CORRUPT;
 	TRY(pe_read(p, rva + i * DEBUG_SIZE, b, sizeof b));
-	*ret = (pe_debug){.type = le32(b + 12), .timestamp = le32(b + 4), .size = le32(b + 16),
-		.rva = le32(b + 20), .raw = le32(b + 24)};
+	*ret = (pe_debug){.type = le32(b + 12),
+		.timestamp = le32(b + 4),
+		.size = le32(b + 16),
+		.rva = le32(b + 20),
+		.raw = le32(b + 24)};
 	return ERR_OK;
 }
 

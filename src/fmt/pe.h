@@ -5,7 +5,8 @@
  * A pe_view stands on a reader and one of two layouts: PE_FILE (reader addresses are file offsets,
  * RVAs are translated by the section table) or PE_LOADED (RVA = reader address - base). Short
  * reads and pages that cannot be read are normal: what cannot be read answers ERR_FAULT, what makes
- * no sense ERR_CORRUPT, what is not there ERR_NOTFOUND. Counts from the image are bounded by PE_MAX_xxx.
+ * no sense ERR_CORRUPT, what is not there ERR_NOTFOUND. Counts from the image are bounded by
+ * PE_MAX_xxx.
  *
  * Format: Microsoft "PE Format" (learn.microsoft.com/windows/win32/debug/pe-format).
  */
@@ -19,28 +20,51 @@ typedef enum pe_layout { PE_FILE, PE_LOADED } pe_layout;
 
 enum {
 	PE_MAX_SECTIONS = 1024,
-	PE_MAX_HEADERS = 1 << 20,	/* SizeOfHeaders */
+	PE_MAX_HEADERS = 1 << 20, /* SizeOfHeaders */
 	PE_MAX_EXPORTS = 1 << 17,
-	PE_MAX_NAME = 4096,		/* one export, import or module name */
+	PE_MAX_NAME = 4096, /* one export, import or module name */
 	PE_MAX_IMPORT_DLLS = 4096,
-	PE_MAX_IMPORTS = 1 << 17,	/* of one DLL */
+	PE_MAX_IMPORTS = 1 << 17, /* of one DLL */
 	PE_MAX_DEBUG = 64,
-	PE_MAX_RESOURCE = 1 << 16	/* version resource, bytes */
+	PE_MAX_RESOURCE = 1 << 16 /* version resource, bytes */
 };
 
-enum { PE_MACHINE_I386 = 0x14c, PE_MACHINE_ARMNT = 0x1c4, PE_MACHINE_AMD64 = 0x8664,
-	PE_MACHINE_ARM64 = 0xaa64 };
+enum {
+	PE_MACHINE_I386 = 0x14c,
+	PE_MACHINE_ARMNT = 0x1c4,
+	PE_MACHINE_AMD64 = 0x8664,
+	PE_MACHINE_ARM64 = 0xaa64
+};
 
 typedef enum pe_dir {
-	PE_DIR_EXPORT, PE_DIR_IMPORT, PE_DIR_RESOURCE, PE_DIR_EXCEPTION, PE_DIR_SECURITY,
-	PE_DIR_BASERELOC, PE_DIR_DEBUG, PE_DIR_ARCHITECTURE, PE_DIR_GLOBALPTR, PE_DIR_TLS,
-	PE_DIR_LOAD_CONFIG, PE_DIR_BOUND_IMPORT, PE_DIR_IAT, PE_DIR_DELAY_IMPORT, PE_DIR_COM,
-	PE_DIR_RESERVED, PE_NDIRS
+	PE_DIR_EXPORT,
+	PE_DIR_IMPORT,
+	PE_DIR_RESOURCE,
+	PE_DIR_EXCEPTION,
+	PE_DIR_SECURITY,
+	PE_DIR_BASERELOC,
+	PE_DIR_DEBUG,
+	PE_DIR_ARCHITECTURE,
+	PE_DIR_GLOBALPTR,
+	PE_DIR_TLS,
+	PE_DIR_LOAD_CONFIG,
+	PE_DIR_BOUND_IMPORT,
+	PE_DIR_IAT,
+	PE_DIR_DELAY_IMPORT,
+	PE_DIR_COM,
+	PE_DIR_RESERVED,
+	PE_NDIRS
 } pe_dir;
 
-enum { PE_SCN_CODE = 0x20, PE_SCN_INIT_DATA = 0x40, PE_SCN_UNINIT_DATA = 0x80,
-	PE_SCN_DISCARDABLE = 0x02000000, PE_SCN_EXECUTE = 0x20000000, PE_SCN_READ = 0x40000000,
-	PE_SCN_WRITE = (int)0x80000000 };
+enum {
+	PE_SCN_CODE = 0x20,
+	PE_SCN_INIT_DATA = 0x40,
+	PE_SCN_UNINIT_DATA = 0x80,
+	PE_SCN_DISCARDABLE = 0x02000000,
+	PE_SCN_EXECUTE = 0x20000000,
+	PE_SCN_READ = 0x40000000,
+	PE_SCN_WRITE = (int)0x80000000
+};
 
 typedef struct pe_section {
 	char name[9]; /* NUL-terminated */
@@ -79,7 +103,8 @@ mem_reader pe_bytes(const str *s);
 
 /* Reads the headers (one read of up to 4 KB, a second one only if they are longer). What the view
  * keeps lives in a; p itself may be anywhere. */
-err pe_open(pe_view *p, arena *a, const mem_reader *mem, uint64_t base, pe_layout layout, diag *d) MUST_CHECK;
+err pe_open(pe_view *p, arena *a, const mem_reader *mem, uint64_t base, pe_layout layout,
+	diag *d) MUST_CHECK;
 
 /* All n bytes at an RVA, or ERR_FAULT. In a file, what lies in a section behind its raw data reads
  * as zero, as the loader makes it. */
@@ -100,7 +125,7 @@ typedef struct pe_export {
 	str name;	  /* empty: by ordinal only; in the arena asked for */
 	uint32_t ordinal; /* biased, as a linker would use it */
 	uint32_t rva;
-	str forward;	  /* "NTDLL.RtlFoo" if forwarded (rva then points to this text), else empty */
+	str forward; /* "NTDLL.RtlFoo" if forwarded (rva then points to this text), else empty */
 } pe_export;
 
 /* The image's own name from the export directory. */
@@ -120,8 +145,13 @@ err pe_export_each(pe_view *p, arena *a, bool (*cb)(void *u, const pe_export *e)
 
 /* ---- debug directory ---- */
 
-enum { PE_DEBUG_CODEVIEW = 2, PE_DEBUG_MISC = 4, PE_DEBUG_POGO = 13, PE_DEBUG_REPRO = 16,
-	PE_DEBUG_EX_DLLCHAR = 20 };
+enum {
+	PE_DEBUG_CODEVIEW = 2,
+	PE_DEBUG_MISC = 4,
+	PE_DEBUG_POGO = 13,
+	PE_DEBUG_REPRO = 16,
+	PE_DEBUG_EX_DLLCHAR = 20
+};
 
 typedef struct pe_debug {
 	uint32_t type; /* PE_DEBUG_xxx */
@@ -160,13 +190,14 @@ err pe_func_nth(const pe_view *p, size_t i, pe_func *ret) MUST_CHECK;
 /* ---- imports ---- */
 
 typedef struct pe_import {
-	str dll, name;	 /* name empty: by ordinal */
+	str dll, name; /* name empty: by ordinal */
 	uint16_t hint, ordinal;
-	uint32_t slot;	 /* RVA of its address table entry */
+	uint32_t slot; /* RVA of its address table entry */
 	bool delayed;
 } pe_import;
 
-err pe_import_each(const pe_view *p, arena *a, bool (*cb)(void *u, const pe_import *i), void *u) MUST_CHECK;
+err pe_import_each(
+	const pe_view *p, arena *a, bool (*cb)(void *u, const pe_import *i), void *u) MUST_CHECK;
 
 /* ---- version resource ---- */
 
@@ -176,7 +207,7 @@ typedef struct pe_version {
 	uint32_t flags, flags_mask, os, type, subtype;
 	struct pe_version_str {
 		str lang, key, value; /* lang as "040904b0" */
-	} *strs;
+	} * strs;
 	size_t nstrs;
 } pe_version;
 

@@ -68,7 +68,8 @@ err pe_export_module(const pe_view *p, arena *a, str *ret)
 }
 
 /* Fills rva, ordinal and forward of function i. */
-static err entry_of(const pe_view *p, arena *a, const struct pe_exports *x, uint32_t i, pe_export *e)
+static err entry_of(
+	const pe_view *p, arena *a, const struct pe_exports *x, uint32_t i, pe_export *e)
 {
 	uint8_t b[4];
 	if (i >= x->nfuncs)
@@ -187,8 +188,8 @@ static err tables(pe_view *p, struct pe_exports *x)
 	return ERR_OK;
 }
 
-static err whole_entry(const pe_view *p, arena *a, const struct pe_exports *x, uint32_t i,
-	pe_export *ret)
+static err whole_entry(
+	const pe_view *p, arena *a, const struct pe_exports *x, uint32_t i, pe_export *ret)
 {
 	pe_export out = {.name = {"", 0}};
 	TRY(entry_of(p, a, x, i, &out));
@@ -257,7 +258,8 @@ err pe_export_after(pe_view *p, arena *a, uint32_t rva, pe_export *ret, uint32_t
 	return ERR_OK;
 }
 
-err pe_export_each(pe_view *p, arena *a, bool (*cb)(void *u, const pe_export *e), void *u, size_t *lost)
+err pe_export_each(
+	pe_view *p, arena *a, bool (*cb)(void *u, const pe_export *e), void *u, size_t *lost)
 {
 	struct pe_exports *x;
 	size_t bad = 0;

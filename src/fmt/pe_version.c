@@ -8,7 +8,7 @@
 
 enum {
 	RT_VERSION = 16,
-	RES_DIR = 16,	/* bytes of a directory header */
+	RES_DIR = 16, /* bytes of a directory header */
 	RES_ENTRY = 8,
 	RES_DATA = 16,
 	MAX_ENTRIES = 4096,
@@ -74,7 +74,8 @@ static bool next_node(arena *a, reader *r, node *ret)
 	uint16_t len = rd_u16(r), vlen = rd_u16(r), type = rd_u16(r);
 	if (r->bad || len < 6)
 		return false;
-	/* Alignment counts from the start of the resource, which a sub-reader keeps if it starts at 0. */
+	/* Alignment counts from the start of the resource, which a sub-reader keeps if it starts at
+	 * 0. */
 	reader b = rd_sub(r, 0, start + len);
 	rd_seek(&b, r->pos);
 	size_t key = b.pos, units = 0;
@@ -127,8 +128,8 @@ static void read_strings(arena *a, pe_version *v, str lang, reader r)
 		const uint8_t *t = rd_bytes(&s.value, 2 * units);
 		while (t && units && !le16(t + 2 * (units - 1)))
 			units--;
-		v->strs[v->nstrs++] = (struct pe_version_str){lang, s.key,
-			t ? str_from_utf16(a, t, units) : (str){"", 0}};
+		v->strs[v->nstrs++] = (struct pe_version_str){
+			lang, s.key, t ? str_from_utf16(a, t, units) : (str){"", 0}};
 	}
 }
 

@@ -1,12 +1,13 @@
 /*
  * undname: see undname.h. A recursive-descent reader of MSVC's decorated names.
  *
- * Invariants: `bad` is sticky; depth is at most DEPTH and the text made at most MADE bytes, since back
- * references would otherwise let a short name grow without end. All text is made in one buffer on the
- * stack; nothing is allocated.
+ * Invariants: `bad` is sticky; depth is at most DEPTH and the text made at most MADE bytes, since
+ * back references would otherwise let a short name grow without end. All text is made in one buffer
+ * on the stack; nothing is allocated.
  *
  * Facts: llvm/lib/Demangle/MicrosoftDemangle.cpp, Wine dlls/msvcrt/undname.c and the tables in
- * "Visual C++ name mangling" (en.wikiversity.org). Wording of special members as Microsoft's undname.
+ * "Visual C++ name mangling" (en.wikiversity.org). Wording of special members as Microsoft's
+ * undname.
  */
 #include "fmt/undname.h"
 
@@ -30,9 +31,9 @@ typedef struct und {
 	char *mem; /* MADE bytes, of which the first `made` are used */
 	size_t made;
 	bool bad;
-	bool cast;	/* the name is a conversion operator: its return type belongs to it */
-	bool special6;	/* vftable and the like: 6 or 7 follows */
-	bool whole;	/* nothing follows the name */
+	bool cast;     /* the name is a conversion operator: its return type belongs to it */
+	bool special6; /* vftable and the like: 6 or 7 follows */
+	bool whole;    /* nothing follows the name */
 } und;
 
 static str qualified(und *u, bool symbol);
@@ -227,15 +228,18 @@ static str template_arg(und *u, bool *skip)
 		if (!eat(u, tag))
 			continue;
 		str s = text(u, "{");
-		int nums = kinds[i] == 'J' ? 3 : kinds[i] == 'I' || kinds[i] == 'F' ? 2
-			: kinds[i] == 'G' ? 3 : 1;
+		int nums = kinds[i] == 'J'			? 3
+			   : kinds[i] == 'I' || kinds[i] == 'F' ? 2
+			   : kinds[i] == 'G'			? 3
+								: 1;
 		bool first = true;
 		if (kinds[i] >= 'H') {
 			s = joined(u, "{", symbol(u, true), "");
 			first = false;
 		}
 		for (int k = 0; k < nums && !u->bad; k++, first = false)
-			s = text(u, "%.*s%s%lld", STR_ARG(s), first ? "" : ",", (long long)number(u));
+			s = text(u, "%.*s%s%lld", STR_ARG(s), first ? "" : ",",
+				(long long)number(u));
 		return text(u, "%.*s}", STR_ARG(s));
 	}
 	decl d = type(u);
@@ -325,34 +329,80 @@ typedef struct op {
 
 /* Codes behind '?'. Those with a backquote are members that the compiler makes. */
 static const op ops[] = {
-	{"2", "operator new"}, {"3", "operator delete"}, {"4", "operator="}, {"5", "operator>>"},
-	{"6", "operator<<"}, {"7", "operator!"}, {"8", "operator=="}, {"9", "operator!="},
-	{"A", "operator[]"}, {"C", "operator->"}, {"D", "operator*"}, {"E", "operator++"},
-	{"F", "operator--"}, {"G", "operator-"}, {"H", "operator+"}, {"I", "operator&"},
-	{"J", "operator->*"}, {"K", "operator/"}, {"L", "operator%"}, {"M", "operator<"},
-	{"N", "operator<="}, {"O", "operator>"}, {"P", "operator>="}, {"Q", "operator,"},
-	{"R", "operator()"}, {"S", "operator~"}, {"T", "operator^"}, {"U", "operator|"},
-	{"V", "operator&&"}, {"W", "operator||"}, {"X", "operator*="}, {"Y", "operator+="},
-	{"Z", "operator-="}, {"_0", "operator/="}, {"_1", "operator%="}, {"_2", "operator>>="},
-	{"_3", "operator<<="}, {"_4", "operator&="}, {"_5", "operator|="}, {"_6", "operator^="},
-	{"_7", "`vftable'"}, {"_8", "`vbtable'"}, {"_9", "`vcall'"}, {"_A", "`typeof'"},
-	{"_B", "`local static guard'"}, {"_D", "`vbase destructor'"},
-	{"_E", "`vector deleting destructor'"}, {"_F", "`default constructor closure'"},
-	{"_G", "`scalar deleting destructor'"}, {"_H", "`vector constructor iterator'"},
-	{"_I", "`vector destructor iterator'"}, {"_J", "`vector vbase constructor iterator'"},
-	{"_K", "`virtual displacement map'"}, {"_L", "`eh vector constructor iterator'"},
-	{"_M", "`eh vector destructor iterator'"}, {"_N", "`eh vector vbase constructor iterator'"},
-	{"_O", "`copy constructor closure'"}, {"_P", "`udt returning'"}, {"_S", "`local vftable'"},
-	{"_T", "`local vftable constructor closure'"}, {"_U", "operator new[]"},
-	{"_V", "operator delete[]"}, {"_X", "`placement delete closure'"},
-	{"_Y", "`placement delete[] closure'"}, {"__A", "`managed vector constructor iterator'"},
+	{"2", "operator new"},
+	{"3", "operator delete"},
+	{"4", "operator="},
+	{"5", "operator>>"},
+	{"6", "operator<<"},
+	{"7", "operator!"},
+	{"8", "operator=="},
+	{"9", "operator!="},
+	{"A", "operator[]"},
+	{"C", "operator->"},
+	{"D", "operator*"},
+	{"E", "operator++"},
+	{"F", "operator--"},
+	{"G", "operator-"},
+	{"H", "operator+"},
+	{"I", "operator&"},
+	{"J", "operator->*"},
+	{"K", "operator/"},
+	{"L", "operator%"},
+	{"M", "operator<"},
+	{"N", "operator<="},
+	{"O", "operator>"},
+	{"P", "operator>="},
+	{"Q", "operator,"},
+	{"R", "operator()"},
+	{"S", "operator~"},
+	{"T", "operator^"},
+	{"U", "operator|"},
+	{"V", "operator&&"},
+	{"W", "operator||"},
+	{"X", "operator*="},
+	{"Y", "operator+="},
+	{"Z", "operator-="},
+	{"_0", "operator/="},
+	{"_1", "operator%="},
+	{"_2", "operator>>="},
+	{"_3", "operator<<="},
+	{"_4", "operator&="},
+	{"_5", "operator|="},
+	{"_6", "operator^="},
+	{"_7", "`vftable'"},
+	{"_8", "`vbtable'"},
+	{"_9", "`vcall'"},
+	{"_A", "`typeof'"},
+	{"_B", "`local static guard'"},
+	{"_D", "`vbase destructor'"},
+	{"_E", "`vector deleting destructor'"},
+	{"_F", "`default constructor closure'"},
+	{"_G", "`scalar deleting destructor'"},
+	{"_H", "`vector constructor iterator'"},
+	{"_I", "`vector destructor iterator'"},
+	{"_J", "`vector vbase constructor iterator'"},
+	{"_K", "`virtual displacement map'"},
+	{"_L", "`eh vector constructor iterator'"},
+	{"_M", "`eh vector destructor iterator'"},
+	{"_N", "`eh vector vbase constructor iterator'"},
+	{"_O", "`copy constructor closure'"},
+	{"_P", "`udt returning'"},
+	{"_S", "`local vftable'"},
+	{"_T", "`local vftable constructor closure'"},
+	{"_U", "operator new[]"},
+	{"_V", "operator delete[]"},
+	{"_X", "`placement delete closure'"},
+	{"_Y", "`placement delete[] closure'"},
+	{"__A", "`managed vector constructor iterator'"},
 	{"__B", "`managed vector destructor iterator'"},
 	{"__C", "`eh vector copy constructor iterator'"},
 	{"__D", "`eh vector vbase copy constructor iterator'"},
 	{"__G", "`vector copy constructor iterator'"},
 	{"__H", "`vector vbase copy constructor iterator'"},
 	{"__I", "`managed vector vbase copy constructor iterator'"},
-	{"__J", "`local static thread guard'"}, {"__L", "operator co_await"}, {"__M", "operator<=>"},
+	{"__J", "`local static thread guard'"},
+	{"__L", "operator co_await"},
+	{"__M", "operator<=>"},
 };
 
 /* A marker that qualified() replaces by the class's name. */
@@ -372,8 +422,8 @@ static str rtti(und *u)
 	case '1':
 		for (int i = 0; i < 4; i++)
 			n[i] = number(u);
-		return text(u, "`RTTI Base Class Descriptor at (%lld,%lld,%lld,%lld)'", (long long)n[0],
-			(long long)n[1], (long long)n[2], (long long)n[3]);
+		return text(u, "`RTTI Base Class Descriptor at (%lld,%lld,%lld,%lld)'",
+			(long long)n[0], (long long)n[1], (long long)n[2], (long long)n[3]);
 	case '2':
 		return STR("`RTTI Base Class Array'");
 	case '3':
@@ -402,21 +452,22 @@ static str special(und *u)
 	bool init = eat(u, "__E");
 	if (init || eat(u, "__F")) {
 		str s = peek(u) == '?' ? symbol(u, true) : qualified(u, false);
-		/* A symbol in here has its own '@', and then one more when it was a static member. */
+		/* A symbol in here has its own '@', and then one more when it was a static member.
+		 */
 		if (peek(u) == '@')
 			u->pos++;
 		if (u->in.p[u->pos - 1] == '@' && u->pos < u->in.n && peek(u) == '@')
 			u->pos++;
 		u->whole = true;
 		return init ? text(u, "`dynamic initializer for '%.*s''", STR_ARG(s))
-			: text(u, "`dynamic atexit destructor for '%.*s''", STR_ARG(s));
+			    : text(u, "`dynamic atexit destructor for '%.*s''", STR_ARG(s));
 	}
 	if (eat(u, "__K"))
 		return joined(u, "operator \"\"", identifier(u), "");
 	for (size_t i = ARRAY_LEN(ops); i-- > 0;) {
 		if (eat(u, ops[i].code)) {
 			u->special6 = !strcmp(ops[i].code, "_7") || !strcmp(ops[i].code, "_8") ||
-				!strcmp(ops[i].code, "_S");
+				      !strcmp(ops[i].code, "_S");
 			return str_of(ops[i].name);
 		}
 	}
@@ -426,7 +477,7 @@ static str special(und *u)
 static bool is_marker(str s)
 {
 	return (s.n == 1 && *s.p == 1) || (s.n > 1 && s.p[0] == '~' && s.p[1] == 1) ||
-		(s.n > 1 && s.p[0] == 1);
+	       (s.n > 1 && s.p[0] == 1);
 }
 
 /* Constructors and destructors are called as their class, template arguments included. */
@@ -483,8 +534,8 @@ typedef struct prim {
 
 static const prim prims[] = {{'X', "void"}, {'C', "signed char"}, {'D', "char"},
 	{'E', "unsigned char"}, {'F', "short"}, {'G', "unsigned short"}, {'H', "int"},
-	{'I', "unsigned int"}, {'J', "long"}, {'K', "unsigned long"}, {'M', "float"}, {'N', "double"},
-	{'O', "long double"}, {0, NULL}};
+	{'I', "unsigned int"}, {'J', "long"}, {'K', "unsigned long"}, {'M', "float"},
+	{'N', "double"}, {'O', "long double"}, {0, NULL}};
 static const prim prims_[] = {{'N', "bool"}, {'J', "__int64"}, {'K', "unsigned __int64"},
 	{'W', "wchar_t"}, {'S', "char16_t"}, {'U', "char32_t"}, {'Q', "char8_t"}, {'D', "__int8"},
 	{'E', "unsigned __int8"}, {'F', "__int16"}, {'G', "unsigned __int16"}, {'H', "__int32"},
@@ -512,7 +563,9 @@ static str with_cv(und *u, str s, int q)
 {
 	if (q & 1 && s.n > 6 && str_eq(str_skip(s, s.n - 6), STR(" const")))
 		q &= ~1; /* a const pointer behind a reference to const says it twice */
-	return !q ? s : text(u, "%.*s%s%s", STR_ARG(s), q & 1 ? " const" : "", q & 2 ? " volatile" : "");
+	return !q ? s
+		  : text(u, "%.*s%s%s", STR_ARG(s), q & 1 ? " const" : "",
+			    q & 2 ? " volatile" : "");
 }
 
 static const char *convention(und *u)
@@ -583,8 +636,8 @@ static str params(und *u)
 				if (u->pos - from > 1 && u->ntypes < REFS)
 					u->types[u->ntypes++] = d;
 			}
-			out = text(u, "%.*s%s%.*s%.*s", STR_ARG(out), first ? "" : ",", STR_ARG(d.l),
-				STR_ARG(d.r));
+			out = text(u, "%.*s%s%.*s%.*s", STR_ARG(out), first ? "" : ",",
+				STR_ARG(d.l), STR_ARG(d.r));
 			first = false;
 		}
 	}
@@ -647,7 +700,9 @@ static decl pointer(und *u, const char *sign, int own)
 		const char *ref = ext(u, &unaligned);
 		int q = cv(u);
 		d = function(u, &conv, &ctor);
-		d.l = with_cv(u, text(u, "%.*s (%s %.*s::%s", STR_ARG(d.l), conv, STR_ARG(klass), sign), own);
+		d.l = with_cv(u,
+			text(u, "%.*s (%s %.*s::%s", STR_ARG(d.l), conv, STR_ARG(klass), sign),
+			own);
 		d.r = with_cv(u, text(u, ")%.*s", STR_ARG(d.r)), q);
 		d.r = text(u, "%.*s%s", STR_ARG(d.r), ref);
 		return d;
@@ -728,7 +783,8 @@ static decl dollar(und *u)
 	if (eat(u, "$C")) {
 		int q = cv(u);
 		d = type(u);
-		/* Microsoft's tools leave a blank behind the word, and PDBs have it in their names. */
+		/* Microsoft's tools leave a blank behind the word, and PDBs have it in their names.
+		 */
 		d.l = joined(u, "", with_cv(u, d.l, q), q ? " " : "");
 		return d;
 	}
@@ -801,7 +857,8 @@ static decl type(und *u)
 
 static str variable(und *u, str name, int c)
 {
-	static const char *const access[] = {"private: static ", "protected: static ", "public: static "};
+	static const char *const access[] = {
+		"private: static ", "protected: static ", "public: static "};
 	bool unaligned = false;
 	decl d = type(u);
 	(void)ext(u, &unaligned);
@@ -813,12 +870,13 @@ static str variable(und *u, str name, int c)
 	} else {
 		q = cv(u);
 	}
-	/* The cv of a pointer variable stands in its type already; here it is that of the pointee. */
+	/* The cv of a pointer variable stands in its type already; here it is that of the pointee.
+	 */
 	bool ptr = d.l.n && (d.l.p[d.l.n - 1] == '*' || d.l.p[d.l.n - 1] == '&');
 	if (!ptr)
 		d.l = with_cv(u, d.l, q);
-	return text(u, "%s%.*s %.*s%.*s", c <= '2' ? access[c - '0'] : "", STR_ARG(d.l), STR_ARG(name),
-		STR_ARG(d.r));
+	return text(u, "%s%.*s %.*s%.*s", c <= '2' ? access[c - '0'] : "", STR_ARG(d.l),
+		STR_ARG(name), STR_ARG(d.r));
 }
 
 static str routine(und *u, str name, int c)
@@ -846,8 +904,9 @@ static str routine(und *u, str name, int c)
 	}
 	str tail = with_cv(u, d.r, q);
 	return text(u, "%s%s%s%.*s%s%s %.*s%.*s%.*s%s", thunk.n ? "[thunk]: " : "",
-		member ? access[k / 8] : "", member ? kind[which] : "", STR_ARG(u->cast ? none : d.l),
-		u->cast || ctor ? "" : " ", conv, STR_ARG(name), STR_ARG(thunk), STR_ARG(tail), ref);
+		member ? access[k / 8] : "", member ? kind[which] : "",
+		STR_ARG(u->cast ? none : d.l), u->cast || ctor ? "" : " ", conv, STR_ARG(name),
+		STR_ARG(thunk), STR_ARG(tail), ref);
 }
 
 /* What follows the name of a table: cv and the bases that it is for. */
@@ -880,8 +939,11 @@ static str thunk(und *u, str name)
 		b = number(u);
 		int64_t x = number(u), y = number(u);
 		str s = routine(u, name, 'A' + (c - '0') / 2 * 8 + 4);
-		return u->how == UND_NAME ? s : text(u, "[thunk]: %.*s`vtordispex{%lld,%lld,%lld,%lld}'",
-			STR_ARG(s), (long long)a, (long long)b, (long long)x, (long long)y);
+		return u->how == UND_NAME
+			       ? s
+			       : text(u, "[thunk]: %.*s`vtordispex{%lld,%lld,%lld,%lld}'",
+					 STR_ARG(s), (long long)a, (long long)b, (long long)x,
+					 (long long)y);
 	}
 	int c = next(u);
 	if (c < '0' || c > '5')
@@ -889,8 +951,9 @@ static str thunk(und *u, str name)
 	a = number(u);
 	b = number(u);
 	str s = routine(u, name, 'A' + (c - '0') / 2 * 8 + 4);
-	return u->how == UND_NAME ? s : text(u, "[thunk]: %.*s`vtordisp{%lld,%lld}'", STR_ARG(s),
-		(long long)a, (long long)b);
+	return u->how == UND_NAME ? s
+				  : text(u, "[thunk]: %.*s`vtordisp{%lld,%lld}'", STR_ARG(s),
+					    (long long)a, (long long)b);
 }
 
 /* '?' name encoding. nested: inside another name, where the encoding must be read to its end. */

@@ -2,11 +2,11 @@
  * undname: readable names from MSVC's decorated C++ names. Refuses to know symbol files.
  *
  * `?Method@Class@ns@@QEAAXH@Z` -> `ns::Class::Method` (UND_NAME) or
- * `public: void __cdecl ns::Class::Method(int)` (UND_FULL). Names that are not decorated C++ give false,
- * except the decorations of C: `_name@12`, `@name@8` and, on x86, `_name`.
+ * `public: void __cdecl ns::Class::Method(int)` (UND_FULL). Names that are not decorated C++ give
+ * false, except the decorations of C: `_name@12`, `@name@8` and, on x86, `_name`.
  *
- * Scheme: LLVM's MicrosoftDemangle and Wine's msvcrt/undname describe it. Work and depth are bounded;
- * output stops at UND_MAX bytes.
+ * Scheme: LLVM's MicrosoftDemangle and Wine's msvcrt/undname describe it. Work and depth are
+ * bounded; output stops at UND_MAX bytes.
  */
 #ifndef RS_FMT_UNDNAME_H
 #define RS_FMT_UNDNAME_H

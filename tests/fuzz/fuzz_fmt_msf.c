@@ -25,7 +25,8 @@ static void one_stream(msf *m, uint32_t i)
 		v = msf_view(m, i, off, k);
 		if (v)
 			check(msf_read(m, i, off, buf_, k) == ERR_OK && !memcmp(buf_, v, k));
-		off += steps < 32 ? n : n + size / 32; /* the beginning closely, the rest in strides */
+		off += steps < 32 ? n
+				  : n + size / 32; /* the beginning closely, the rest in strides */
 	}
 	check(!msf_view(m, i, size, 1) && msf_read(m, i, size, buf_, 1) != ERR_OK);
 }

@@ -1,7 +1,8 @@
 /*
- * PDBs: everything walked. An input that starts with 'S' is a list of streams (count, 16-bit sizes, bytes),
- * put into a container here so that mutations reach the streams; any other input is a whole file. Seeds: a
- * small program compiled with clang and linked with lld-link, its streams laid out in both ways.
+ * PDBs: everything walked. An input that starts with 'S' is a list of streams (count, 16-bit sizes,
+ * bytes), put into a container here so that mutations reach the streams; any other input is a whole
+ * file. Seeds: a small program compiled with clang and linked with lld-link, its streams laid out
+ * in both ways.
  */
 #include "fmt/pdb.h"
 
@@ -126,7 +127,8 @@ static void types(seen *x)
 		buf_deinit(&b);
 	}
 	x->n = 0;
-	if (pdb_type_each(f, true, on_type, x) == ERR_OK && pdb_type_find(f, x->name, true, &v) == ERR_OK)
+	if (pdb_type_each(f, true, on_type, x) == ERR_OK &&
+		pdb_type_find(f, x->name, true, &v) == ERR_OK)
 		x->n = v;
 }
 
@@ -187,7 +189,8 @@ static bool wrap(const uint8_t *p, size_t n, buf *out)
 	rd_skip(&r, 2 * (size_t)count);
 	if (r.bad || sizes.bad || !count)
 		return false;
-	uint8_t h[80] = "Microsoft MSFZ Container\r\n\x1a" "ALD\0\0";
+	uint8_t h[80] = "Microsoft MSFZ Container\r\n\x1a"
+			"ALD\0\0";
 	buf dir;
 	buf_init(&dir, 0);
 	buf_add(out, h, sizeof h);

@@ -1,6 +1,6 @@
 /*
- * PE images: the input as a file and as loaded memory, every question asked. Seeds: hand-made images of
- * tests/unit/test_fmt_pe.c and the headers of a linked one.
+ * PE images: the input as a file and as loaded memory, every question asked. Seeds: hand-made
+ * images of tests/unit/test_fmt_pe.c and the headers of a linked one.
  */
 #include "fmt/pe.h"
 

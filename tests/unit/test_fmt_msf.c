@@ -189,8 +189,8 @@ static void test_msfz_damage(void **state)
 	struct {
 		size_t off;
 		uint32_t v;
-	} bad[] = {{40, 0xffffffff}, {48, 0xffffffff}, {56, 0x7fffffff}, {60, 3}, {64, 0}, {68, 0x7fffffff},
-		{72, 0x10000000}, {76, 19}};
+	} bad[] = {{40, 0xffffffff}, {48, 0xffffffff}, {56, 0x7fffffff}, {60, 3}, {64, 0},
+		{68, 0x7fffffff}, {72, 0x10000000}, {76, 19}};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		uint32_t old = le32(p + bad[i].off);
 		put32(p + bad[i].off, bad[i].v);

@@ -1,6 +1,6 @@
 /*
- * PDBs compiled on the spot with clang and lld, compared with what the source says; the same file with
- * parts taken away or bent: stripped, no hash tables, contributions out of order, OMAP.
+ * PDBs compiled on the spot with clang and lld, compared with what the source says; the same file
+ * with parts taken away or bent: stripped, no hash tables, contributions out of order, OMAP.
  */
 #include "fmt/codeview.h"
 #include "fmt/msf.h"
@@ -12,54 +12,63 @@
 
 /* Line numbers matter: the tests name them. */
 static const char source[] =
-"namespace ns {\n"						/* 1 */
-"struct Base { virtual ~Base(); virtual int vf(int); int b; static int sm; };\n"
-"struct D : virtual Base {\n"
-"	unsigned x : 3; unsigned y : 5; int arr[4][2];\n"
-"	union { int u1; float u2; }; struct { short s1; char s2; };\n"	/* 5 */
-"	enum E { A = -1, B = 2 } e; D *next; const volatile char *cv;\n"
-"	int (*fp)(int, ...); D &ref; long long big;\n"
-"	D(D &r) : ref(r) {} void over(int); void over(char); D &operator=(const D &);\n"
-"};\n"
-"}\n"								/* 10 */
-"int ns::Base::sm = 3;\n"
-"ns::Base::~Base() {}\n"
-"int ns::Base::vf(int q) { return q + sm; }\n"
-"volatile int sink;\n"
-"__attribute__((noinline)) int opaque(int v) { sink = v; return sink; }\n"	/* 15 */
-"static __attribute__((always_inline)) inline int twice(int k) {\n"
-"	int t = opaque(k);\n"
-"	return t + opaque(t);\n"
-"}\n"
-"extern \"C\" __attribute__((noinline)) int caller(int z, char *p) {\n"	/* 20 */
-"	int w = twice(z);\n"
-"	return w + *p + twice(w);\n"
-"}\n"
-"extern \"C\" __attribute__((noinline, optnone)) int plain(int a, char *b) {\n"
-"	static int hits = 4;\n"					/* 25 */
-"	int r = a + *b + hits++;\n"
-"	{ int inner = r * 2; r += inner; }\n"
-"	return r;\n"
-"}\n"
-"void ns::D::over(int i) { x = i; }\n"				/* 30 */
-"void ns::D::over(char c) { y = c; }\n"
-"static int file_static = 7;\n"
-"extern const int konst = 77;\n"
-"typedef unsigned long ULONG_T;\n"
-"ULONG_T typed = 5; ns::D *object; __int128 wide;\n"		/* 35 */
-"struct Big { char pad[100000]; int last; }; Big big_one;\n"
-"struct Many {\n"
-#define F10(n) "int f" n "0, f" n "1, f" n "2, f" n "3, f" n "4, f" n "5, f" n "6, f" n "7, f" n "8, f" n "9;"
-#define F100(n) F10(n "0") F10(n "1") F10(n "2") F10(n "3") F10(n "4") F10(n "5") F10(n "6") F10(n "7") F10(n "8") F10(n "9")
-#define F1000(n) F100(n "0") F100(n "1") F100(n "2") F100(n "3") F100(n "4") F100(n "5") F100(n "6") F100(n "7") F100(n "8") F100(n "9")
-F1000("0") F1000("1") F1000("2") F1000("3") F1000("4")
-"\n} many; /* more than one field list can hold */\n"
-"extern \"C\" int mainCRTStartup() {\n"
-"	char c = 1; return caller(1, &c) + plain(2, &c) + file_static++ + konst + typed + big_one.last + many.f0001;\n"	/* 40 */
-"}\n"
-"extern \"C\" int _fltused = 0;\n"
-"void operator delete(void *, unsigned long long) {}\n"
-"void operator delete(void *) {}\n";
+	"namespace ns {\n" /* 1 */
+	"struct Base { virtual ~Base(); virtual int vf(int); int b; static int sm; };\n"
+	"struct D : virtual Base {\n"
+	"	unsigned x : 3; unsigned y : 5; int arr[4][2];\n"
+	"	union { int u1; float u2; }; struct { short s1; char s2; };\n" /* 5 */
+	"	enum E { A = -1, B = 2 } e; D *next; const volatile char *cv;\n"
+	"	int (*fp)(int, ...); D &ref; long long big;\n"
+	"	D(D &r) : ref(r) {} void over(int); void over(char); D &operator=(const D &);\n"
+	"};\n"
+	"}\n" /* 10 */
+	"int ns::Base::sm = 3;\n"
+	"ns::Base::~Base() {}\n"
+	"int ns::Base::vf(int q) { return q + sm; }\n"
+	"volatile int sink;\n"
+	"__attribute__((noinline)) int opaque(int v) { sink = v; return sink; }\n" /* 15 */
+	"static __attribute__((always_inline)) inline int twice(int k) {\n"
+	"	int t = opaque(k);\n"
+	"	return t + opaque(t);\n"
+	"}\n"
+	"extern \"C\" __attribute__((noinline)) int caller(int z, char *p) {\n" /* 20 */
+	"	int w = twice(z);\n"
+	"	return w + *p + twice(w);\n"
+	"}\n"
+	"extern \"C\" __attribute__((noinline, optnone)) int plain(int a, char *b) {\n"
+	"	static int hits = 4;\n" /* 25 */
+	"	int r = a + *b + hits++;\n"
+	"	{ int inner = r * 2; r += inner; }\n"
+	"	return r;\n"
+	"}\n"
+	"void ns::D::over(int i) { x = i; }\n" /* 30 */
+	"void ns::D::over(char c) { y = c; }\n"
+	"static int file_static = 7;\n"
+	"extern const int konst = 77;\n"
+	"typedef unsigned long ULONG_T;\n"
+	"ULONG_T typed = 5; ns::D *object; __int128 wide;\n" /* 35 */
+	"struct Big { char pad[100000]; int last; }; Big big_one;\n"
+	"struct Many {\n"
+#define F10(n)                                                                                     \
+	"int f" n "0, f" n "1, f" n "2, f" n "3, f" n "4, f" n "5, f" n "6, f" n "7, f" n "8, f" n \
+	"9;"
+#define F100(n)                                                                                    \
+	F10(n "0")                                                                                 \
+	F10(n "1") F10(n "2") F10(n "3") F10(n "4") F10(n "5") F10(n "6") F10(n "7") F10(n "8")    \
+		F10(n "9")
+#define F1000(n)                                                                                   \
+	F100(n "0")                                                                                \
+	F100(n "1") F100(n "2") F100(n "3") F100(n "4") F100(n "5") F100(n "6") F100(n "7")        \
+		F100(n "8") F100(n "9")
+	F1000("0") F1000("1") F1000("2") F1000("3")
+		F1000("4") "\n} many; /* more than one field list can hold */\n"
+			   "extern \"C\" int mainCRTStartup() {\n"
+			   "	char c = 1; return caller(1, &c) + plain(2, &c) + file_static++ + "
+			   "konst + typed + big_one.last + many.f0001;\n" /* 40 */
+			   "}\n"
+			   "extern \"C\" int _fltused = 0;\n"
+			   "void operator delete(void *, unsigned long long) {}\n"
+			   "void operator delete(void *) {}\n";
 
 typedef struct world {
 	char dir[600], pdb_path[700], exe_path[700];
@@ -83,7 +92,8 @@ static int setup(void **state)
 	snprintf(cmd, sizeof cmd, "%s/t.cpp", g.dir);
 	assert_int_equal(sys_write_file(cmd, STR(source), &d), ERR_OK);
 	snprintf(cmd, sizeof cmd,
-		"cd '%s' && clang --target=x86_64-pc-windows-msvc -g -gcodeview -O1 -fstandalone-debug -ffunction-sections -fno-rtti -w -c t.cpp -o t.obj "
+		"cd '%s' && clang --target=x86_64-pc-windows-msvc -g -gcodeview -O1 "
+		"-fstandalone-debug -ffunction-sections -fno-rtti -w -c t.cpp -o t.obj "
 		"&& lld-link /debug /pdb:t.pdb /out:t.exe /entry:mainCRTStartup /subsystem:console "
 		"/nodefaultlib /opt:noref,noicf /force:unresolved t.obj >/dev/null 2>&1",
 		g.dir);
@@ -148,7 +158,8 @@ static void check_names(pdb *f)
 	assert_int_equal(pdb_public_find(f, STR("caller"), false, keep, &pub), ERR_OK);
 	assert_int_equal(pub.s.rva, x.s.rva);
 	assert_true(pub.s.code);
-	assert_int_equal(pdb_public_find(f, STR("?over@D@ns@@QEAAXH@Z"), false, keep, &pub), ERR_OK);
+	assert_int_equal(
+		pdb_public_find(f, STR("?over@D@ns@@QEAAXH@Z"), false, keep, &pub), ERR_OK);
 	assert_int_equal(pdb_public_find(f, STR("CALLER"), false, keep, &pub), ERR_NOTFOUND);
 	assert_int_equal(pdb_public_find(f, STR("CaLLeR"), true, keep, &pub), ERR_OK);
 	assert_int_equal(pdb_public_find(f, STR(""), true, keep, &pub), ERR_NOTFOUND);
@@ -161,8 +172,10 @@ static void check_names(pdb *f)
 	assert_int_equal(global(f, "ns::Base::sm", PDB_ALL).s.size, 4);
 	assert_int_equal(global(f, "ULONG_T", PDB_MASK(PDB_UDT)).s.type, 0x22);
 	assert_int_equal(global(f, "wide", PDB_ALL).s.size, 16);
-	assert_int_equal(pdb_global_find(f, STR("caller"), false, PDB_MASK(PDB_DATA), keep, &x), ERR_NOTFOUND);
-	assert_int_equal(pdb_global_find(f, STR("no such name"), false, PDB_ALL, keep, &x), ERR_NOTFOUND);
+	assert_int_equal(pdb_global_find(f, STR("caller"), false, PDB_MASK(PDB_DATA), keep, &x),
+		ERR_NOTFOUND);
+	assert_int_equal(
+		pdb_global_find(f, STR("no such name"), false, PDB_ALL, keep, &x), ERR_NOTFOUND);
 }
 
 static void test_names(void **state)
@@ -170,7 +183,8 @@ static void test_names(void **state)
 	(void)state;
 	NEED();
 	const pdb_id *id = pdb_id_get(g.f);
-	assert_true(id->has_private && id->has_types && id->has_lines && !id->stripped && !id->fastlink);
+	assert_true(id->has_private && id->has_types && id->has_lines && !id->stripped &&
+		    !id->fastlink);
 	assert_int_equal(id->machine, 0x8664);
 	check_names(g.f);
 }
@@ -272,18 +286,20 @@ static void test_like(void **state)
 	static const struct {
 		const char *pattern;
 		bool some, fewer;
-	} t[] = {{"*", true, false}, {"caller", true, true}, {"CALL*", true, true}, {"_caller", true, true},
-		{"ns::D::ov*", true, true}, {"*o?er", true, true}, {"*over@*", false, true},
-		{"*destructor*", false, true}, {"ns*op#erator*=", false, true}, {"cal+er", true, true},
-		{"cal#ler", true, true}, {"calx#ler", true, true}, {"*operator*delete*", true, true},
+	} t[] = {{"*", true, false}, {"caller", true, true}, {"CALL*", true, true},
+		{"_caller", true, true}, {"ns::D::ov*", true, true}, {"*o?er", true, true},
+		{"*over@*", false, true}, {"*destructor*", false, true},
+		{"ns*op#erator*=", false, true}, {"cal+er", true, true}, {"cal#ler", true, true},
+		{"calx#ler", true, true}, {"*operator*delete*", true, true},
 		{"nothing_here", false, true}, {"\\caller", true, true}, {"[c]aller", true, true}};
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
 		like all = {.pattern = str_of(t[i].pattern)}, some = all;
 		assert_int_equal(pdb_each_name(g.f, PDB_ALL, like_cb, &all), ERR_OK);
 		assert_int_equal(pdb_each_like(g.f, PDB_ALL, some.pattern, like_cb, &some), ERR_OK);
-		if (some.hits != all.hits || (all.hits > 0) != t[i].some || (some.given < all.given) != t[i].fewer)
-			fail_msg("%s: %zu of %zu, given %zu of %zu", t[i].pattern, some.hits, all.hits, some.given,
-				all.given);
+		if (some.hits != all.hits || (all.hits > 0) != t[i].some ||
+			(some.given < all.given) != t[i].fewer)
+			fail_msg("%s: %zu of %zu, given %zu of %zu", t[i].pattern, some.hits,
+				all.hits, some.given, all.given);
 	}
 }
 
@@ -477,9 +493,11 @@ static void test_lines(void **state)
 		assert_true(list[i].rva >= x.s.rva && list[i].rva < x.s.rva + x.s.size);
 	}
 	uint32_t last = 0;
-	assert_int_equal(pdb_line_range(g.f, x.s.rva, x.s.rva + x.s.size, count_line, &last), ERR_OK);
+	assert_int_equal(
+		pdb_line_range(g.f, x.s.rva, x.s.rva + x.s.size, count_line, &last), ERR_OK);
 	assert_true(last > x.s.rva && last < x.s.rva + x.s.size);
-	assert_int_equal(pdb_line_find(g.f, &a, STR("other.cpp"), 1, &list, &n, &exact), ERR_NOTFOUND);
+	assert_int_equal(
+		pdb_line_find(g.f, &a, STR("other.cpp"), 1, &list, &n, &exact), ERR_NOTFOUND);
 	assert_true(pdb_path_match(STR("c:\\Dir\\a.C"), STR("dir/A.c")));
 	assert_false(pdb_path_match(STR("c:\\dir\\ba.c"), STR("a.c")));
 	assert_false(pdb_path_match(STR("a.c"), STR("")));
@@ -585,8 +603,9 @@ static msf *copy_init(copy *c)
 	assert_int_equal(msf_open(g.map.p, g.map.n, &m, &d), ERR_OK);
 	c->n = msf_count(m);
 	for (uint32_t i = 0; i < c->n; i++)
-		c->s[i] = msf_has(m, i) ? (str){(const char *)msf_view(m, i, 0, msf_size(m, i)), msf_size(m, i)}
-			: (str){NULL, 0};
+		c->s[i] = msf_has(m, i) ? (str){(const char *)msf_view(m, i, 0, msf_size(m, i)),
+						  msf_size(m, i)}
+					: (str){NULL, 0};
 	return m;
 }
 
@@ -634,9 +653,9 @@ static void test_no_hashes(void **state)
 	copy c;
 	msf *m = copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi), *tpi = own(&c, 2, &c.tpi);
-	put32(own(&c, le16(dbi + 12), &c.gsi), 0);		/* the old form of the name tables */
+	put32(own(&c, le16(dbi + 12), &c.gsi), 0); /* the old form of the name tables */
 	put32(own(&c, le16(dbi + 16), &c.psi) + 28, 0);
-	put16(tpi + 20, 0xffff);				/* no type hash stream */
+	put16(tpi + 20, 0xffff); /* no type hash stream */
 	pdb *f = copy_open(&c);
 	check_names(f);
 	check_types(f);
@@ -667,7 +686,8 @@ static void test_stripped(void **state)
 	assert_false(pdb_id_get(f)->has_private);
 	assert_false(pdb_id_get(f)->has_lines);
 	got x = {.n = 0}, pub = {.n = 0};
-	assert_int_equal(pdb_global_find(f, STR("caller"), false, PDB_MASK(PDB_FUNC), keep, &x), ERR_NOTFOUND);
+	assert_int_equal(pdb_global_find(f, STR("caller"), false, PDB_MASK(PDB_FUNC), keep, &x),
+		ERR_NOTFOUND);
 	assert_int_equal(pdb_public_find(f, STR("caller"), false, keep, &pub), ERR_OK);
 	pdb_sym s;
 	uint32_t disp;
@@ -714,8 +734,8 @@ static void test_omap(void **state)
 	copy c;
 	msf *m = copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi);
-	uint32_t dbg = 64 + le32(dbi + 24) + le32(dbi + 28) + le32(dbi + 32) + le32(dbi + 36) + le32(dbi + 40) +
-		le32(dbi + 52);
+	uint32_t dbg = 64 + le32(dbi + 24) + le32(dbi + 28) + le32(dbi + 32) + le32(dbi + 36) +
+		       le32(dbi + 40) + le32(dbi + 52);
 	assert_true(le32(dbi + 48) >= 22);
 	for (int i = 0; i < 3; i++)
 		buf_init(&c.extra[i], 0);
@@ -765,7 +785,8 @@ static void test_cut(void **state)
 			buf_init(&c.img, 0);
 			msf_write(&c.img, c.s, c.n, 4096, true);
 			if (pdb_open(c.img.p, c.img.n, &c.f, &d) == ERR_OK) {
-				if (pdb_global_find(c.f, STR("caller"), false, PDB_ALL, keep, &x) == ERR_OK &&
+				if (pdb_global_find(c.f, STR("caller"), false, PDB_ALL, keep, &x) ==
+						ERR_OK &&
 					pdb_locals_at(c.f, &a, x.s.rva, &l, &n) == ERR_OK)
 					assert_true(n > 0);
 				if (pdb_type_find(c.f, STR("ns::D"), false, &ti) == ERR_OK) {

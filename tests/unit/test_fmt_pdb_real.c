@@ -125,13 +125,15 @@ static void test_publics(void **state)
 			assert_true(getline(&line, &cap, p) > 0);
 			want x = {0};
 			unsigned seg, off;
-			assert_int_equal(sscanf(strstr(line, "addr = "), "addr = %u:%u", &seg, &off), 2);
+			assert_int_equal(
+				sscanf(strstr(line, "addr = "), "addr = %u:%u", &seg, &off), 2);
 			x.seg = (uint16_t)seg;
 			x.off = off;
 			assert_int_equal(pdb_public_find(w.f, name, false, same_place, &x), ERR_OK);
 			assert_true(x.hits >= 1);
 			const pdb_section *sec = pdb_section_nth(w.f, seg - 1);
-			assert_int_equal(x.s.code, strstr(line, "function") || (sec && sec->flags & 0x20000020));
+			assert_int_equal(x.s.code,
+				strstr(line, "function") || (sec && sec->flags & 0x20000020));
 			assert_int_equal(sec != NULL, x.s.rva != PDB_NO_RVA);
 			/* By address: a public at exactly this place, and before it none. */
 			if (x.s.rva != PDB_NO_RVA) {
@@ -145,7 +147,8 @@ static void test_publics(void **state)
 				assert_int_equal(seg2, seg);
 				assert_int_equal(off2, off);
 				bool found = false;
-				while (!found && pdb_public_nth(w.f, i++, &s) == ERR_OK && s.rva == x.s.rva)
+				while (!found && pdb_public_nth(w.f, i++, &s) == ERR_OK &&
+					s.rva == x.s.rva)
 					found = str_eq(s.name, name);
 				assert_true(found);
 			}
@@ -200,20 +203,27 @@ static void test_globals(void **state)
 			long long v;
 			if (!strcmp(kind, "PROCREF") || !strcmp(kind, "LPROCREF")) {
 				x.kind = PDB_FUNC;
-				assert_int_equal(sscanf(line, " module = %u, sum name = %*u, offset = %u", &a, &b), 2);
+				assert_int_equal(
+					sscanf(line, " module = %u, sum name = %*u, offset = %u",
+						&a, &b),
+					2);
 				x.mod = a - 1;
 				x.at = b;
 			} else if (strstr(kind, "DATA32") || strstr(kind, "THREAD32")) {
 				x.kind = strstr(kind, "DATA32") ? PDB_DATA : PDB_TLS;
 				assert_int_equal(sscanf(line, " type = %x", &x.type), 1);
-				assert_int_equal(sscanf(strstr(line, "addr = "), "addr = %u:%u", &seg, &x.off), 2);
+				assert_int_equal(sscanf(strstr(line, "addr = "), "addr = %u:%u",
+							 &seg, &x.off),
+					2);
 				x.seg = (uint16_t)seg;
 			} else if (!strcmp(kind, "CONSTANT")) {
 				x.kind = PDB_CONST;
 				assert_int_equal(sscanf(line, " type = %x", &x.type), 1);
-				assert_int_equal(sscanf(strstr(line, "value = "), "value = %lld", &v), 1);
+				assert_int_equal(
+					sscanf(strstr(line, "value = "), "value = %lld", &v), 1);
 				if (strtoull(strstr(line, "value = ") + 8, NULL, 10) > INT64_MAX)
-					v = (long long)strtoull(strstr(line, "value = ") + 8, NULL, 10);
+					v = (long long)strtoull(
+						strstr(line, "value = ") + 8, NULL, 10);
 				x.value = v;
 			} else if (!strcmp(kind, "UDT")) {
 				x.kind = PDB_UDT;
@@ -223,14 +233,17 @@ static void test_globals(void **state)
 			}
 			err e = pdb_global_find(w.f, str_of(name), false, PDB_ALL, same_global, &x);
 			if (e != ERR_OK || x.hits < 1)
-				fail_msg("%s S_%s %s: %s, %zu seen", names[which], kind, name, err_name(e), x.seen);
+				fail_msg("%s S_%s %s: %s, %zu seen", names[which], kind, name,
+					err_name(e), x.seen);
 			free(name);
 			n++;
 		}
 		free(line);
 		dump_close(p);
 		size_t mine = 0;
-		assert_int_equal(pdb_each_name(w.f, PDB_ALL & ~PDB_MASK(PDB_PUBLIC), count_cb, &mine), ERR_OK);
+		assert_int_equal(
+			pdb_each_name(w.f, PDB_ALL & ~PDB_MASK(PDB_PUBLIC), count_cb, &mine),
+			ERR_OK);
 		assert_int_equal(mine, n);
 		assert_true(n > 1000);
 	}
@@ -300,7 +313,9 @@ static void check_member(char *line, const pdb_field *x, pdb *f)
 		fail_msg("unexpected %s", line);
 	}
 	assert_true(str_eq(x->name, name));
-	assert_int_equal(x->access, strstr(line, "private") ? 1 : strstr(line, "protected") ? 2 : x->access);
+	assert_int_equal(x->access, strstr(line, "private")	? 1
+				    : strstr(line, "protected") ? 2
+								: x->access);
 }
 
 static void check_list(pdb *f, uint32_t ti, FILE *p, char **line, size_t *cap)
@@ -325,14 +340,17 @@ static void check_list(pdb *f, uint32_t ti, FILE *p, char **line, size_t *cap)
 		if (strstr(*line, "- LF_BCLASS")) {
 			assert_true(getline(line, cap, p) > 0);
 			assert_int_equal(l.v.p[i].type, hex_after(*line, "type = "));
-			assert_int_equal(l.v.p[i].offset, strtoull(strstr(*line, "offset = ") + 9, NULL, 10));
+			assert_int_equal(l.v.p[i].offset,
+				strtoull(strstr(*line, "offset = ") + 9, NULL, 10));
 		}
 		if (strstr(*line, "VBCLASS")) {
 			assert_true(getline(line, cap, p) > 0);
 			assert_int_equal(l.v.p[i].type, hex_after(*line, "base = "));
 			unsigned long long off, index;
-			assert_int_equal(sscanf(strstr(*line, "vbptr offset"), "vbptr offset = %llu, vtable index = %llu",
-				&off, &index), 2);
+			assert_int_equal(
+				sscanf(strstr(*line, "vbptr offset"),
+					"vbptr offset = %llu, vtable index = %llu", &off, &index),
+				2);
 			assert_int_equal(l.v.p[i].offset, off);
 			assert_int_equal(l.v.p[i].value, index);
 			assert_true(getline(line, cap, p) > 0); /* attributes */
@@ -350,7 +368,8 @@ static void check_list(pdb *f, uint32_t ti, FILE *p, char **line, size_t *cap)
 	vec_deinit(&l.v);
 }
 
-static void check_tag(pdb *f, uint32_t ti, const char *leaf, const char *head, FILE *p, char **line, size_t *cap)
+static void check_tag(
+	pdb *f, uint32_t ti, const char *leaf, const char *head, FILE *p, char **line, size_t *cap)
 {
 	pdb_type t;
 	uint32_t def, found;
@@ -375,10 +394,12 @@ static void check_tag(pdb *f, uint32_t ti, const char *leaf, const char *head, F
 		pdb_type o;
 		if (sscanf(fwd, "forward ref (-> %x)", &other) == 1 ||
 			sscanf(fwd, "forward ref (<- %x)", &other) == 1) {
-			/* Several definitions of one name may differ; ours must be one of this name. */
+			/* Several definitions of one name may differ; ours must be one of this
+			 * name. */
 			assert_int_equal(pdb_type_get(f, def, &o), ERR_OK);
 			if (o.forward)
-				fail_msg("%.*s (0x%x) has no definition, expected 0x%x", STR_ARG(t.name), ti, other);
+				fail_msg("%.*s (0x%x) has no definition, expected 0x%x",
+					STR_ARG(t.name), ti, other);
 			assert_true(str_eq(o.unique, t.unique));
 			pdb_type theirs;
 			assert_int_equal(pdb_type_get(f, other, &theirs), ERR_OK);
@@ -403,7 +424,8 @@ static void check_made(pdb *f, uint32_t ti, const char *leaf, FILE *p, char **li
 {
 	pdb_type t;
 	assert_int_equal(pdb_type_get(f, ti, &t), ERR_OK);
-	if (!strcmp(leaf, "LF_ARGLIST") || !strcmp(leaf, "LF_VTSHAPE") || !strcmp(leaf, "LF_METHODLIST"))
+	if (!strcmp(leaf, "LF_ARGLIST") || !strcmp(leaf, "LF_VTSHAPE") ||
+		!strcmp(leaf, "LF_METHODLIST"))
 		return;
 	assert_true(getline(line, cap, p) > 0);
 	char *l = *line;
@@ -411,15 +433,18 @@ static void check_made(pdb *f, uint32_t ti, const char *leaf, FILE *p, char **li
 		assert_int_equal(t.elem, hex_after(l, "referent = "));
 		if (!strstr(l, "member"))
 			assert_int_equal(t.size, 8);
-		assert_int_equal(t.kind, strstr(l, "mode = ref") ? PDB_T_REF : strstr(l, "mode = rvalue")
-			? PDB_T_RVREF : strstr(l, "member") ? PDB_T_MEMPTR : PDB_T_PTR);
+		assert_int_equal(t.kind, strstr(l, "mode = ref")      ? PDB_T_REF
+					 : strstr(l, "mode = rvalue") ? PDB_T_RVREF
+					 : strstr(l, "member")	      ? PDB_T_MEMPTR
+								      : PDB_T_PTR);
 		char *opts = strstr(l, "opts = ");
 		*strstr(opts, ", kind") = 0;
 		assert_int_equal((t.quals & PDB_CONST_) != 0, strstr(opts, "const") != NULL);
 		uint32_t ptr;
 		if (t.kind == PDB_T_PTR && !t.quals && strstr(opts, "opts = None")) {
 			pdb_type o;
-			/* `this` of a method for rvalues is a plain pointer with a mark that the dump hides. */
+			/* `this` of a method for rvalues is a plain pointer with a mark that the
+			 * dump hides. */
 			if (pdb_type_pointer_to(f, t.elem, &ptr) == ERR_OK) {
 				assert_int_equal(pdb_type_get(f, ptr, &o), ERR_OK);
 				assert_int_equal(o.elem, t.elem);
@@ -479,7 +504,7 @@ static void test_types(void **state)
 				check_list(w.f, ti, p, &line, &cap);
 				have = !feof(p); /* it read the next line */
 			} else if (!strcmp(leaf, "LF_STRUCTURE") || !strcmp(leaf, "LF_CLASS") ||
-				!strcmp(leaf, "LF_UNION") || !strcmp(leaf, "LF_ENUM")) {
+				   !strcmp(leaf, "LF_UNION") || !strcmp(leaf, "LF_ENUM")) {
 				char *head = mem_strdup(line);
 				check_tag(w.f, ti, leaf, head, p, &line, &cap);
 				mem_free(head);
@@ -559,8 +584,9 @@ static void test_procs(void **state)
 			assert_true(str_eq(s->name, quoted(line)));
 			assert_int_equal(s->global, kind[0] == 'G');
 			assert_true(getline(&line, &cap, p) > 0);
-			assert_int_equal(sscanf(strstr(line, "addr = "), "addr = %u:%u, code size = %u", &seg, &off,
-				&size), 3);
+			assert_int_equal(sscanf(strstr(line, "addr = "),
+						 "addr = %u:%u, code size = %u", &seg, &off, &size),
+				3);
 			assert_int_equal(s->seg, seg);
 			assert_int_equal(s->off, off);
 			assert_int_equal(s->size, size);
@@ -621,7 +647,8 @@ static void compare_lines(pdb *f, unsigned mod, las *theirs)
 		qsort(theirs->v.p, theirs->v.n, sizeof *theirs->v.p, la_order);
 		assert_memory_equal(mine.v.p, theirs->v.p, mine.v.n * sizeof *mine.v.p);
 	}
-	/* Each address leads back to one of its lines, if the module is what the linker kept there. */
+	/* Each address leads back to one of its lines, if the module is what the linker kept there.
+	 */
 	for (size_t i = 0; i < mine.v.n; i++) {
 		pdb_line l;
 		uint32_t owner;
@@ -654,7 +681,8 @@ static void test_lines(void **state)
 					compare_lines(w.f, mod, &theirs);
 				mod = next;
 				in_block = false;
-			} else if (sscanf(line, " %x:%x-%x, line/addr entries = %u", &x, &from, &to, &count) == 4) {
+			} else if (sscanf(line, " %x:%x-%x, line/addr entries = %u", &x, &from, &to,
+					   &count) == 4) {
 				in_block = true;
 				seg = x;
 			} else if (in_block) {
@@ -667,10 +695,13 @@ static void test_lines(void **state)
 						break;
 					s += used;
 					s += strspn(s, " !");
-					/* ASI, NSI: code without a line, always or never to be stepped into */
+					/* ASI, NSI: code without a line, always or never to be
+					 * stepped into */
 					num = (unsigned)strtoul(word, NULL, 10);
 					if (num) {
-						vec_push(&theirs.v, (la){pdb_rva(w.f, (uint16_t)seg, off), num});
+						vec_push(&theirs.v,
+							(la){pdb_rva(w.f, (uint16_t)seg, off),
+								num});
 						total++;
 					}
 				}
@@ -712,8 +743,9 @@ static void test_line_find(void **state)
 		pdb_line *l;
 		size_t n;
 		bool exact, hit = false;
-		assert_int_equal(pdb_line_find(w.f, &a, STR("shared/backgrounddesktop.CC"), v.v.p[i].line, &l,
-			&n, &exact), ERR_OK);
+		assert_int_equal(pdb_line_find(w.f, &a, STR("shared/backgrounddesktop.CC"),
+					 v.v.p[i].line, &l, &n, &exact),
+			ERR_OK);
 		assert_true(exact);
 		for (size_t k = 0; k < n; k++) {
 			assert_int_equal(l[k].line, v.v.p[i].line);
@@ -725,11 +757,15 @@ static void test_line_find(void **state)
 	pdb_line *l;
 	size_t n;
 	bool exact;
-	assert_int_equal(pdb_line_find(w.f, &a, STR("BackgroundDesktop.cc"), 1, &l, &n, &exact), ERR_OK);
+	assert_int_equal(
+		pdb_line_find(w.f, &a, STR("BackgroundDesktop.cc"), 1, &l, &n, &exact), ERR_OK);
 	assert_false(exact);
 	assert_true(l[0].line > 1);
-	assert_int_equal(pdb_line_find(w.f, &a, STR("BackgroundDesktop.cc"), 100000, &l, &n, &exact), ERR_NOTFOUND);
-	assert_int_equal(pdb_line_find(w.f, &a, STR("Desktop.cc"), 1, &l, &n, &exact), ERR_NOTFOUND);
+	assert_int_equal(
+		pdb_line_find(w.f, &a, STR("BackgroundDesktop.cc"), 100000, &l, &n, &exact),
+		ERR_NOTFOUND);
+	assert_int_equal(
+		pdb_line_find(w.f, &a, STR("Desktop.cc"), 1, &l, &n, &exact), ERR_NOTFOUND);
 	arena_deinit(&a);
 	vec_deinit(&v.v);
 	close_world(&w);
@@ -755,8 +791,11 @@ static void test_inlines(void **state)
 			if (strstr(line, "PROC32 [") && sscanf(line, " %u |", &rec) == 1)
 				at = rec;
 			if (strstr(line, "code size = ") && strstr(line, "parent = 0,"))
-				base = sscanf(strstr(line, "addr = "), "addr = %u:%u, code size = %u", &seg, &off,
-					&size) == 3 ? pdb_rva(w.f, (uint16_t)seg, off) : base;
+				base = sscanf(strstr(line, "addr = "),
+					       "addr = %u:%u, code size = %u", &seg, &off,
+					       &size) == 3
+					       ? pdb_rva(w.f, (uint16_t)seg, off)
+					       : base;
 			if (strstr(line, "inlinee = ")) {
 				id = hex_after(line, "inlinee = ");
 				wait = true;
@@ -774,18 +813,25 @@ static void test_inlines(void **state)
 			pdb_sym fn;
 			assert_true(code < size);
 			/* Folding may have kept another function there, with other calls. */
-			if (pdb_func_at(w.f, base + code, &fn) == ERR_OK && fn.mod == mod && fn.at == at) {
+			if (pdb_func_at(w.f, base + code, &fn) == ERR_OK && fn.mod == mod &&
+				fn.at == at) {
 				err e = pdb_inlines_at(w.f, &a, base + code, &in, &count);
 				if (e != ERR_OK)
-					fail_msg("%s: inlinee 0x%x at 0x%x: %s", names[which], id, base + code, err_name(e));
+					fail_msg("%s: inlinee 0x%x at 0x%x: %s", names[which], id,
+						base + code, err_name(e));
 				for (size_t i = 0; i < count; i++) {
-					/* Imported indices are resolved, which the dump does not do. */
+					/* Imported indices are resolved, which the dump does not
+					 * do. */
 					hit |= in[i].id == id || id >> 31;
 					if (!in[i].name.n || !in[i].type)
-						fail_msg("%s: inlinee 0x%x has no name", names[which], in[i].id);
-					assert_true(in[i].begin <= base + code && in[i].end > base + code);
-					/* Nothing passes the function's end: that is how the lengths must be read. */
-					assert_true(in[i].begin >= fn.rva && in[i].end <= fn.rva + fn.size);
+						fail_msg("%s: inlinee 0x%x has no name",
+							names[which], in[i].id);
+					assert_true(in[i].begin <= base + code &&
+						    in[i].end > base + code);
+					/* Nothing passes the function's end: that is how the
+					 * lengths must be read. */
+					assert_true(in[i].begin >= fn.rva &&
+						    in[i].end <= fn.rva + fn.size);
 				}
 				assert_true(hit);
 				n++;
@@ -818,16 +864,19 @@ static void test_locals(void **state)
 			arena_init(&a);
 			assert_int_equal(pdb_locals_all(w.f, &a, s, &l, &n), ERR_OK);
 			for (uint32_t at = 0; at < s->size; at += 7) {
-				assert_int_equal(pdb_locals_at(w.f, &a, s->rva + at, &l, &n), ERR_OK);
+				assert_int_equal(
+					pdb_locals_at(w.f, &a, s->rva + at, &l, &n), ERR_OK);
 				for (size_t k = 0; k < n; k++) {
-					assert_true(l[k].begin <= s->rva + at && l[k].end > s->rva + at);
+					assert_true(l[k].begin <= s->rva + at &&
+						    l[k].end > s->rva + at);
 					params += l[k].param;
 					pieces += l[k].npieces > 0;
 					gone += l[k].loc == PDB_LOC_NONE;
 					statics += l[k].loc == PDB_LOC_STATIC;
 					if (l[k].loc == PDB_LOC_REG || l[k].loc == PDB_LOC_REGREL) {
 						if (!pdb_reg_name(w.f, l[k].reg))
-							fail_msg("%s: register %u", names[which], l[k].reg);
+							fail_msg("%s: register %u", names[which],
+								l[k].reg);
 						regs += l[k].loc == PDB_LOC_REG;
 						rels += l[k].loc == PDB_LOC_REGREL;
 					}
@@ -836,7 +885,8 @@ static void test_locals(void **state)
 			arena_deinit(&a);
 		}
 		vec_deinit(&all.v);
-		assert_true(params > 1000 && regs > 1000 && rels > 1000 && pieces > 10 && statics > 10 && gone > 10);
+		assert_true(params > 1000 && regs > 1000 && rels > 1000 && pieces > 10 &&
+			    statics > 10 && gone > 10);
 	}
 }
 
@@ -962,8 +1012,9 @@ static void test_containers(void **state)
 	uint32_t n = msf_count(m);
 	assert_true(n <= ARRAY_LEN(s));
 	for (uint32_t i = 0; i < n; i++)
-		s[i] = msf_has(m, i) ? (str){(const char *)msf_view(m, i, 0, msf_size(m, i)), msf_size(m, i)}
-			: (str){NULL, 0};
+		s[i] = msf_has(m, i) ? (str){(const char *)msf_view(m, i, 0, msf_size(m, i)),
+					       msf_size(m, i)}
+				     : (str){NULL, 0};
 	for (int how = 0; how < 3; how++) {
 		buf b;
 		pdb *f;

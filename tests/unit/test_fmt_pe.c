@@ -1,6 +1,6 @@
 /*
- * PE images: one made by hand in both word sizes, as a file and as loaded memory with holes, with every
- * table; damaged ones; and one that a linker made.
+ * PE images: one made by hand in both word sizes, as a file and as loaded memory with holes, with
+ * every table; damaged ones; and one that a linker made.
  */
 #include "fmt/pe.h"
 
@@ -11,9 +11,19 @@
  * .pdata rva 0x3000 raw 0x1000+0x2200; .data rva 0x6000 raw 0x3200+0x200 vsize 0x1000.
  */
 enum {
-	TEXT = 0x1000, RDATA = 0x2000, PDATA = 0x3000, DATA = 0x6000, IMAGE = 0x7000, FILE_SIZE = 0x3400,
-	EXPORTS = RDATA, IMPORTS = RDATA + 0x200, DEBUG = RDATA + 0x400, RES = RDATA + 0x500,
-	DELAY = RDATA + 0x880, NFUNCS = 700, CHECKSUM = 0x80 + 24 + 64
+	TEXT = 0x1000,
+	RDATA = 0x2000,
+	PDATA = 0x3000,
+	DATA = 0x6000,
+	IMAGE = 0x7000,
+	FILE_SIZE = 0x3400,
+	EXPORTS = RDATA,
+	IMPORTS = RDATA + 0x200,
+	DEBUG = RDATA + 0x400,
+	RES = RDATA + 0x500,
+	DELAY = RDATA + 0x880,
+	NFUNCS = 700,
+	CHECKSUM = 0x80 + 24 + 64
 };
 
 typedef struct img {
@@ -26,8 +36,10 @@ typedef struct img {
 /* Where an RVA of .rdata or .pdata stands in the file. */
 static uint8_t *at(img *m, uint32_t rva)
 {
-	return m->f + (rva < RDATA ? rva - TEXT + 0x400 : rva < PDATA ? rva - RDATA + 0x600
-		: rva < DATA ? rva - PDATA + 0x1000 : rva - DATA + 0x3200);
+	return m->f + (rva < RDATA	    ? rva - TEXT + 0x400
+			      : rva < PDATA ? rva - RDATA + 0x600
+			      : rva < DATA  ? rva - PDATA + 0x1000
+					    : rva - DATA + 0x3200);
 }
 
 static void text(img *m, uint32_t rva, const char *s)
@@ -65,8 +77,8 @@ static void make_headers(img *m)
 	put16(o + 70, 0x8160);
 	put32(o + dirs - 4, 16);
 	const uint32_t dir[][3] = {{PE_DIR_EXPORT, EXPORTS, 0x200}, {PE_DIR_IMPORT, IMPORTS, 0x100},
-		{PE_DIR_RESOURCE, RES, 0x300}, {PE_DIR_EXCEPTION, PDATA, NFUNCS * 12}, {PE_DIR_DEBUG, DEBUG, 84},
-		{PE_DIR_DELAY_IMPORT, DELAY, 64}};
+		{PE_DIR_RESOURCE, RES, 0x300}, {PE_DIR_EXCEPTION, PDATA, NFUNCS * 12},
+		{PE_DIR_DEBUG, DEBUG, 84}, {PE_DIR_DELAY_IMPORT, DELAY, 64}};
 	for (size_t i = 0; i < ARRAY_LEN(dir); i++) {
 		put32(o + dirs + 8 * dir[i][0], dir[i][1]);
 		put32(o + dirs + 8 * dir[i][0] + 4, dir[i][2]);
@@ -74,7 +86,8 @@ static void make_headers(img *m)
 	const struct {
 		const char *name;
 		uint32_t vsize, rva, raw_size, raw, flags;
-	} sec[] = {{".text", 0x200, TEXT, 0x200, 0x400, 0x60000020}, {".rdata", 0xa00, RDATA, 0xa00, 0x600, 0x40000040},
+	} sec[] = {{".text", 0x200, TEXT, 0x200, 0x400, 0x60000020},
+		{".rdata", 0xa00, RDATA, 0xa00, 0x600, 0x40000040},
 		{".pdata", 0x2200, PDATA, 0x2200, 0x1000, 0x40000040},
 		{".data8ch", 0x1000, DATA, 0x200, 0x3200, 0xc0000040}};
 	for (size_t i = 0; i < 4; i++) {
@@ -140,7 +153,8 @@ static void make_imports(img *m)
 	text(m, DELAY + 0xc2, "Late");
 }
 
-static const uint8_t guid[16] = {0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8};
+static const uint8_t guid[16] = {
+	0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8};
 
 static void make_debug(img *m)
 {
@@ -247,7 +261,8 @@ static void make(img *m, bool plus)
 		put32(p + 4, 0x100000 + 24 * i + 16);
 		put32(p + 8, RDATA + 4 * i);
 	}
-	put32(at(m, PDATA) + 12 * 300 + 8, (PDATA + 12 * 301) | 1); /* an entry that leads to another */
+	put32(at(m, PDATA) + 12 * 300 + 8,
+		(PDATA + 12 * 301) | 1); /* an entry that leads to another */
 	memset(at(m, DATA), 0xdd, 0x200);
 	put32(m->f + CHECKSUM, 0x1234);
 	memcpy(m->mem, m->f, 0x400);
@@ -292,8 +307,8 @@ static bool add_export(void *u, const pe_export *e)
 {
 	names *n = u;
 	size_t at_ = strlen(n->text);
-	snprintf(n->text + at_, sizeof n->text - at_, "%u:%.*s%s%.*s ", e->ordinal, STR_ARG(e->name),
-		e->forward.n ? ">" : "", STR_ARG(e->forward));
+	snprintf(n->text + at_, sizeof n->text - at_, "%u:%.*s%s%.*s ", e->ordinal,
+		STR_ARG(e->name), e->forward.n ? ">" : "", STR_ARG(e->forward));
 	return true;
 }
 
@@ -301,8 +316,8 @@ static bool add_import(void *u, const pe_import *i)
 {
 	names *n = u;
 	size_t at_ = strlen(n->text);
-	snprintf(n->text + at_, sizeof n->text - at_, "%s%.*s!%.*s#%u@%x ", i->delayed ? "late " : "",
-		STR_ARG(i->dll), STR_ARG(i->name), i->ordinal, i->slot);
+	snprintf(n->text + at_, sizeof n->text - at_, "%s%.*s!%.*s#%u@%x ",
+		i->delayed ? "late " : "", STR_ARG(i->dll), STR_ARG(i->name), i->ordinal, i->slot);
 	return true;
 }
 
@@ -340,7 +355,8 @@ static void check_exports(pe_view *v, arena *a)
 	assert_true(str_eq(e.name, STR("Alpha")));
 	assert_int_equal(disp, 15);
 	assert_int_equal(pe_export_at(v, a, TEXT + 0x1f, &e, &disp), ERR_NOTFOUND);
-	assert_int_equal(pe_export_at(v, a, EXPORTS + 0xc4, &e, &disp), ERR_OK); /* not the forwarder */
+	assert_int_equal(
+		pe_export_at(v, a, EXPORTS + 0xc4, &e, &disp), ERR_OK); /* not the forwarder */
 	assert_true(str_eq(e.name, STR("Delta")));
 	assert_int_equal(pe_export_after(v, a, TEXT + 0x20, &e, &disp), ERR_OK);
 	assert_int_equal(e.rva, TEXT + 0x40);
@@ -357,7 +373,8 @@ static void check_rest(pe_view *v, arena *a, bool plus)
 	names n = {""};
 	char want[200];
 	assert_int_equal(pe_import_each(v, a, add_import, &n), ERR_OK);
-	snprintf(want, sizeof want, "first.dll!Imported#0@%x first.dll!#77@%x late late.dll!Late#0@%x ", IMPORTS + 0xc0,
+	snprintf(want, sizeof want,
+		"first.dll!Imported#0@%x first.dll!#77@%x late late.dll!Late#0@%x ", IMPORTS + 0xc0,
 		IMPORTS + 0xc0 + (plus ? 8 : 4), DELAY + 0xa0);
 	assert_string_equal(n.text, want);
 	pe_codeview cv;
@@ -374,7 +391,8 @@ static void check_rest(pe_view *v, arena *a, bool plus)
 	assert_true(str_eq(s, STR("hash")));
 	pe_version ver;
 	assert_int_equal(pe_version_get(v, a, &ver), ERR_OK);
-	assert_true(ver.fixed && ver.file[0] == 10 && ver.file[2] == 19041 && ver.product[3] == 5 && ver.flags == 2);
+	assert_true(ver.fixed && ver.file[0] == 10 && ver.file[2] == 19041 && ver.product[3] == 5 &&
+		    ver.flags == 2);
 	assert_true(str_eq(pe_version_find(&ver, STR("fileversion")), STR("10.1 (hand)")));
 	assert_true(str_eq(ver.strs[0].lang, STR("040904b0")));
 	assert_int_equal(ver.nstrs, 2);
@@ -436,7 +454,8 @@ static void test_file(void **state)
 		assert_false(pe_rva_to_file(&v, DATA + 0x200, &off));
 		assert_true(pe_file_to_rva(&v, 0x3205, &off));
 		assert_int_equal(off, DATA + 5);
-		/* Behind the raw data the loader makes zeros; behind the section there is nothing. */
+		/* Behind the raw data the loader makes zeros; behind the section there is nothing.
+		 */
 		uint8_t b[0x1100];
 		size_t got;
 		memset(b, 0x55, sizeof b);
@@ -445,7 +464,8 @@ static void test_file(void **state)
 		assert_true(b[0] == 0xdd && b[15] == 0xdd && b[16] == 0 && b[got - 1] == 0);
 		assert_int_equal(pe_read(&v, DATA + 0xff8, b, 9), ERR_FAULT);
 		assert_int_equal(pe_read(&v, 0x3fe, b, 2), ERR_OK);
-		assert_int_equal(pe_read(&v, 0x3fe, b, 3), ERR_FAULT); /* nothing between headers and .text */
+		assert_int_equal(pe_read(&v, 0x3fe, b, 3),
+			ERR_FAULT); /* nothing between headers and .text */
 		arena_deinit(&a);
 		mem_free(m);
 	}
@@ -535,7 +555,8 @@ static void test_damage(void **state)
 {
 	(void)state;
 	img *m = mem_alloc(sizeof *m);
-	static const uint32_t values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0, 0x2000};
+	static const uint32_t values[] = {
+		0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffff0, 0x2000};
 	make(m, true);
 	for (size_t n = 0; n < sizeof m->f; n += n < 0x400 ? 13 : 501) {
 		char *cut = mem_alloc(n);
@@ -573,7 +594,8 @@ static void test_damage(void **state)
 static void test_checksum(void **state)
 {
 	(void)state;
-	/* Words 1, 2 and the odd byte 3, with carries, plus the length; the field does not count. */
+	/* Words 1, 2 and the odd byte 3, with carries, plus the length; the field does not count.
+	 */
 	uint8_t b[9] = {0xff, 0xff, 0xff, 0xff, 0xaa, 0xaa, 0xaa, 0xaa, 3};
 	assert_int_equal(pe_checksum(b, 9, 4), 3 + 9);
 	assert_int_equal(pe_checksum(b, 0, 4), 0);
@@ -605,13 +627,18 @@ static void test_linked(void **state)
 	char cmd[2048], path[700];
 	diag d;
 	snprintf(path, sizeof path, "%s/d.c", work_dir());
-	assert_int_equal(sys_write_file(path,
-		STR("int one(int a) { volatile char b[4000]; b[a] = 1; return b[0]; }\n"
-		    "__declspec(dllexport) int two = 2;\nint _fltused, __chkstk;\n"
-		    "int _DllMainCRTStartup(void *a, int b, void *c) { return one(b); }\n"), &d), ERR_OK);
+	assert_int_equal(
+		sys_write_file(path,
+			STR("int one(int a) { volatile char b[4000]; b[a] = 1; return b[0]; }\n"
+			    "__declspec(dllexport) int two = 2;\nint _fltused, __chkstk;\n"
+			    "int _DllMainCRTStartup(void *a, int b, void *c) { return one(b); }\n"),
+			&d),
+		ERR_OK);
 	snprintf(cmd, sizeof cmd,
-		"cd '%s' && clang --target=x86_64-pc-windows-msvc -g -gcodeview -mno-stack-arg-probe -w -c d.c -o d.obj && "
-		"lld-link /dll /debug /export:one,@5 /out:d.dll /nodefaultlib d.obj >/dev/null 2>&1",
+		"cd '%s' && clang --target=x86_64-pc-windows-msvc -g -gcodeview "
+		"-mno-stack-arg-probe -w -c d.c -o d.obj && "
+		"lld-link /dll /debug /export:one,@5 /out:d.dll /nodefaultlib d.obj >/dev/null "
+		"2>&1",
 		work_dir());
 	assert_int_equal(system(cmd), 0);
 	snprintf(path, sizeof path, "%s/d.dll", work_dir());

@@ -19,7 +19,8 @@ static const struct {
 	{"?q@S@@MEAA_NXZ", "S::q", "protected: virtual bool __cdecl S::q(void)"},
 	{"?va@@YAXPEBDZZ", "va", "void __cdecl va(char const *,...)"},
 	{"?n@@YAXX_E", "n", "void __cdecl n(void) noexcept"},
-	{"??4S@@QEAAAEAU0@$$QEAU0@@Z", "S::operator=", "public: struct S & __cdecl S::operator=(struct S &&)"},
+	{"??4S@@QEAAAEAU0@$$QEAU0@@Z",
+		"S::operator=", "public: struct S & __cdecl S::operator=(struct S &&)"},
 	{"??BS@@QEBAHXZ", "S::operator int", NULL},
 	{"??BS@@QEBAPEBDXZ", "S::operator char const *", NULL},
 	{"??2@YAPEAX_K@Z", "operator new", "void * __cdecl operator new(unsigned __int64)"},
@@ -58,10 +59,12 @@ static const struct {
 	{"??$?0H@S@@QEAA@H@Z", "S::S<int>", NULL},
 	{"?e@@YAXW4color@ns@@@Z", "e", "void __cdecl e(enum ns::color)"},
 	{"?r@@YAXAEBHAEIAH$$QEAH@Z", "r", NULL},
-	{"?b@@YAXPEAUx@@0PEAUy@@1@Z", "b", "void __cdecl b(struct x *,struct x *,struct y *,struct y *)"},
+	{"?b@@YAXPEAUx@@0PEAUy@@1@Z", "b",
+		"void __cdecl b(struct x *,struct x *,struct y *,struct y *)"},
 	{"?mp@@YAXPEQx@@H@Z", "mp", "void __cdecl mp(int x::*)"},
 	{"?mf@@YAXP8x@@EAAHH@Z@Z", "mf", "void __cdecl mf(int (__cdecl x::*)(int))"},
-	{"?th@S@@WBA@EAAXXZ", "S::th", "[thunk]: public: virtual void __cdecl S::th`adjustor{16}'(void)"},
+	{"?th@S@@WBA@EAAXXZ", "S::th",
+		"[thunk]: public: virtual void __cdecl S::th`adjustor{16}'(void)"},
 	{"?ti@@YAX_J_K_W_S_U_N@Z", "ti",
 		"void __cdecl ti(__int64,unsigned __int64,wchar_t,char16_t,char32_t,bool)"},
 	{"?x86@@YGXPAHPBDQAD@Z", "x86", "void __stdcall x86(int *,char const *,char * const)"},
@@ -75,12 +78,14 @@ static void test_table(void **state)
 		buf_init(&b, 0);
 		bool ok = undname(str_of(good[i].in), UND_NAME, &b);
 		if (!ok || strcmp(buf_z(&b), good[i].name))
-			fail_msg("%s: %s, expected %s", good[i].in, ok ? buf_z(&b) : "refused", good[i].name);
+			fail_msg("%s: %s, expected %s", good[i].in, ok ? buf_z(&b) : "refused",
+				good[i].name);
 		buf_clear(&b);
 		if (good[i].full) {
 			ok = undname(str_of(good[i].in), UND_FULL, &b);
 			if (!ok || strcmp(buf_z(&b), good[i].full))
-				fail_msg("%s: %s, expected %s", good[i].in, ok ? buf_z(&b) : "refused", good[i].full);
+				fail_msg("%s: %s, expected %s", good[i].in,
+					ok ? buf_z(&b) : "refused", good[i].full);
 		}
 		buf_deinit(&b);
 	}
@@ -89,8 +94,9 @@ static void test_table(void **state)
 static void test_bad(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"", "?", "??", "f", "_f", "?f", "?f@", "?@@YAXXZ", "??$t@", "??$t@H",
-		"?1@@YAXXZ", "??_Z@@YAXXZ", "?f@@YAX9@Z", "??$t@$9@@YAXXZ", "?f@?", "??1@@QEAA@XZ"};
+	static const char *const bad[] = {"", "?", "??", "f", "_f", "?f", "?f@", "?@@YAXXZ",
+		"??$t@", "??$t@H", "?1@@YAXXZ", "??_Z@@YAXXZ", "?f@@YAX9@Z", "??$t@$9@@YAXXZ",
+		"?f@?", "??1@@QEAA@XZ"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		buf b;
 		buf_init(&b, 0);
@@ -147,8 +153,9 @@ static void test_short(void **state)
 	static const struct {
 		const char *in, *x64, *x86;
 	} t[] = {{"?f@C@@QEAAXXZ", "C::f", "C::f"}, {"__imp_?f@@YAXXZ", "__imp_f", "__imp_f"},
-		{"plain", "plain", "plain"}, {"_cdecl", "_cdecl", "cdecl"}, {"_std@12", "_std@12", "std"},
-		{"@fast@8", "@fast@8", "fast"}, {"vec@@16", "vec", "vec"}, {"?bad", "?bad", "?bad"}, {"", "", ""},
+		{"plain", "plain", "plain"}, {"_cdecl", "_cdecl", "cdecl"},
+		{"_std@12", "_std@12", "std"}, {"@fast@8", "@fast@8", "fast"},
+		{"vec@@16", "vec", "vec"}, {"?bad", "?bad", "?bad"}, {"", "", ""},
 		{"a@b", "a@b", "a@b"}, {"@", "@", "@"}, {"@@", "@@", "@@"}, {"_", "_", "_"}};
 	arena a;
 	arena_init(&a);

@@ -84,7 +84,10 @@ static inline void msf_write(buf *out, const str *s, uint32_t n, uint32_t page, 
 	uint32_t ndir = (uint32_t)((dir.n + page - 1) / page), map_page = next++, dir_page = next;
 	next += ndir;
 	uint8_t *img = mem_alloc((size_t)next * page);
-	memcpy(img, "Microsoft C/C++ MSF 7.00\r\n\x1a" "DS\0\0", 32);
+	memcpy(img,
+		"Microsoft C/C++ MSF 7.00\r\n\x1a"
+		"DS\0\0",
+		32);
 	put32(img + 32, page);
 	put32(img + 36, 1);
 	put32(img + 40, next);
@@ -156,7 +159,8 @@ static inline void msfz_write(buf *out, const str *s, uint32_t n, uint32_t chunk
 		}
 		if (s[i].n > plain) {
 			b32(&dir, (uint32_t)(s[i].n - plain));
-			b64(&dir, (uint64_t)1 << 63 | (uint64_t)(row.n / chunk) << 32 | row.n % chunk);
+			b64(&dir, (uint64_t)1 << 63 | (uint64_t)(row.n / chunk) << 32 |
+					  row.n % chunk);
 			buf_add(&row, s[i].p + plain, s[i].n - plain);
 		}
 		b32(&dir, 0);
@@ -178,7 +182,10 @@ static inline void msfz_write(buf *out, const str *s, uint32_t n, uint32_t chunk
 	}
 	size_t k = pack(dir_how, dir.p, dir.n, tmp, cap);
 	uint8_t *h = (uint8_t *)file.p;
-	memcpy(h, "Microsoft MSFZ Container\r\n\x1a" "ALD\0\0", 32);
+	memcpy(h,
+		"Microsoft MSFZ Container\r\n\x1a"
+		"ALD\0\0",
+		32);
 	put64(h + 40, file.n);
 	put64(h + 48, file.n + k);
 	put32(h + 56, n);
