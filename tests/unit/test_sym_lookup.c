@@ -504,6 +504,44 @@ static void failed_once(void **state)
 	sym_store_destroy(t);
 }
 
+/* From a server, packed, as Microsoft's stores keep it: into the cache, and from there the next time. */
+static void from_server(void **state)
+{
+	http h;
+	sym_store *t = open_store("");
+	sym_mod *m = sym_mod_add(t, 0, BASE, img.n, img.timestamp, 0, (str){0}, STR("demo.dll"));
+	buf id;
+	str name;
+	buf_init(&id, 0);
+	assert_int_equal(sym_mod_pdb_id(m, &id, &name, NULL), ERR_OK);
+	assert_true(str_eq(name, STR("demo.pdb")));
+	str cab = make_cab(file_text(at_world("priv/demo.pdb")), "demo.pdb");
+	put_file(at_world("web/s/demo.pdb/%s/demo.pd_", buf_z(&id)), cab.p, cab.n);
+	http_start(&h, at_world("web"));
+	sym_cache_dir_set(t, str_of(at_world("webcache")));
+	sym_path_set(t, str_of(arena_printf(&world, "srv**http://127.0.0.1:%d/s", h.port)));
+	sym_noisy_set(t, true);
+	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+	assert_int_equal(m->status, SYM_PRIVATE);
+	assert_true(str_eq(m->symfile, str_of(at_world("webcache/demo.pdb/%s/demo.pdb", buf_z(&id)))));
+	assert_true(x.progress > 0 && x.total == cab.n && x.done == cab.n);
+	assert_non_null(strstr(buf_z(&x.notes), "~DBGHELP: demo - private symbols & lines"));
+	int asked = atomic_load(&h.requests);
+	sym_store_destroy(t);
+	/* the next session: no request, no read of the target */
+	t = open_store("");
+	sym_cache_dir_set(t, str_of(at_world("webcache")));
+	sym_path_set(t, str_of(arena_printf(&world, "srv**http://127.0.0.1:%d/s", h.port)));
+	m = sym_mod_add(t, 0, BASE, img.n, img.timestamp, 0, (str){0}, STR("demo.dll"));
+	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+	assert_int_equal(m->status, SYM_PRIVATE);
+	assert_int_equal(atomic_load(&h.requests), asked);
+	assert_int_equal(x.reads, 0);
+	sym_store_destroy(t);
+	http_stop(&h);
+	buf_deinit(&id);
+}
+
 /* A PDB of the right name and the wrong build. */
 static void mismatch(void **state)
 {
@@ -595,7 +633,7 @@ int main(void)
 		cmocka_unit_test(names_and_addresses), cmocka_unit_test(wildcards),
 		cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
 		cmocka_unit_test(image_facts), cmocka_unit_test(modules),
-		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once),
+		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
 		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
 		cmocka_unit_test(cancelled_load)};
 	return cmocka_run_group_tests(tests, setup, teardown);
