@@ -209,6 +209,7 @@ void KeYield(void);
 void KeStackAttachProcess(KPROCESS *p, KAPC_STATE *save);
 void KeUnstackDetachProcess(KAPC_STATE *save);
 ULONG64 KeQueryInterruptTime(void);
+ULONG64 KeQuerySystemTime(void);
 void KeFlushTb(void); /* on all processors */
 DECLSPEC_NORETURN void KiIdleLoop(void);
 

@@ -264,7 +264,6 @@ static void Phase1Initialization(PVOID context)
 	KiStartProcessors();
 	MmReleaseLowMemory();
 	DbgPrint("guest: %u processors, %u MB\n", KeNumberProcessors, (ULONG)(KeLoaderBlock->MemoryTop >> 20));
-	HalStartClock(VECTOR_CLOCK, CLOCK_INTERVAL / 10);
 	MmLoadSystemImage("null.sys", &beeper);
 	PsCreateSystemThread(MmWorkingSetManager, NULL, 16);
 	void LooperThread(PVOID);
@@ -316,6 +315,7 @@ void KiSystemStartup(LOADER_PARAMETER_BLOCK *block)
 	void PspReaper(PVOID);
 	PsCreateSystemThread(PspReaper, NULL, 16);
 	fill_shared_data();
+	HalStartClock(VECTOR_CLOCK, CLOCK_INTERVAL / 10); /* heard from the idle loop on; the stub waits by it */
 	MiInitializeLoadedModuleList();
 	KdInitSystem();
 	MiReportLoadedModules();

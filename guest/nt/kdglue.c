@@ -646,7 +646,7 @@ void KdInitSystem(void)
 	InitializeListHead(&KdpDebuggerDataListHead);
 	InsertTailList(&KdpDebuggerDataListHead, (LIST_ENTRY *)&KdDebuggerDataBlock.Header.List);
 	KdVersionBlock.Flags = DBGKD_VERS_FLAG_DATA | DBGKD_VERS_FLAG_PTR64;
-	KdVersionBlock.MajorVersion = 0xc;
+	KdVersionBlock.MajorVersion = 0xf; /* a free build */
 	KdVersionBlock.MachineType = 0x8664;
 	KdVersionBlock.ProtocolVersion = 6;
 	KdVersionBlock.KdSecondaryVersion = 2;

@@ -471,6 +471,8 @@ static MMVAD *new_vad(EPROCESS *p, ULONG64 base, ULONG64 size, ULONG type, ULONG
 	v->Core.u1.VadFlags1.CommitCharge = type ? 0 : (ULONG)(last - first + 1);
 	change_vads(p, &v->Core, NULL);
 	p->VirtualSize += size;
+	if (p->VirtualSize > p->PeakVirtualSize)
+		p->PeakVirtualSize = p->VirtualSize;
 	return v;
 }
 

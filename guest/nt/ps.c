@@ -175,11 +175,11 @@ static EPROCESS *create_process(const char *name, HANDLE id, EPROCESS *parent, b
 	p->Pcb.DirectoryTableBase = KeLoaderBlock->PageRoot;
 	p->UniqueProcessId = id;
 	p->InheritedFromUniqueProcessId = parent ? parent->UniqueProcessId : 0;
-	p->CreateTime.QuadPart = (LONG64)KeQueryInterruptTime();
+	p->CreateTime.QuadPart = (LONG64)KeQuerySystemTime();
 	p->PriorityClass = 2;
 	p->Cookie = KiRandom(0x7fffffff);
 	p->ExitStatus = 0x103;
-	for (unsigned i = 0; i < 14 && name[i]; i++) /* 15 with the terminator, as NT cuts it */
+	for (unsigned i = 0; i < 15 && name[i]; i++) /* a name of 15 has no terminator */
 		p->ImageFileName[i] = name[i];
 	RtlFormatTo(text, sizeof text, user ? "\\Windows\\System32\\%s" : "", name);
 	RtlWiden((WCHAR *)(path + 1), 64, text);
@@ -227,7 +227,7 @@ static ETHREAD *create_thread(EPROCESS *p, SCHAR priority, PVOID start, PVOID co
 	t->StartContext = context;
 	t->Cid.UniqueProcess = p->UniqueProcessId;
 	t->Cid.UniqueThread = next_cid();
-	t->CreateTime.QuadPart = (LONG64)KeQueryInterruptTime();
+	t->CreateTime.QuadPart = (LONG64)KeQuerySystemTime();
 	t->ExitStatus = 0x103;
 	InitializeListHead(&t->IrpList);
 	return t;
@@ -448,7 +448,7 @@ void PspExitThread(NTSTATUS status)
 	KIRQL old = KeAcquireSpinLock(&PspLock);
 	(void)old;
 	t->ExitStatus = status;
-	t->ExitTime.QuadPart = (LONG64)KeQueryInterruptTime();
+	t->ExitTime.QuadPart = (LONG64)KeQuerySystemTime();
 	RemoveEntryList(&t->Tcb.ThreadListEntry);
 	RemoveEntryList(&t->ThreadListEntry);
 	if (--p->ActiveThreads == 0) {

@@ -217,6 +217,12 @@ ULONG64 KeQueryInterruptTime(void)
 	return KiInterruptTime;
 }
 
+/* 100 ns since 1601: the guest always starts on the 17th of January 2024. */
+ULONG64 KeQuerySystemTime(void)
+{
+	return 133500000000000000ull + KiInterruptTime;
+}
+
 void KeClockInterruptNotify(KTRAP_FRAME *tf)
 {
 	KPRCB *prcb = KeGetCurrentPrcb();
@@ -233,7 +239,7 @@ void KeClockInterruptNotify(KTRAP_FRAME *tf)
 	if (prcb->Number == 0) {
 		KiInterruptTime += CLOCK_INTERVAL;
 		set_time(&SharedUserData->InterruptTime, KiInterruptTime);
-		set_time(&SharedUserData->SystemTime, 133500000000000000ull + KiInterruptTime);
+		set_time(&SharedUserData->SystemTime, KeQuerySystemTime());
 		set_time(&SharedUserData->TickCount, KiInterruptTime / CLOCK_INTERVAL);
 		KTIMER *first = CONTAINING_RECORD(KiTimerListHead.Flink, KTIMER, TimerListEntry);
 		dispatch = &first->TimerListEntry != &KiTimerListHead && first->DueTime <= KiInterruptTime;
@@ -366,7 +372,7 @@ void KeSetEvent(KEVENT *e)
 }
 
 /* timeout: NULL for ever, negative relative, in 100 ns. object NULL: only the timeout. */
-static NTSTATUS wait(DISPATCHER_HEADER *h, KWAIT_REASON reason, SCHAR mode, const LARGE_INTEGER *timeout)
+static NTSTATUS KiCommitThreadWait(DISPATCHER_HEADER *h, KWAIT_REASON reason, SCHAR mode, const LARGE_INTEGER *timeout)
 {
 	KIRQL old = KeAcquireSpinLock(&KiDispatcherLock);
 	KTHREAD *t = KeGetCurrentThread();
@@ -402,13 +408,13 @@ NTSTATUS KeWaitForSingleObject(PVOID object, KWAIT_REASON reason, SCHAR mode, BO
 	const LARGE_INTEGER *timeout)
 {
 	(void)alertable;
-	return wait(object, reason, mode, timeout);
+	return KiCommitThreadWait(object, reason, mode, timeout);
 }
 
 NTSTATUS KeDelayExecutionThread(SCHAR mode, BOOLEAN alertable, const LARGE_INTEGER *interval)
 {
 	(void)alertable;
-	NTSTATUS status = wait(NULL, DelayExecution, mode, interval);
+	NTSTATUS status = KiCommitThreadWait(NULL, DelayExecution, mode, interval);
 	return status == STATUS_TIMEOUT ? STATUS_SUCCESS : status;
 }
 

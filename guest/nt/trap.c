@@ -119,8 +119,9 @@ void KiDispatchException(EXCEPTION_RECORD *er, KEXCEPTION_FRAME *ef, KTRAP_FRAME
 	if (!user)
 		KeBugCheckEx(KMODE_EXCEPTION_NOT_HANDLED, (ULONG)er->ExceptionCode, (ULONG_PTR)er->ExceptionAddress,
 			er->ExceptionInformation[0], er->ExceptionInformation[1]);
-	DbgPrint("guest: %s ends with %x at %p\n", PsGetCurrentProcess()->ImageFileName, er->ExceptionCode,
-		er->ExceptionAddress);
+	char name[16] = "";
+	memcpy(name, PsGetCurrentProcess()->ImageFileName, 15);
+	DbgPrint("guest: %s ends with %x at %p\n", name, er->ExceptionCode, er->ExceptionAddress);
 	PsTerminateProcess((EPROCESS *)KeGetCurrentThread()->Process, er->ExceptionCode);
 	return;
 handled:
