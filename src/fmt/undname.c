@@ -503,10 +503,8 @@ static str qualified(und *u, bool is_symbol)
 			return part[0];
 		}
 	} else if (is_symbol && eat(u, "?$")) {
-		part[n] = template_name(u);
-		if (!u->bad && !is_marker(part[n]))
-			remember(u, part[n]);
-		n++;
+		/* A function's own name with arguments is not numbered for references. */
+		part[n++] = template_name(u);
 	} else {
 		part[n++] = scope(u);
 	}
@@ -912,8 +910,11 @@ static str routine(und *u, str name, int c)
 /* What follows the name of a table: cv and the bases that it is for. */
 static str table(und *u, str name)
 {
-	(void)cv(u);
+	static const char *const words[] = {"", "const ", "volatile ", "const volatile "};
+	int q = cv(u);
 	str bases = none;
+	if (u->how == UND_FULL && !u->bad)
+		name = joined(u, words[q], name, "");
 	while (!u->bad && peek(u) >= 0 && !eat(u, "@")) {
 		str s = qualified(u, false);
 		bases = text(u, "%.*s%s`%.*s'", STR_ARG(bases), bases.n ? "s " : "", STR_ARG(s));
@@ -923,7 +924,7 @@ static str table(und *u, str name)
 
 static str thunk(und *u, str name)
 {
-	int64_t a, b;
+	int64_t a = 0, b = 0;
 	if (eat(u, "B")) { /* `vcall'{offset, flat} */
 		a = number(u);
 		if (!eat(u, "A"))
@@ -931,29 +932,23 @@ static str thunk(und *u, str name)
 		(void)convention(u);
 		return text(u, "%.*s{%lld,{flat}}", STR_ARG(name), (long long)a);
 	}
-	if (eat(u, "R")) {
-		int c = next(u);
-		if (c < '0' || c > '5')
-			return fail(u);
-		a = number(u);
-		b = number(u);
-		int64_t x = number(u), y = number(u);
-		str s = routine(u, name, 'A' + (c - '0') / 2 * 8 + 4);
-		return u->how == UND_NAME
-			       ? s
-			       : text(u, "[thunk]: %.*s`vtordispex{%lld,%lld,%lld,%lld}'",
-					 STR_ARG(s), (long long)a, (long long)b, (long long)x,
-					 (long long)y);
-	}
+	bool wide = eat(u, "R");
 	int c = next(u);
 	if (c < '0' || c > '5')
 		return fail(u);
-	a = number(u);
-	b = number(u);
+	if (wide) {
+		a = number(u);
+		b = number(u);
+	}
+	int64_t x = number(u), y = number(u);
+	if (u->how == UND_FULL && wide)
+		name = text(u, "%.*s`vtordispex{%lld,%lld,%lld,%lld}' ", STR_ARG(name),
+			(long long)a, (long long)b, (long long)(int32_t)x, (long long)y);
+	else if (u->how == UND_FULL)
+		name = text(u, "%.*s`vtordisp{%lld,%lld}' ", STR_ARG(name), (long long)(int32_t)x,
+			(long long)y);
 	str s = routine(u, name, 'A' + (c - '0') / 2 * 8 + 4);
-	return u->how == UND_NAME ? s
-				  : text(u, "[thunk]: %.*s`vtordisp{%lld,%lld}'", STR_ARG(s),
-					    (long long)a, (long long)b);
+	return u->how == UND_FULL ? joined(u, "[thunk]: ", s, "") : s;
 }
 
 /* '?' name encoding. nested: inside another name, where the encoding must be read to its end. */

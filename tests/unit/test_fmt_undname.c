@@ -27,7 +27,7 @@ static const struct {
 	{"??_V@YAXPEAX@Z", "operator delete[]", NULL},
 	{"??__MS@@QEAAHH@Z", "S::operator<=>", NULL},
 	{"??__K_x@@YAHPEBD@Z", "operator \"\"_x", NULL},
-	{"??_7type_info@@6B@", "type_info::`vftable'", "type_info::`vftable'"},
+	{"??_7type_info@@6B@", "type_info::`vftable'", "const type_info::`vftable'"},
 	{"??_7D@@6BBase@@@", "D::`vftable'{for `Base'}", NULL},
 	{"??_GD@@UEAAPEAXI@Z", "D::`scalar deleting destructor'", NULL},
 	{"??_R0?AVfoo@@@8", "foo `RTTI Type Descriptor'", "class foo `RTTI Type Descriptor'"},
@@ -65,6 +65,12 @@ static const struct {
 	{"?mf@@YAXP8x@@EAAHH@Z@Z", "mf", "void __cdecl mf(int (__cdecl x::*)(int))"},
 	{"?th@S@@WBA@EAAXXZ", "S::th",
 		"[thunk]: public: virtual void __cdecl S::th`adjustor{16}'(void)"},
+	{"??_EI@@$4PPPPPPPM@A@EAAPEAXI@Z", "I::`vector deleting destructor'",
+		"[thunk]: public: virtual void * __cdecl I::`vector deleting "
+		"destructor'`vtordisp{-4,0}' (unsigned int)"},
+	{"??$?6U?$tr@D@std@@@std@@YAAEAV?$os@D@0@AEAV10@PEBD@Z", "std::operator<<<std::tr<char> >",
+		"class std::os<char> & __cdecl std::operator<<<struct std::tr<char> >(class "
+		"std::os<char> &,char const *)"},
 	{"?ti@@YAX_J_K_W_S_U_N@Z", "ti",
 		"void __cdecl ti(__int64,unsigned __int64,wchar_t,char16_t,char32_t,bool)"},
 	{"?x86@@YGXPAHPBDQAD@Z", "x86", "void __stdcall x86(int *,char const *,char * const)"},
