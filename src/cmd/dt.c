@@ -102,19 +102,33 @@ static bool is_struct(sym_type_kind k)
 	return k == SYM_T_STRUCT || k == SYM_T_CLASS || k == SYM_T_UNION;
 }
 
-/* "struct _FOO, 3 elements, 0x18 bytes" */
+/* "struct _FOO, 3 elements, 0x18 bytes", "Ptr64 to struct _FOO, ...", "[3] struct _FOO, ...". */
 static void verbose_type(sym_type t, buf *b)
 {
 	sym_type_info in;
 	sym_field *f;
 	size_t n = 0;
 	arena a;
-	arena_init(&a);
-	sym_type_text(t, b);
-	if (sym_type_info_get(t, &in) == ERR_OK && (is_struct(in.kind) || in.kind == SYM_T_ENUM) &&
-		sym_type_fields(t, &a, &f, &n) == ERR_OK)
-		buf_addf(b, ", %zu elements, 0x%llx bytes", n, (unsigned long long)in.size);
-	arena_deinit(&a);
+	for (int depth = 0; depth < 8 && sym_type_info_get(t, &in) == ERR_OK; depth++, t = in.elem) {
+		if (in.kind == SYM_T_ARRAY) {
+			buf_addf(b, "[%llu] ", (unsigned long long)in.count);
+			continue;
+		}
+		if (in.kind == SYM_T_PTR || in.kind == SYM_T_REF) {
+			buf_addf(b, "Ptr%u to ", in.size == 4 ? 32 : 64);
+			continue;
+		}
+		if (!is_struct(in.kind) && in.kind != SYM_T_ENUM) {
+			tv_type(t, b);
+			return;
+		}
+		arena_init(&a);
+		sym_type_text(t, b);
+		if (sym_type_fields(t, &a, &f, &n) == ERR_OK)
+			buf_addf(b, ", %zu elements, 0x%llx bytes", n, (unsigned long long)in.size);
+		arena_deinit(&a);
+		return;
+	}
 }
 
 /* ---- one line ---- */

@@ -409,8 +409,10 @@ static err reload_all(const reload *x)
 	engine *e = x->c->e;
 	bool kernel = !x->user_only, user = !x->kernel_only, show_user = user;
 	if (e->os && (e->os->ops->kernel_modules || e->os->ops->user_modules)) {
-		if (kernel)
-			TRY(eng_reload(e, true, false, &x->c->d));
+		/* a target without lists (an image by itself) has the modules it has */
+		err k = kernel ? eng_reload(e, true, false, &x->c->d) : ERR_OK;
+		if (k != ERR_OK && k != ERR_UNSUPPORTED)
+			return k;
 		if (user) {
 			diag d;
 			diag_clear(&d);
@@ -425,13 +427,15 @@ static err reload_all(const reload *x)
 		TRY(reload_part(x, false));
 	if (show_user)
 		TRY(reload_part(x, true));
-	const sym_unloaded *u = sym_unloaded_nth(e->syms, 0);
-	if (kernel && u) {
-		out(e, "Loading unloaded module list\n");
-		for (size_t i = 0; sym_unloaded_nth(e->syms, i); i++)
-			out(e, ".");
-		out(e, "\n");
+	const sym_unloaded *u;
+	bool any = false;
+	for (size_t i = 0; kernel && (u = sym_unloaded_nth(e->syms, i)); i++) {
+		if (u->space)
+			continue;
+		out(e, "%s.", any ? "" : "Loading unloaded module list\n");
+		any = true;
 	}
+	out(e, "%s", any ? "\n" : "");
 	return ERR_OK;
 }
 

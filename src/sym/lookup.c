@@ -593,6 +593,17 @@ static bool complete_one(void *u, const sym_rec *r)
 	return x->v.n < COMPLETE_SCAN_MAX && !cancelled(x->m->store->host.cancel);
 }
 
+static bool complete_type(void *u, str name, uint32_t id)
+{
+	completing *x = u;
+	if (!name.n || !str_istarts(name, x->prefix))
+		return true;
+	str s = x->qualified ? str_printf(x->a, "%.*s!%.*s", STR_ARG(x->m->name), STR_ARG(name))
+			     : str_dup(x->a, name);
+	vec_push(&x->v, s);
+	return x->v.n < COMPLETE_SCAN_MAX && !cancelled(x->m->store->host.cancel);
+}
+
 static int cmp_str(const void *a, const void *b)
 {
 	return str_icmp(*(const str *)a, *(const str *)b);
@@ -612,9 +623,12 @@ err sym_complete(sym_store *s, arena *a, str prefix, size_t max, str **ret, size
 		}
 		if (!has_mod && str_istarts(x.m->name, rest))
 			vec_push(&x.v, str_printf(a, "%.*s!", STR_ARG(x.m->name)));
-		if ((has_mod || rest.n) && sym_mod_file(x.m, &f, NULL) == ERR_OK)
-			if (f->ops->each(f, rest, complete_one, &x) != ERR_OK)
-				break;
+		if ((!has_mod && !rest.n) || sym_mod_file(x.m, &f, NULL) != ERR_OK)
+			continue;
+		if (f->ops->each(f, rest, complete_one, &x) != ERR_OK)
+			break;
+		if (rest.n && f->ops->type_each && f->ops->type_each(f, complete_type, &x) != ERR_OK)
+			break;
 	}
 	if (x.v.n)
 		qsort(x.v.p, x.v.n, sizeof *x.v.p, cmp_str);

@@ -352,6 +352,12 @@ void sym_mods_end(sym_store *s, sym_space space)
 		else
 			remove_at(s, i, true);
 	}
+	if (s->options & SYMOPT_DEFERRED_LOADS)
+		return;
+	/* -s, .symopt- 4: at once, but not while the list is still being read */
+	for (size_t i = lower(s, space, 0); i < s->mods.n && s->mods.p[i]->space == space; i++)
+		if (sym_mod_load(s->mods.p[i], NULL) == ERR_CANCELLED)
+			break;
 }
 
 const sym_unloaded *sym_unloaded_nth(sym_store *s, size_t i)

@@ -202,7 +202,8 @@ typedef struct sym_list {
  * address) are merged. Names live as long as the files. Polls the host's cancel. */
 err sym_match(sym_store *s, str pattern, unsigned flags, sym_list *ret, diag *d) MUST_CHECK;
 void sym_list_deinit(sym_list *l);
-/* Completion: names in scope that start with prefix ("nt!PsA"), at most max, sorted. */
+/* Completion: symbols, types and modules in scope that start with prefix ("nt!PsA"), at most max,
+ * sorted. */
 err sym_complete(
 	sym_store *s, arena *a, str prefix, size_t max, str **ret, size_t *n_ret) MUST_CHECK;
 

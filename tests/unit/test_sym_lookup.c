@@ -178,6 +178,9 @@ static void wildcards(void **state)
 	assert_true(n >= 1 && str_eq(c[0], STR("demo!")));
 	assert_int_equal(sym_complete(s, &world, STR("demo!g_"), 2, &c, &n), ERR_OK);
 	assert_int_equal(n, 2);
+	assert_int_equal(sym_complete(s, &world, STR("demo!_OU"), 10, &c, &n), ERR_OK);
+	assert_int_equal(n, 1);
+	assert_true(str_eq(c[0], STR("demo!_OUTER"))); /* types too */
 }
 
 static sym_type type_of(const char *name)
@@ -386,6 +389,13 @@ static void modules(void **state)
 	assert_null(sym_mod_in(t, 8, 0x30000));
 	assert_non_null(sym_mod_in(t, 8, 0x10000));
 	assert_int_equal(sym_unloaded_nth(t, 0)->base, 0x30000);
+	/* -s: loaded as soon as the list is complete (here there is nothing to load) */
+	sym_options_set(t, sym_options(t) & ~4u);
+	sym_mods_begin(t, 7);
+	b = sym_mod_add(t, 7, 0x10000, 0x1000, 1, 0, (str){0}, STR("C:\\a\\my-app.v1.exe"));
+	assert_int_equal(b->status, SYM_DEFERRED);
+	sym_mods_end(t, 7);
+	assert_int_equal(b->status, SYM_NONE);
 	/* a process that ends leaves nothing */
 	sym_space_clear(t, 8);
 	assert_null(sym_mod_in(t, 8, 0x10000));
