@@ -114,11 +114,13 @@ char *arena_vprintf(arena *a, const char *fmt, va_list ap)
 {
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, again);
+	int n = fmt ? vsnprintf(NULL, 0, fmt, again) : 0;
 	va_end(again);
 	if (n < 0)
 		n = 0;
 	char *s = arena_alloc(a, (size_t)n + 1);
+	if (!n)
+		return s;
 	vsnprintf(s, (size_t)n + 1, fmt, ap);
 	return s;
 }

@@ -9,6 +9,7 @@
  * bounds the depth; words of an error are printed once, where the command failed (lang.said); a
  * command finds c->a empty and its own.
  */
+#include "cmd/code.h"
 #include "cmd/lang.h"
 
 #include <stdio.h>
@@ -19,6 +20,11 @@ enum { RANGE_MAX = 256 * 1024 * 1024 }; /* bytes of a range without L? (spec 6.1
 
 static err hook_run(void *cu, str commands, diag *d);
 
+static void hook_show_stop(void *u)
+{
+	code_show_stop((cmd *)u);
+}
+
 cmd *cmd_create(engine *e)
 {
 	cmd *c = mem_alloc(sizeof *c);
@@ -28,6 +34,7 @@ cmd *cmd_create(engine *e)
 	c->lang = lang_create(c);
 	e->hooks.run = hook_run;
 	e->hooks.condition = script_condition;
+	e->hooks.show_stop = hook_show_stop;
 	e->hooks.cu = c;
 	return c;
 }
@@ -38,6 +45,7 @@ void cmd_destroy(cmd *c)
 		return;
 	c->e->hooks.run = NULL;
 	c->e->hooks.condition = NULL;
+	c->e->hooks.show_stop = NULL;
 	lang_destroy(c);
 	for (map_entry *m = NULL; (m = map_next(&c->state, m));)
 		mem_free(m->val);

@@ -143,6 +143,36 @@ void code_here(cmd *c, const x64_regs *r, buf *b)
 	}
 }
 
+void code_show_stop(cmd *c)
+{
+	engine *e = c->e;
+	x64_regs r = {0};
+	x64_insn in;
+	uint64_t ip;
+	buf b;
+
+	if (eng_ip(e, &ip, NULL) != ERR_OK)
+		return;
+	/* The state change tells enough for most instructions; registers are asked for only when the
+	 * instruction has an operand in memory to show. */
+	bool at_event = e->has_event && e->ctx.unit == e->ev.unit && e->ctx.from == REGS_UNIT && !e->ctx.frame_set;
+	bool known = !e->show_regs && at_event && e->ev.has_report && eng_insn(e, ip, &in, NULL) == ERR_OK && !in.has_mem;
+	if (known) {
+		r.rip = ip;
+		r.eflags = e->ev.eflags;
+		r.seg[X64_CS] = e->ev.cs;
+		r.valid = in.flow == X64_FLOW_COND ? X64_SET_CONTROL : 0;
+	} else if (eng_regs(e, X64_SET_GENERAL | regs_sets(c, e->show_regs ? e->reg_mask : 0), &r, NULL) != ERR_OK) {
+		return;
+	}
+	buf_init(&b, 0);
+	if (e->show_regs)
+		regs_format(c, &r, e->reg_mask, &b);
+	code_here(c, &r, &b);
+	out_str(e, OUT_PROMPT_REGS, buf_str(&b));
+	buf_deinit(&b);
+}
+
 /* ---- reading ---- */
 
 typedef struct code_view {

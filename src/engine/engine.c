@@ -262,49 +262,11 @@ void eng_rebooted(engine *e)
 	eng_notice_send(e, ENG_N_SESSION, 4);
 }
 
-/* ---- what a stop shows ---- */
-
-static void show_regs(engine *e)
-{
-	if (!e->show_regs || !e->hooks.run)
-		return;
-	bool quiet = e->show_regs;
-	e->show_regs = false; /* r itself ends with the instruction line that follows here */
-	(void)!e->hooks.run(e->hooks.cu, STR("r"), NULL);
-	e->show_regs = quiet;
-}
-
+/* How it looks is the interpreter's business; when it is shown is the engine's. */
 void eng_show_stop(engine *e)
 {
-	uint64_t ip;
-	x64_insn in;
-	buf b;
-
-	if (eng_ip(e, &ip, NULL) != ERR_OK)
-		return;
-	if (e->show_regs) {
-		show_regs(e);
-		return;
-	}
-	buf_init(&b, 0);
-	if (e->show_symbol && e->syms && sym_format(e->syms, ip, &b)) {
-		sym_line l;
-		if (e->lines_on && e->show_source && sym_line_at(e->syms, ip, &l) == ERR_OK)
-			buf_addf(&b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
-		buf_addz(&b, ":\n");
-	}
-	if (e->show_disasm) {
-		/* A kernel debugger shows the selector of user-mode code: it tells the two worlds apart. */
-		if (e->mode == ENG_KERNEL && ip == e->ev.pc && e->ev.has_report && e->ev.cs & 3)
-			buf_addf(&b, "%04x:", e->ev.cs);
-		if (eng_insn(e, ip, &in, NULL) == ERR_OK)
-			eng_insn_line(e, &in, &b);
-		else
-			buf_addf(&b, "%s ??              ???", out_addr(e, ip));
-		buf_addc(&b, '\n');
-	}
-	out_str(e, OUT_PROMPT_REGS, buf_str(&b));
-	buf_deinit(&b);
+	if (e->hooks.show_stop)
+		e->hooks.show_stop(e->hooks.cu);
 }
 
 err eng_reload(engine *e, bool kernel, bool user, diag *d)

@@ -109,7 +109,9 @@ typedef struct eng_hooks {
 	 * gives the commands of the true side. false: an ordinary command list.
 	 */
 	bool (*condition)(void *cu, str commands, arena *a, masm_code **cond, str *then);
-	void *cu; /* for run and condition: the command interpreter */
+	/* Prints where the current context stands: registers if wanted, symbol, instruction. */
+	void (*show_stop)(void *cu);
+	void *cu; /* for run, condition and show_stop: the command interpreter */
 } eng_hooks;
 
 /* ---- context ---- */
@@ -334,9 +336,6 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 
 /* Decodes the instruction at addr in the current view. */
 err eng_insn(engine *e, uint64_t addr, x64_insn *ret, diag *d) MUST_CHECK;
-/* "nt!Foo:" symbol lines and "addr bytes text" lines as u prints them. last_sym keeps the symbol
- * between calls (start with 0). */
-void eng_insn_line(engine *e, const x64_insn *in, buf *b);
 /* Resolver for x64_format in the current scope. */
 x64_names eng_names(engine *e);
 

@@ -22,10 +22,14 @@ enum {
 
 /* ---- sites (site.c) ---- */
 
+enum { GONE_MAX = 64 };
+
 struct bp_table {
 	VEC(bp *) bps;	   /* by id */
 	VEC(site *) sites;
 	bool armed;	   /* some site is armed in the target */
+	uint64_t gone[GONE_MAX]; /* where software sites were lately */
+	unsigned n_gone;
 };
 
 struct bp_table *bp_table_create(void);
@@ -36,6 +40,8 @@ void site_put(engine *e, site *s);
 /* The site whose trap explains a stop at pc, or with these DR6 bits; NULL if none. */
 site *site_at(engine *e, uint64_t pc);
 site *site_hard(engine *e, uint64_t dr6);
+/* Was a byte of ours there until a moment ago? Another processor may have met it before it went. */
+bool site_was_at(engine *e, uint64_t pc);
 /* Arms every wanted site except `but` (may be NULL). Failures are kept in the site and said once. */
 void sites_arm(engine *e, const site *but);
 void sites_disarm(engine *e);

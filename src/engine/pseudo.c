@@ -526,16 +526,3 @@ x64_names eng_names(engine *e)
 {
 	return (x64_names){e, name_of};
 }
-
-void eng_insn_line(engine *e, const x64_insn *in, buf *b)
-{
-	x64_names names = eng_names(e);
-	buf_addz(b, out_addr(e, in->addr));
-	buf_addc(b, ' ');
-	size_t column = b->n + 16;
-	for (size_t i = 0; i < in->len; i++)
-		buf_addf(b, "%02x", in->bytes[i]);
-	while (b->n < column)
-		buf_addc(b, ' ');
-	x64_format(in, &names, b);
-}

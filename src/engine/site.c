@@ -73,6 +73,8 @@ void site_put(engine *e, site *s)
 	if (!s || --s->refs)
 		return;
 	disarm(e, s);
+	if (s->kind == TGT_TRAP_SOFT)
+		t->gone[t->n_gone++ % GONE_MAX] = s->addr;
 	for (size_t i = 0; i < t->sites.n; i++)
 		if (t->sites.p[i] == s) {
 			vec_remove(&t->sites, i);
@@ -196,6 +198,15 @@ site *site_at(engine *e, uint64_t pc)
 		if (t->sites.p[i]->kind == TGT_TRAP_SOFT && t->sites.p[i]->addr == pc && !t->sites.p[i]->absent)
 			return t->sites.p[i];
 	return NULL;
+}
+
+bool site_was_at(engine *e, uint64_t pc)
+{
+	const struct bp_table *t = e->bps;
+	for (unsigned i = 0; i < t->n_gone && i < GONE_MAX; i++)
+		if (t->gone[i] == pc)
+			return true;
+	return false;
 }
 
 site *site_hard(engine *e, uint64_t dr6)

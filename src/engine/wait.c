@@ -139,8 +139,10 @@ static outcome exception(engine *e, tgt_event *ev)
 		return NEW_REQUEST;
 	if (h == HIT_PASS || p == PLAN_MORE)
 		return GO_ON;
-	/* One of our bytes that nobody claims any more (cleared while it was on its way): go on. */
-	if (soft && site_at(e, ev->pc))
+	/* A byte of ours that was cleared while another processor had met it already: there is nothing at
+	 * that place any more but the instruction itself, which is still to be executed. */
+	bool real = ev->n_stream && (ev->stream[0] == 0xcc || ev->stream[0] == 0xcd);
+	if (soft && (site_at(e, ev->pc) || (site_was_at(e, ev->pc) && !real)))
 		return GO_ON;
 	e->verdict_given = false;
 	eng_status s = filter_event(e, ev);
