@@ -348,6 +348,7 @@ typedef struct rs_command_info {
 	int kernel, user;
 } rs_command_info;
 RS_API int rs_get_command_info(size_t index, rs_command_info *ret);
+RS_API rs_result rs_set_command_line(rs_session *session, int argc, const char *const *argv); /* vercommand */
 RS_API rs_result rs_toggle_packet_trace(rs_session *session, int *on_ret);		/* Ctrl+D */
 RS_API rs_result rs_cycle_reboot_break(rs_session *session, const char **state_ret);	/* Ctrl+K */
 RS_API rs_result rs_toggle_verbose(rs_session *session, int *on_ret);			/* Ctrl+V */

@@ -2,6 +2,7 @@
  * front: what only front ends want - completion, help rows, key actions, workspace.
  */
 #include "api/internal.h"
+#include "cmd/lang.h"
 
 #include <stdlib.h>
 
@@ -112,6 +113,18 @@ void rs_free_completions(char **p, size_t n)
 	for (size_t i = 0; i < n; i++)
 		mem_free(p[i]);
 	mem_free(p);
+}
+
+rs_result rs_set_command_line(rs_session *s, int argc, const char *const *argv)
+{
+	API_ENTER(s);
+	buf b;
+	buf_init(&b, 64 * 1024);
+	for (int i = 0; i < argc; i++)
+		buf_addf(&b, strpbrk(argv[i], " \t") ? "%s\"%s\"" : "%s%s", i ? " " : "", argv[i]);
+	cmd_set_command_line(s->c, buf_str(&b));
+	buf_deinit(&b);
+	return RS_S_OK;
 }
 
 /* ---- keys ---- */

@@ -33,6 +33,10 @@ static void on_output(void *u, uint32_t mask, const char *text, size_t n)
 	/* A progress line rewrites itself: only a person wants to see that. */
 	if (mask & RS_OUTPUT_STATUS && n && text[0] == '\r' && !c->terminal)
 		return;
+	if (c->terminal && n == 1 && text[0] == '\f') { /* .cls */
+		fputs("\033[H\033[2J", stdout);
+		return;
+	}
 	if (on)
 		fputs(on, stdout);
 	fwrite(text, 1, n, stdout);
@@ -215,6 +219,7 @@ int main(int argc, char **argv)
 	rs_set_output_callbacks(c.s, on_output, &c);
 	rs_set_input_callbacks(c.s, on_input, &c);
 	keys_init(&c);
+	rs_set_command_line(c.s, argc, (const char *const *)argv);
 	printf("\nRingside Debugger Version %s\n\n", rs_version());
 	settings(&c);
 	if (attach(&c)) {

@@ -265,7 +265,7 @@ err lang_settle(cmd *c)
 	diag_clear(&c->d);
 	TRY(eng_wait(c->e, -1, &c->d));
 	cmd_show_stop(c);
-	return ERR_OK;
+	return c->e->broke_in ? ERR_CANCELLED : ERR_OK;
 }
 
 void cmd_show_stop(cmd *c)

@@ -201,6 +201,7 @@ struct engine {
 	eng_exec reached;	/* how the current stop was reached (gc) */
 	eng_exec plan_active_exec; /* the request that is being carried out */
 	char *exec_command;	/* owns exec.command */
+	bool broke_in;		/* this stop was asked for (Ctrl+C): loops and lists end */
 	bool running;		/* the target runs, or its first event has not come yet */
 	uint64_t last_ip;
 	/* .kdfiles: driver replacement, set by its command. */

@@ -228,7 +228,7 @@ static void stopped(engine *e)
 	e->running = false;
 	ctx_from_event(e);
 	ctx_scope(e);
-	atomic_store(&e->cancel.flag, false);
+	e->broke_in = atomic_exchange(&e->cancel.flag, false);
 	eng_notice_send(e, ENG_N_ENGINE, 2);
 }
 
