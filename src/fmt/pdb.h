@@ -126,8 +126,8 @@ size_t pdb_npublics(pdb *f);
 err pdb_public_nth(pdb *f, size_t i, pdb_sym *ret) MUST_CHECK;
 err pdb_public_at(pdb *f, uint32_t rva, size_t *i, pdb_sym *ret) MUST_CHECK;
 
-/* Best symbol at or below rva: nearest wins, at one address a function or datum before a public.
- * *disp is the distance. A function that contains rva beats anything nearer but labels' publics. */
+/* Best symbol at or below rva: the nearest, and at one address a function or datum before a public.
+ * *disp is the distance. */
 err pdb_sym_at(pdb *f, uint32_t rva, pdb_sym *ret, uint32_t *disp) MUST_CHECK;
 /* The next one above rva. */
 err pdb_sym_after(pdb *f, uint32_t rva, pdb_sym *ret, uint32_t *disp) MUST_CHECK;
