@@ -161,8 +161,7 @@ void eng_end(engine *e, tgt_leave how)
 	if (e->os)
 		e->os->ops->destroy(e->os);
 	e->os = NULL;
-	for (sym_mod *m; (m = sym_mod_nth(e->syms, 0));)
-		sym_mod_remove(e->syms, m);
+	sym_mods_clear(e->syms);
 	journal_destroy(e);
 	bp_target_gone(e);
 	e->status = ST_NO_DEBUGGEE;
@@ -256,8 +255,7 @@ void eng_rebooted(engine *e)
 	if (e->os)
 		e->os->ops->destroy(e->os);
 	e->os = NULL;
-	for (sym_mod *m; (m = sym_mod_nth(e->syms, 0));)
-		sym_mod_remove(e->syms, m);
+	sym_mods_clear(e->syms);
 	e->has_event = false;
 	eng_notice_send(e, ENG_N_SESSION, 4);
 }
