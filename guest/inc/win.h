@@ -6,6 +6,12 @@
 
 #include "ntdll.h"
 
+/*
+ * A function at the same address in every program that has one (multihasher!HashBuffer and
+ * fscapture!CaptureFrame): a breakpoint that lands in the wrong process lands on an instruction.
+ */
+#define SAME_PLACE __attribute__((noinline, aligned(1024), section(".text$same")))
+
 enum { INFINITE = -1, WAIT_OBJECT_0 = 0, WAIT_TIMEOUT = 258 };
 #define STD_OUTPUT ((HANDLE)1)	/* the guest's console */
 #define CAPTURE_DEVICE ((HANDLE)2) /* takes any bytes, gives a test picture */

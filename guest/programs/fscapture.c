@@ -46,7 +46,7 @@ NOINLINE void CopyFrame(CAPTURE_FRAME *to, const CAPTURE_FRAME *from)
 	memcpy(to->Pixels, from->Pixels, FRAME_BYTES);
 }
 
-NOINLINE BOOL CaptureFrame(CAPTURE_FRAME *frame, ULONG number)
+SAME_PLACE BOOL CaptureFrame(CAPTURE_FRAME *frame, ULONG number)
 {
 	ULONG done;
 

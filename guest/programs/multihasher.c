@@ -54,7 +54,7 @@ NOINLINE ULONG64 Crc32(const UCHAR *p, ULONG n)
 	return ~crc;
 }
 
-NOINLINE ULONG64 HashBuffer(HASH_ALGORITHM algorithm, const UCHAR *buffer, ULONG size)
+SAME_PLACE ULONG64 HashBuffer(HASH_ALGORITHM algorithm, const UCHAR *buffer, ULONG size)
 {
 	ULONG64 value;
 
