@@ -323,7 +323,7 @@ static void test_vads(void **state)
 	assert_true(m && str_eq(m->name, STR("ntdll")) && m->size == 0x100000);
 	assert_true(str_eq(m->path, STR("\\Windows\\System32\\ntdll.dll")));
 	assert_non_null(strstr(f->warned, "VADs"));
-	assert_non_null(strstr(f->warned, "page file"));
+	assert_non_null(strstr(f->warned, "PEB of process"));
 	/* names only are gone */
 	put64(e, 0x20000 | 7);
 	put64(e + 8, 0x78ULL << 32 | 4 << 5);

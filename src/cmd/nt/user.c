@@ -91,7 +91,7 @@ static err dlls(user *u, uint64_t ldr, const char *list, dll_fn *fn, void *x)
 	dll_walk w = {u, l.off, fn, x, 0};
 	diag bad = {0};
 	err e = nt_list(u->n, &u->p, ldr + h.off, "the loader list", dll_link, &w, &bad);
-	if (e == ERR_CORRUPT) {
+	if (e == ERR_CORRUPT || e == ERR_FAULT) {
 		ntc_note(u->c, "    ", &bad);
 		return ERR_OK;
 	}

@@ -136,8 +136,7 @@ err nt_read_user(nt *n, const os_process *p, uint64_t addr, void *to, size_t siz
 			return diag_set(d, e, "%s", err_name(e));
 		e = read_soft(n, p, at, (char *)to + done, piece, d);
 		if (e != ERR_OK)
-			return diag_add(d, e, "user memory at %016llx of process %016llx",
-				(unsigned long long)at, (unsigned long long)p->id_addr);
+			return diag_add(d, e, "user memory of process %016llx", (unsigned long long)p->id_addr);
 		done += piece;
 	}
 	return ERR_OK;

@@ -183,12 +183,13 @@ static bool vad_image(void *u, const nt_vad *v, unsigned level)
 	return true;
 }
 
-/* PEB->Ldr: as much of it as is in memory. */
-static err loader_list(load *l, diag *d)
+/* PEB->Ldr: as much of it as is in memory. *what names the part that was read. */
+static err loader_list(load *l, const char **what, diag *d)
 {
-	char what[80];
+	char name[80];
 	nt_off f;
 	uint64_t ldr;
+	*what = "PEB";
 	TRY(nt_field(l->n, l->type, "InLoadOrderLinks", &f, d));
 	l->links = f.off;
 	TRY(nt_field(l->n, "_PEB_LDR_DATA", "InLoadOrderModuleList", &f, d));
@@ -199,8 +200,9 @@ static err loader_list(load *l, diag *d)
 		return diag_set(d, ERR_FAULT,
 			"process %016llx has no loader data yet (Peb.Ldr is 0): it is still being started",
 			(unsigned long long)l->p->id_addr);
-	snprintf(what, sizeof what, "the loader list of process %016llx", (unsigned long long)l->p->id_addr);
-	e = gather(l, ldr + f.off, what, d);
+	*what = "loader list (Peb.Ldr)";
+	snprintf(name, sizeof name, "the loader list of process %016llx", (unsigned long long)l->p->id_addr);
+	e = gather(l, ldr + f.off, name, d);
 	return e != ERR_OK ? diag_add(d, e, "Peb.Ldr = %016llx", (unsigned long long)ldr) : e;
 }
 
@@ -209,6 +211,7 @@ err nt_user_modules(os *o, uint64_t process, diag *d)
 	nt *n = (nt *)o;
 	os_process p;
 	load l = {.n = n, .p = &p, .type = "_LDR_DATA_TABLE_ENTRY"};
+	const char *what;
 	uint64_t root;
 	diag why = {0};
 	TRY(nt_process(o, process, &p, d));
@@ -217,13 +220,16 @@ err nt_user_modules(os *o, uint64_t process, diag *d)
 		return ERR_OK;
 	}
 	arena_init(&l.a);
-	err e = loader_list(&l, &why), from_vads = ERR_NOTFOUND;
+	err e = loader_list(&l, &what, &why), from_vads = ERR_NOTFOUND;
 	if ((e == ERR_FAULT || e == ERR_CORRUPT) && nt_vad_root(n, &p, &root, NULL) == ERR_OK)
 		from_vads = nt_vad_walk(n, root, vad_image, &l, NULL);
 	if (from_vads == ERR_OK && l.v.n) {
 		if (n->base.host.warn)
 			n->base.host.warn(n->base.host.u,
-				str_printf(&l.a, "%s; what is missing comes from the VADs", why.text));
+				str_printf(&l.a,
+					"%s of process %016llx is %s: what is missing of its modules comes from the VADs",
+					what, (unsigned long long)process,
+					e == ERR_FAULT ? "not in memory" : "not whole"));
 		e = ERR_OK;
 	}
 	store(&l, process, e == ERR_OK);
