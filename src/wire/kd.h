@@ -89,9 +89,13 @@ typedef struct kdp {
 	uint8_t pkt[KD_HEADER + KD_PAYLOAD_MAX + 1];
 	size_t pkt_n;
 	bool outstanding;
+	bool untimed;	     /* sent early: its round trip says nothing */
 	unsigned tries;	     /* times the outstanding packet was sent */
 	uint64_t sent_at;
 	uint64_t rto_us, srtt_us, rttvar_us;
+	bool early;	     /* the packet that is arriving was acknowledged already; see kdp_early */
+	bool early_lost;     /* ... and turned out to be damaged */
+	uint32_t early_id;
 	bool reset_wanted;   /* we sent RESET and have no answer */
 	bool answers_reset;  /* the kernel's end: RESET is answered by RESET */
 	buf out;
@@ -117,6 +121,15 @@ uint64_t kdp_deadline(const kdp *p);
 /* hdr and data follow each other; together at most KD_PAYLOAD_MAX bytes. */
 void kdp_send(kdp *p, kd_type t, const void *hdr, size_t hn, const void *data, size_t dn,
 	uint64_t now_us);
+/*
+ * Acknowledges a large reply while it is still arriving, so that the next request can be sent behind it
+ * and waits at the other end when the reply is through: the line is never idle. A reply that then turns
+ * out to be damaged is lost (early_lost): only for requests that can be made again. False: nothing is
+ * arriving that this can be done for.
+ */
+bool kdp_early(kdp *p);
+/* How much of the data packet that is arriving is still to come; 0 if none is. */
+size_t kdp_missing(const kdp *p);
 void kdp_again(kdp *p, uint64_t now_us); /* repeats the outstanding packet */
 void kdp_drop(kdp *p);			 /* as if the outstanding packet was acknowledged */
 void kdp_flip(kdp *p); /* gives the outstanding packet the other id: our count may be wrong */

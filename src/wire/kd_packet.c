@@ -25,7 +25,7 @@ enum {
 	RTO_FIRST_US = 300000,
 	RTO_MIN_US = 30000,
 	RTO_MAX_US = 1000000,
-	STALL_US = 250000
+	STALL_US = 500000
 };
 
 uint32_t kd_checksum(const uint8_t *p, size_t n)
@@ -54,7 +54,7 @@ void kdp_restart(kdp *p)
 {
 	p->in_begin = p->in_end = 0;
 	p->id = KD_ID_FIRST;
-	p->have_last = p->outstanding = p->reset_wanted = false;
+	p->have_last = p->outstanding = p->reset_wanted = p->early = p->early_lost = false;
 	p->sample_n = 0;
 	buf_clear(&p->out);
 }
@@ -177,7 +177,7 @@ static void acknowledged(kdp *p, uint64_t now)
 {
 	p->outstanding = false;
 	p->id = (p->id & ~(uint32_t)KD_SYNC) ^ 1;
-	if (p->tries != 1 || now < p->sent_at)
+	if (p->tries != 1 || p->untimed || now < p->sent_at)
 		return;
 	/* As TCP does it (RFC 6298): only packets sent once are timed. */
 	uint64_t rtt = now - p->sent_at;
@@ -245,7 +245,13 @@ static bool take_data(kdp *p, const uint8_t *b, size_t size, kdp_note *ret, uint
 	uint64_t h = hash_bytes(b + 4, size - 4);
 	bool sync = (id & KD_SYNC) != 0;
 
-	emit_control(p, KD_T_ACK, id & ~(uint32_t)KD_SYNC);
+	bool early = p->early && id == p->early_id;
+	if (early) {
+		p->early = false;
+		p->sent_at = now; /* from now on the next request may be answered */
+	} else {
+		emit_control(p, KD_T_ACK, id & ~(uint32_t)KD_SYNC);
+	}
 	/* A kernel that gave a packet up uses its number again for the next one: the number alone
 	 * does not make a duplicate. */
 	if (p->have_last && p->last_hash == h &&
@@ -258,12 +264,49 @@ static bool take_data(kdp *p, const uint8_t *b, size_t size, kdp_note *ret, uint
 	p->last_hash = h;
 	p->st.data_in++;
 	/* The other side speaks only after it took our packet: its acknowledgement was lost. */
-	if (p->outstanding)
+	if (p->outstanding && !early)
 		acknowledged(p, now);
-	else if (sync) /* it starts anew, and expects our first number */
+	else if (sync && !p->outstanding) /* it starts anew, and expects our first number */
 		p->id = KD_ID_FIRST;
 	*ret = (kdp_note){.kind = KDP_DATA, .type = le16(b + 4), .sync = sync, .p = b + KD_HEADER,
 		.n = size - KD_HEADER - 1};
+	return true;
+}
+
+/* A data packet that cannot be used: once more, please; unless it was acknowledged already. */
+static void damaged(kdp *p, const uint8_t *b)
+{
+	p->st.damaged++;
+	if (p->early) {
+		p->early = false;
+		p->early_lost = true;
+		return;
+	}
+	emit_control(p, KD_T_RESEND, 0);
+}
+
+size_t kdp_missing(const kdp *p)
+{
+	const uint8_t *b = p->in + p->in_begin;
+	size_t n = p->in_end - p->in_begin, size = 0;
+	if (n < KD_HEADER || b[0] != 0x30 || judge(b, n, &size) != V_MORE || size <= n)
+		return 0;
+	return size - n;
+}
+
+bool kdp_early(kdp *p)
+{
+	const uint8_t *b = p->in + p->in_begin;
+	if (p->outstanding || p->early || kdp_missing(p) < 64 || le16(b + 4) != KD_T_MANIPULATE ||
+		p->in_end - p->in_begin < KD_HEADER + KD_MANIP_SIZE)
+		return false;
+	uint32_t id = le32(b + 8);
+	if (p->have_last && !((p->last_id ^ id) & ~(uint32_t)KD_SYNC))
+		return false; /* perhaps a repetition */
+	p->early = true;
+	p->early_lost = false;
+	p->early_id = id;
+	emit_control(p, KD_T_ACK, id & ~(uint32_t)KD_SYNC);
 	return true;
 }
 
@@ -283,8 +326,7 @@ bool kdp_next(kdp *p, kdp_note *ret, uint64_t now)
 			p->in_begin++;
 			continue;
 		case V_DAMAGED:
-			p->st.damaged++;
-			emit_control(p, KD_T_RESEND, 0);
+			damaged(p, b);
 			noise(p, b, 1);
 			p->in_begin++;
 			continue;
@@ -302,7 +344,7 @@ bool kdp_next(kdp *p, kdp_note *ret, uint64_t now)
 
 void kdp_tick(kdp *p, uint64_t now)
 {
-	if (p->outstanding && now - p->sent_at >= p->rto_us) {
+	if (p->outstanding && !p->early && now - p->sent_at >= p->rto_us) {
 		uint64_t longer = p->tries < 2 ? rto(p) * 2 : p->rto_us * 2;
 		kdp_again(p, now);
 		p->rto_us = longer > RTO_MAX_US ? RTO_MAX_US : longer < RTO_MIN_US ? RTO_MIN_US : longer;
@@ -310,10 +352,8 @@ void kdp_tick(kdp *p, uint64_t now)
 	if (p->in_end > p->in_begin && now - p->in_at >= p->stall_us) {
 		/* What is there stopped arriving in its middle. */
 		const uint8_t *b = p->in + p->in_begin;
-		if (p->in_end - p->in_begin >= 4 && b[0] == 0x30) {
-			p->st.damaged++;
-			emit_control(p, KD_T_RESEND, 0);
-		}
+		if (p->in_end - p->in_begin >= 4 && b[0] == 0x30)
+			damaged(p, b);
 		noise(p, b, 1);
 		p->in_begin++;
 		p->in_at = now;
@@ -323,7 +363,7 @@ void kdp_tick(kdp *p, uint64_t now)
 uint64_t kdp_deadline(const kdp *p)
 {
 	uint64_t d = UINT64_MAX;
-	if (p->outstanding)
+	if (p->outstanding && !p->early)
 		d = p->sent_at + p->rto_us;
 	if (p->in_end > p->in_begin && p->in_at + p->stall_us < d)
 		d = p->in_at + p->stall_us;
@@ -349,6 +389,7 @@ void kdp_send(kdp *p, kd_type t, const void *hdr, size_t hn, const void *data, s
 	p->outstanding = true;
 	p->tries = 1;
 	p->sent_at = now;
+	p->untimed = p->early;
 	p->rto_us = rto(p);
 	p->st.data_out++;
 	emit(p, f, p->pkt_n);
@@ -385,6 +426,7 @@ void kdp_reset(kdp *p, uint64_t now)
 	emit_control(p, KD_T_RESET, KD_ID_FIRST | KD_SYNC);
 	p->st.resets_out++;
 	p->reset_wanted = true;
+	p->early = false;
 	p->id = KD_ID_FIRST;
 	p->have_last = false;
 	if (p->outstanding) {

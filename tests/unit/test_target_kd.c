@@ -35,6 +35,25 @@ static void attach_running(void **state)
 	}
 }
 
+/* One debugger after the other joins a kernel that has long been running, whatever number is next. */
+static void attach_again_and_again(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "");
+		for (int i = 0; i < 6; i++) {
+			uint64_t begin = sys_now_ms();
+			attach(&K, true);
+			until_exception();
+			assert_true(sys_now_ms() - begin < 4000);
+			for (int n = 0; n < i; n++)
+				(void)!T_->ops->read(T_, as_current(), E.pc, &E.dr6, 8, &(size_t){0});
+			(void)number_at(E.pc);
+			leave(TGT_DETACH);
+		}
+		peer_stop(&K);
+	}
+}
+
 /* A debugger left the kernel stopped; the next one finds it so at once, without asking for a break. */
 static void attach_stopped(void **state)
 {
@@ -743,6 +762,45 @@ static void ten_thousand_requests_at_one_percent(void **state)
 	peer_stop(&K);
 }
 
+/* Large reads, whose requests overlap with the replies, on the same bad line. */
+static void large_reads_at_one_percent(void **state)
+{
+	static uint8_t want[0x12000], b[0x12000];
+	for (int v = 0; v < 2; v++) {
+		peer proxy;
+		char o[300];
+		uint64_t base = 0;
+		diag d = {0};
+		size_t n = 0;
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		assert_int_equal(tgt_read_all(T_, as_current(), base, want, sizeof want, NULL), ERR_OK);
+		leave(TGT_LEAVE);
+		snprintf(o, sizeof o, "--seed 3 --rate 0.01 --delay 30 @ unixto:%s", K.socket);
+		peer_start(&proxy, "faultproxy", o);
+		attach(&proxy, false);
+		until_exception();
+		for (int i = 0; i < 40; i++) {
+			if (T_->ops->read(T_, as_current(), base + (uint64_t)i, b, sizeof b - 64, &n) != ERR_OK)
+				fail_msg("read %d failed", i);
+			assert_int_equal(n, sizeof b - 64);
+			assert_memory_equal(b, want + i, n);
+		}
+		/* Up to where nothing is. */
+		for (int i = 0; i < 10; i++) {
+			assert_int_equal(T_->ops->read(T_, as_current(), base + 0x1f000 + 256 * (uint64_t)i, b,
+						 sizeof b, &n), ERR_OK);
+			assert_int_equal(n, 0x1000 - 256 * i);
+		}
+		(void)d;
+		leave(TGT_DETACH);
+		peer_stop(&proxy);
+		peer_stop(&K);
+	}
+}
+
 static void a_silent_target_is_noticed(void **state)
 {
 	peer proxy;
@@ -865,7 +923,8 @@ static void replay_recordings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(attach_running), cmocka_unit_test(attach_stopped),
+		cmocka_unit_test(attach_running), cmocka_unit_test(attach_again_and_again),
+		cmocka_unit_test(attach_stopped),
 		cmocka_unit_test(attach_in_the_middle_of_a_packet),
 		cmocka_unit_test(boot_text_and_load_events), cmocka_unit_test(silence_is_explained),
 		cmocka_unit_test(noise_is_quoted), cmocka_unit_test(over_tcp_and_a_terminal),
@@ -880,7 +939,7 @@ int main(void)
 		cmocka_unit_test(files_for_the_target), cmocka_unit_test(reboots),
 		cmocka_unit_test(dead_link_and_reconnect), cmocka_unit_test(other_processor_steps),
 		cmocka_unit_test(ten_thousand_requests_at_one_percent),
-		cmocka_unit_test(a_silent_target_is_noticed), cmocka_unit_test(cancelled_while_reading),
+		cmocka_unit_test(large_reads_at_one_percent), cmocka_unit_test(a_silent_target_is_noticed), cmocka_unit_test(cancelled_while_reading),
 		cmocka_unit_test(replay_sample), cmocka_unit_test(replay_recordings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -403,7 +403,9 @@ static void ten_thousand_requests(void **state)
 	}
 	assert_int_equal(wrong, 0);
 	assert_int_equal(answered, 10000);
-	assert_true(a.st.repeated > 20 && a.st.damaged > 20 && a.st.duplicates > 20);
+	print_message("%u repeated, %u damaged, %u duplicates\n", (unsigned)a.st.repeated,
+		(unsigned)a.st.damaged, (unsigned)a.st.duplicates);
+	assert_true(a.st.repeated > 20 && a.st.damaged > 10 && a.st.duplicates > 10);
 	kdp_deinit(&a);
 	kdp_deinit(&k);
 }

@@ -16,7 +16,7 @@
 enum {
 	DANCE_EVERY_MS = 400,
 	DANCE_TRIES = 6,
-	BREAK_AFTER_RESET_MS = 150, /* a byte of break-in is lost when bytes follow or precede it */
+	BREAK_AFTER_RESET_MS = 50, /* a break-in byte is lost when bytes follow it at once */
 	BREAK_SILENCE_MS = 8000,
 	CONTINUE_TRIES = 8,
 	WRITE_MS = 2000
@@ -213,7 +213,9 @@ static void on_state(kd *k, const uint8_t *p, size_t n, bool after_reset)
 	memcpy(k->st_bytes, p, n);
 	k->st_n = n;
 	(void)!kd_state_unpack(k->st_bytes, n, &k->st);
-	if (k->p.reset_wanted) { /* the kernel sends it again when it has answered */
+	/* Once RESET is answered the state change comes again. A RESET that was sent to a kernel that ran
+	 * never is. */
+	if (k->p.reset_wanted && (k->dance || k->synced)) {
 		k->have_state = true;
 		return;
 	}
@@ -281,7 +283,8 @@ static void on_data(kd *k, const kdp_note *x)
 		break;
 	case KD_T_MANIPULATE:
 		if (k->want && kd_manip_unpack(x->p, x->n, &k->reply) == ERR_OK &&
-			k->reply.api == k->want)
+			k->reply.api == k->want &&
+			(!k->want_addr || k->reply.u.mem.addr == k->want_addr))
 			k->got = true;
 		break;
 	case KD_T_FILE_IO:

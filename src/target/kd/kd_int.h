@@ -119,6 +119,9 @@ typedef struct kd {
 	bool pc_moved;
 	/* request under way */
 	uint32_t want;	     /* its API number, 0 if none */
+	uint64_t want_addr;  /* memory: the reply must be about this address; 0: any */
+	bool no_stream;	     /* asking ahead went wrong once */
+	bool echoes;	     /* replies that nobody waits for may still come: compare addresses */
 	bool got;
 	kd_manip reply;	     /* valid until the next pump */
 	bool state_again;    /* the state change came once more, after a RESET */
@@ -188,6 +191,13 @@ err kd_request(kd *k, kd_manip *m, const void *data, size_t n, diag *d) MUST_CHE
  */
 err kd_request_optional(kd *k, kd_manip *m, const void *data, size_t n, bool probe, diag *d)
 	MUST_CHECK;
+/*
+ * Reads n bytes by requests that overlap with the replies before them; how many came, which may be fewer
+ * than there are: the rest is for single requests to find out, unless *end says that the next byte cannot
+ * be read.
+ */
+size_t kd_read_stream(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *b, size_t n,
+	bool *end);
 /* Sends a request that gets no reply; returns when it is acknowledged or cannot be. */
 err kd_send_only(kd *k, kd_manip *m, const void *data, size_t n, diag *d) MUST_CHECK;
 err kd_status(uint32_t status);

@@ -18,7 +18,10 @@ static err mem_piece(kd *k, uint32_t api, uint64_t addr, uint32_t flags, void *r
 	m.u.mem.addr = addr;
 	m.u.mem.count = (uint32_t)n;
 	m.u.mem.actual = flags;
-	TRY(kd_request(k, &m, wr, wr ? n : 0, NULL));
+	k->want_addr = k->echoes ? addr : 0;
+	err e = kd_request(k, &m, wr, wr ? n : 0, NULL);
+	k->want_addr = 0;
+	TRY(e);
 	const kd_manip *r = &k->reply;
 	size_t got = r->u.mem.actual;
 	if (got > n)
@@ -41,8 +44,16 @@ static err mem_all(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *
 	const uint8_t *wr, size_t n, size_t *n_ret)
 {
 	size_t done = 0;
+	bool end = false;
 	err e = ERR_OK;
-	while (done < n) {
+	/* More than fits into one reply: each piece is asked for while the one before arrives. Not over a
+	 * real serial line, whose receiver holds 16 bytes and loses the rest while it sends. */
+	if (rd && n > KD_DATA_MAX && addr + n > addr && !k->no_stream && k->phase == PH_STOPPED &&
+		k->spec.kind != LINK_SERIAL && !cancelled(k->t.host.cancel))
+		done = kd_read_stream(k, api, addr, flags, rd, n, &end);
+	if (end && !done)
+		return ERR_FAULT;
+	while (done < n && !end) {
 		size_t piece = n - done < KD_DATA_MAX ? n - done : KD_DATA_MAX, got = 0;
 		uint64_t at = addr + done;
 		if (at + piece - 1 < at) /* the top of the address space */
@@ -52,10 +63,8 @@ static err mem_all(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *
 		if (e != ERR_OK)
 			break;
 		done += got;
-		/* Short although more was asked: the rest of the page may still be there only if the
-		 * piece ended inside of it; the next request finds out. */
-		if (at + got == 0)
-			break;
+		/* Short at the end of a page: the next one is not there. */
+		end = at + got == 0 || (got < piece && !((at + got) & 4095));
 	}
 	if (!done && e != ERR_OK)
 		return e;

@@ -8,6 +8,10 @@
  */
 #include "target/kd/kd_int.h"
 
+#include <time.h>
+
+enum { DOZE_BYTES = 128, DOZE_MAX_US = 1000 };
+
 bool kd_refused(const kd *k, uint32_t api)
 {
 	return k->served[api - KD_API_FIRST] == SERVED_NO;
@@ -172,6 +176,126 @@ err kd_request_optional(kd *k, kd_manip *m, const void *data, size_t n, bool pro
 		return e;
 	*served = SERVED_NO;
 	return diag_set(d, ERR_UNSUPPORTED, "this kernel does not serve %s", name);
+}
+
+/* ---- streams ---- */
+
+/*
+ * While a large reply is arriving byte by byte nobody has to look at every byte: that costs the sender a
+ * wake-up for each. But a unix socket holds fewer than 280 writes of one byte, so the pause is as long
+ * as some 128 bytes take.
+ */
+static void doze(size_t missing, size_t came, uint64_t took_us)
+{
+	size_t bytes = missing / 2 < DOZE_BYTES ? missing / 2 : DOZE_BYTES;
+	uint64_t us = came ? took_us * bytes / came : 0;
+	if (us < 50)
+		return;
+	struct timespec t = {0, (long)(us < DOZE_MAX_US ? us : DOZE_MAX_US) * 1000};
+	nanosleep(&t, NULL);
+}
+
+static void stream_send(kd *k, uint32_t api, uint64_t at, uint32_t flags, size_t n)
+{
+	uint8_t h[KD_MANIP_SIZE];
+	kd_manip m = {.api = api, .level = k->st.level, .cpu = k->st.cpu,
+		.status = KD_STATUS_PENDING};
+	m.u.mem.addr = at;
+	m.u.mem.count = (uint32_t)n;
+	m.u.mem.actual = flags;
+	kd_manip_pack(&m, h);
+	kdp_send(&k->p, KD_T_MANIPULATE, h, sizeof h, NULL, 0, sys_now_us());
+}
+
+static size_t piece_size(size_t left)
+{
+	return left < KD_DATA_MAX ? left : KD_DATA_MAX;
+}
+
+/* Waits for the reply to one piece; on the way asks for the next one, at `next_at`. */
+static bool stream_await(kd *k, uint32_t api, uint64_t next_at, uint32_t flags, size_t next_n,
+	bool *asked)
+{
+	uint64_t last = sys_now_ms(), bytes = k->p.st.bytes_in, began_us = 0;
+	size_t began = 0;
+	for (;;) {
+		uint64_t now = sys_now_ms();
+		if (k->p.st.bytes_in != bytes) {
+			bytes = k->p.st.bytes_in;
+			last = now;
+		}
+		if (over(k))
+			return k->got;
+		if (k->p.early_lost || now - last >= KD_REPEATED_MS * 2)
+			return false;
+		if (next_n && !*asked && kdp_early(&k->p)) {
+			stream_send(k, api, next_at, flags, next_n);
+			kd_flush(k);
+			*asked = true;
+		}
+		size_t missing = kdp_missing(&k->p);
+		if (missing > began || !began_us) {
+			began = missing;
+			began_us = sys_now_us();
+		} else if (missing) {
+			doze(missing, began - missing, sys_now_us() - began_us);
+		}
+		kd_pump(k, last + KD_REPEATED_MS * 2);
+	}
+}
+
+size_t kd_read_stream(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *b, size_t n,
+	bool *end)
+{
+	size_t done = 0;
+	bool good = true;
+	kdp_drop(&k->p);
+	k->want = api;
+	k->got = k->cut = k->p.early_lost = false;
+	stream_send(k, api, addr, flags, piece_size(n));
+	while (good && done < n && !cancelled(k->t.host.cancel)) {
+		size_t piece = piece_size(n - done), next = piece_size(n - done - piece);
+		bool asked = false;
+		k->want_addr = addr + done;
+		good = stream_await(k, api, addr + done + piece, flags, next, &asked);
+		if (!good)
+			break;
+		const kd_manip *r = &k->reply;
+		size_t got = r->u.mem.actual < r->n ? r->u.mem.actual : r->n;
+		if (got > piece)
+			got = piece;
+		if (got)
+			memcpy(b + done, r->data, got);
+		done += got;
+		k->got = false;
+		*end = !got || (got < piece && !((addr + done) & 4095));
+		if (!asked && (got < piece || !next))
+			break;
+		if (!asked)
+			stream_send(k, api, addr + done, flags, next);
+		if (asked && got < piece) {
+			/* The end of what can be read; the next piece was asked for in vain. */
+			k->want_addr = addr + done - got + piece;
+			asked = true;
+			(void)stream_await(k, api, 0, 0, 0, &asked);
+			k->got = false;
+			break;
+		}
+	}
+	/* Cancelled: the reply that is on its way is waited for, so that nobody takes it for his. */
+	if (good && k->p.outstanding) {
+		bool none = true;
+		(void)stream_await(k, api, 0, 0, 0, &none);
+	}
+	k->want = 0;
+	k->want_addr = 0;
+	k->got = false;
+	if (!good) { /* one at a time from now on: this line does not bear it */
+		k->no_stream = true;
+		k->echoes = true;
+		kdp_drop(&k->p);
+	}
+	return done;
 }
 
 err kd_send_only(kd *k, kd_manip *m, const void *data, size_t n, diag *d)
