@@ -106,7 +106,7 @@ static int start(void **state, bool layout_b)
 	f->layout_b = layout_b;
 	arena_init(&f->a);
 	buf_init(&f->out, 0);
-	world_build(&f->w, "cmd_nt", layout_b);
+	world_build(&f->w, "cmd_nt", layout_b, "");
 	setenv("XDG_STATE_HOME", f->w.dir, 1);
 	f->f = fake_create(NULL);
 	fake_mem(f->f, as_current(), KERNEL_BASE, f->w.image, f->w.n);
@@ -226,6 +226,7 @@ static void test_process(void **state)
 	/* -1 is where the processor is: attached to capture, whatever is looked at */
 	run(f, ".process /p %llx", u(cap));
 	run(f, ".process %llx", u(hash));
+	has(f, "WARNING: .cache forcedecodeuser is not enabled");
 	run(f, "!process -1 0");
 	has(f, "PROCESS %016llx", u(cap));
 	run(f, "!process 44 0");

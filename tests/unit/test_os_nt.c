@@ -116,13 +116,13 @@ static uint64_t map_tables(fix *f, uint64_t root, uint64_t tables)
 	return at_phys;
 }
 
-static fix *start(bool layout_b, bool bare)
+static fix *start_with(bool layout_b, bool bare, const char *flags)
 {
 	fix *f = mem_alloc(sizeof *f);
 	arena_init(&f->a);
 	f->layout_b = layout_b;
 	f->bare = bare;
-	world_build(&f->w, bare ? "os_nt_bare" : "os_nt", layout_b);
+	world_build(&f->w, bare ? "os_nt_bare" : "os_nt", layout_b, flags);
 	f->t.ops = &fake_ops;
 	sym_host sh = {.u = f, .read = sym_read};
 	f->syms = sym_store_create(&sh);
@@ -137,6 +137,11 @@ static fix *start(bool layout_b, bool bare)
 	if (!bare)
 		assert_true(nt_has(f->n, "_EPROCESS", "Peb")); /* names are found from here on */
 	return f;
+}
+
+static fix *start(bool layout_b, bool bare)
+{
+	return start_with(layout_b, bare, "");
 }
 
 static void finish(fix *f)
@@ -280,6 +285,22 @@ static void test_regs(void **state)
 	assert_int_equal(f->o->ops->trap_regs(f->o, at(f, "CaptureTrap"), &r, &f->d), ERR_OK);
 	assert_true(r.rip == USER_VA + 0x123 && r.gpr[X64_RSP] == 0x7ff000 && r.seg[X64_CS] == 0x33);
 	assert_true(r.gpr[X64_RAX] == 1 && r.gpr[X64_RCX] == 2 && r.gpr[X64_RBP] == 3 && r.eflags == 0x246);
+}
+
+/* Symbols that do not know the switch's frame: its caller is found by name. */
+static void test_regs_by_name(void **state)
+{
+	for (int b = 0; b < 2; b++) {
+		fix *f = start_with(b, false, "-D_KSWITCH_FRAME=_ANOTHER_NAME");
+		x64_regs r;
+		assert_false(nt_has(f->n, "_KSWITCH_FRAME", "Return"));
+		assert_int_equal(f->o->ops->thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
+		assert_true(r.rip == at(f, "KiSwapContext"));
+		uint64_t size;
+		assert_int_equal(nt_sizeof(f->n, "_ANOTHER_NAME", &size, &f->d), ERR_OK);
+		assert_true(r.gpr[X64_RSP] == at(f, "CaptureStack") + size);
+		finish(f);
+	}
 }
 
 static void check_kernel_modules(fix *f)
@@ -617,6 +638,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {BOTH(test_processes), BOTH(test_threads), BOTH(test_regs),
+		cmocka_unit_test(test_regs_by_name),
 		BOTH(test_modules), BOTH(test_vads), BOTH(test_soft_pte), BOTH(test_attach), BOTH(test_damage),
 		BOTH(test_globals), cmocka_unit_test(test_bare), cmocka_unit_test(test_none)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

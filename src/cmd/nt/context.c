@@ -95,6 +95,12 @@ static err do_process(cmd *c, cmd_call *call)
 	TRY(eng_ctx_process(e, addr, addr && (sw.decode || sw.all), &c->d));
 	TRY(eng_process(e, &now, &c->d));
 	out(e, "Implicit process is now %s\n", out_addr(e, now));
+	/* The target's own view serves user addresses then: that of another process. */
+	uint64_t running;
+	if (addr && e->ctx.user.kind == AS_CURRENT && e->caps.live &&
+		ntc_running_process(c, &running) == ERR_OK && running != addr)
+		out_as(e, OUT_WARNING, "WARNING: .cache forcedecodeuser is not enabled\n");
+	diag_clear(&c->d);
 	return decode_views(c, addr, &sw);
 }
 

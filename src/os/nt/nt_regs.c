@@ -3,7 +3,8 @@
  *
  * KTHREAD.KernelStack of a thread that does not run points at _KSWITCH_FRAME; its last member,
  * Return, is where the switch was called from, and the stack above the frame is that caller's. From
- * there unwind data leads on, so the few registers that the frame holds are all that is needed.
+ * there unwind data leads on, so the few registers that the frame holds are all that is needed. Where
+ * symbols do not have that type, the return address into the switch's caller is looked for by name.
  */
 #include "os/nt/nt_int.h"
 
@@ -52,27 +53,65 @@ static err no_field(const char *type, const char *path, diag *d)
 		path);
 }
 
+/* Who calls the switch, or stands in for it on the stack of a thread that never ran. */
+static bool is_switch_caller(sym_store *s, uint64_t v)
+{
+	static const char *const names[] = {"KiSwapContext", "KiThreadStartup", "KiStartUserThread",
+		"KiStartSystemThread", "KxStartUserThread", "KxStartSystemThread"};
+	sym f;
+	uint64_t disp;
+	if (!nt_kernel_addr(v) || !sym_mod_in(s, 0, v) || sym_at(s, v, &f, &disp) != ERR_OK || !f.code)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_eq(f.name, str_of(names[i])))
+			return true;
+	return false;
+}
+
+/* No type for the frame: it ends with rbp and the return address, that much the code itself shows. */
+static err regs_by_name(nt *n, uint64_t sp, x64_regs *r, diag *d)
+{
+	uint8_t b[0x100];
+	TRY(nt_read(n, sp, b, sizeof b, d));
+	for (size_t i = 8; i + 8 <= sizeof b; i += 8) {
+		uint64_t v = le64(b + i);
+		if (!is_switch_caller(n->base.host.syms, v))
+			continue;
+		r->rip = v;
+		r->gpr[X64_RBP] = le64(b + i - 8);
+		r->gpr[X64_RSP] = sp + i + 8;
+		return ERR_OK;
+	}
+	return diag_set(d, ERR_NOTFOUND,
+		"the saved registers at %016llx are not understood: nt!_KSWITCH_FRAME is not known, and no "
+		"return into nt!KiSwapContext is there. Check .sympath, then .reload /f nt",
+		(unsigned long long)sp);
+}
+
 static err switched_regs(nt *n, uint64_t thread, x64_regs *ret, diag *d)
 {
 	static const char type[] = "_KSWITCH_FRAME";
 	uint8_t b[FRAME_MAX];
-	uint64_t sp, size, kt = nt_kthread_of(n, thread);
+	uint64_t sp, size = 0, kt = nt_kthread_of(n, thread);
 	x64_regs r = {0};
 	TRY(nt_get(n, kt, "_KTHREAD", "KernelStack", &sp, d));
 	if (!nt_kernel_addr(sp) || sp & 7)
 		return diag_set(d, ERR_CORRUPT, "thread %016llx has no kernel stack (%016llx)",
 			(unsigned long long)thread, (unsigned long long)sp);
 	/* KernelStackResident 0: the stack itself may be paged out. */
-	err e = read_frame(n, type, sp, b, &size, d);
+	bool typed = nt_has(n, type, "Return");
+	err e = typed ? read_frame(n, type, sp, b, &size, d) : regs_by_name(n, sp, &r, d);
 	if (e == ERR_FAULT && !nt_get_or(n, kt, "_KTHREAD", "KernelStackResident", 1))
 		return diag_set(d, e, "the kernel stack of thread %016llx is paged out",
 			(unsigned long long)thread);
 	if (e != ERR_OK)
 		return e;
-	if (!pick(n, type, "Return", b, size, &r.rip))
-		return no_field(type, "Return", d);
-	pick_gprs(n, type, b, size, &r);
-	r.gpr[X64_RSP] = sp + size;
+	if (typed) {
+		if (!pick(n, type, "Return", b, size, &r.rip))
+			return no_field(type, "Return", d);
+		pick_gprs(n, type, b, size, &r);
+		r.gpr[X64_RSP] = sp + size;
+	}
 	r.seg[X64_CS] = KERNEL_CS;
 	r.seg[X64_SS] = KERNEL_SS;
 	r.valid = X64_SET_CONTROL | X64_SET_INTEGER;

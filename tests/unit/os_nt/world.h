@@ -63,16 +63,16 @@ static inline void world_lay_out(world *w)
 	arena_deinit(&a);
 }
 
-/* dir is also the symbol path. */
-static inline void world_build(world *w, const char *who, bool layout_b)
+/* dir is also the symbol path. flags: more for the compiler. */
+static inline void world_build(world *w, const char *who, bool layout_b, const char *flags)
 {
 	const char *src = getenv("RS_SOURCE_ROOT"), *tmp = getenv("RS_BUILD_ROOT");
 	snprintf(w->dir, sizeof w->dir, "%s/%s_%d_%c", tmp ? tmp : "/tmp", who, (int)getpid(),
 		layout_b ? 'b' : 'a');
 	world_run("mkdir -p %s", w->dir);
-	world_run("clang --target=x86_64-pc-windows-msvc -DLAYOUT_%c -O1 -g -gcodeview -ffreestanding -c "
+	world_run("clang --target=x86_64-pc-windows-msvc -DLAYOUT_%c %s -O1 -g -gcodeview -ffreestanding -c "
 		  "%s/tests/unit/os_nt/kernel.c -o %s/k.obj",
-		layout_b ? 'B' : 'A', src ? src : ".", w->dir);
+		layout_b ? 'B' : 'A', flags, src ? src : ".", w->dir);
 	world_run("cd %s && lld-link /nologo /debug /dll /entry:entry /nodefaultlib /base:0x%llx /fixed:no "
 		  "/out:ntkrnlmp.exe /pdb:ntkrnlmp.pdb /pdbaltpath:ntkrnlmp.pdb k.obj",
 		w->dir, (unsigned long long)KERNEL_BASE);
