@@ -94,6 +94,11 @@ static bool wait_and_show(cli *c)
 		if (r != RS_E_PENDING) {
 			if (!c->at_line_start)
 				putchar('\n');
+			/* The target did not set off (gu with no caller, say): it is as stopped as it was. */
+			if (status(c) == RS_STATUS_BREAK) {
+				printf("%s\n", rs_error_text(c->s));
+				return true;
+			}
 			complain(c, "the target is lost");
 			c->exit_code = 1;
 			return false;
