@@ -643,6 +643,38 @@ static void test_damage(void **state)
 	has(f, "*** the process list nt!PsActiveProcessHead is damaged");
 }
 
+/* Kernel memory at random: every listing ends, with or without words. */
+static void test_hostile(void **state)
+{
+	fix *f = *state;
+	static const char *const lines[] = {"!process 0 7", "!process -1 1f", "!thread", "!running -it",
+		"!ready", "!stacks 2", "!for_each_thread .echo @#Thread", "!session", "!vad", "!peb", "!teb", "!dlls",
+		"!gle -all", "!pcr", "!prcb", "!idt -a", "vertarget", ".bugcheck", ".reload /user", "!pte 140000000"};
+	uint64_t data = at(f, "CaptureHandles") & ~0xfffULL, end = KERNEL_BASE + f->w.n;
+	uint32_t seed = 1;
+	for (int round = 0; round < 40; round++) {
+		fake_mem(f->f, as_current(), KERNEL_BASE, f->w.image, f->w.n);
+		for (int i = 0; i < 30; i++) {
+			uint8_t b[8];
+			seed = seed * 1664525 + 1013904223;
+			uint64_t where = data + (seed >> 8) % ((end - data) / 8) * 8;
+			seed = seed * 1664525 + 1013904223;
+			uint64_t v[] = {0, ~0ULL, where, data + (seed >> 8) % (end - data), seed, KERNEL_BASE - 8,
+				USER_VA + (seed >> 20) * 8, 0x8000000000000000ULL};
+			put64(b, v[seed >> 29]);
+			fake_mem(f->f, as_current(), where, b, 8);
+		}
+		f->e->os->ops->stopped(f->e->os);
+		eng_ctx_reset(f->e);
+		uint64_t began = sys_now_ms();
+		run(f, ".cache flushall");
+		for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+			run(f, "%s", lines[i]);
+		if (sys_now_ms() - began > 20000)
+			fail_msg("round %d took %llu ms", round, u(sys_now_ms() - began));
+	}
+}
+
 #define BOTH(fn)                                                                                   \
 	cmocka_unit_test_setup_teardown(fn, setup_a, teardown),                                    \
 		cmocka_unit_test_setup_teardown(fn, setup_b, teardown)
@@ -651,6 +683,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads), BOTH(test_thread),
 		BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers), BOTH(test_vm), BOTH(test_user),
-		BOTH(test_ubp), BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage)};
+		BOTH(test_ubp), BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

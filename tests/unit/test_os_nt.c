@@ -477,6 +477,21 @@ static void test_damage(void **state)
 	}
 	memcpy(m, keep, 8);
 	mem_drop(&f->t);
+	/* not initialised: that is no damage */
+	s.n = 0;
+	m = mem(f, at(f, "PsActiveProcessHead"));
+	memcpy(keep, m, 8);
+	put64(m, 0);
+	assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_STATE);
+	assert_int_equal(s.n, 0);
+	memcpy(m, keep, 8);
+	m = mem(f, at(f, "PsLoadedModuleList"));
+	memcpy(keep, m, 8);
+	put64(m, 0);
+	assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_OK);
+	assert_non_null(sym_mod_find(f->syms, STR("nt")));
+	memcpy(m, keep, 8);
+	mem_drop(&f->t);
 	/* a damaged module list keeps what is known */
 	check_kernel_modules(f);
 	nt_off mod;

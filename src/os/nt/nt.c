@@ -280,6 +280,8 @@ err nt_list(nt *n, const os_process *p, uint64_t head, const char *what, nt_link
 	if (e != ERR_OK)
 		return diag_add(d, e, "%s at %016llx", what, (unsigned long long)head);
 	uint64_t at = le64(b), before = head;
+	if (!at)
+		return diag_set(d, ERR_STATE, "%s is not set up yet: the system is still starting", what);
 	map_init(&seen);
 	while (at != head) {
 		if (cancelled(n->base.host.cancel)) {

@@ -61,7 +61,8 @@ err nt_global_value(nt *n, const char *name, size_t size, uint64_t *ret, diag *d
  * kernel is shorter. Value as stored there: mostly an address. */
 err nt_kd_value(nt *n, str name, uint64_t *ret, diag *d) MUST_CHECK;
 
-/* Walks a LIST_ENTRY list; entries are addresses of the links. p NULL: kernel memory. */
+/* Walks a LIST_ENTRY list; entries are addresses of the links. p NULL: kernel memory. ERR_STATE: a
+ * null head, the list was never initialised; ERR_CORRUPT: damaged, what was walked before counts. */
 typedef bool nt_link_fn(void *u, uint64_t entry);
 err nt_list(nt *n, const os_process *p, uint64_t head, const char *what, nt_link_fn *fn, void *u,
 	diag *d) MUST_CHECK;

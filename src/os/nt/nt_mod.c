@@ -161,6 +161,9 @@ err nt_kernel_modules(os *o, diag *d)
 	arena_init(&l.a);
 	err e = gather(&l, head, "the module list nt!PsLoadedModuleList", &lost);
 	store(&l, 0, e == ERR_OK);
+	/* While the kernel starts there is none: load events say what comes. */
+	if (e == ERR_STATE)
+		return ERR_OK;
 	if (e != ERR_OK && d)
 		*d = lost;
 	return e;
