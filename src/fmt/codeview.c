@@ -499,6 +499,19 @@ static const char arm_w[31][4] = {"w0", "w1", "w2", "w3", "w4", "w5", "w6", "w7"
 	"w11", "w12", "w13", "w14", "w15", "w16", "w17", "w18", "w19", "w20", "w21", "w22", "w23",
 	"w24", "w25", "w26", "w27", "w28", "w29", "w30"};
 
+/* S (single), D (double), Q (128 bits): 32 each, from 100, 140 and 180. */
+static const char arm_f[3][32][4] = {
+	{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13",
+		"s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25",
+		"s26", "s27", "s28", "s29", "s30", "s31"},
+	{"d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10", "d11", "d12", "d13",
+		"d14", "d15", "d16", "d17", "d18", "d19", "d20", "d21", "d22", "d23", "d24", "d25",
+		"d26", "d27", "d28", "d29", "d30", "d31"},
+	{"q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11", "q12", "q13",
+		"q14", "q15", "q16", "q17", "q18", "q19", "q20", "q21", "q22", "q23", "q24", "q25",
+		"q26", "q27", "q28", "q29", "q30", "q31"},
+};
+
 const char *cv_reg_name(uint16_t reg, uint16_t machine)
 {
 	const regname *t = regs32;
@@ -511,6 +524,8 @@ const char *cv_reg_name(uint16_t reg, uint16_t machine)
 			return arm_x[reg - 50];
 		if (reg >= 10 && reg < 41)
 			return arm_w[reg - 10];
+		if (reg >= 100 && reg < 220 && (reg - 100) % 40 < 32)
+			return arm_f[(reg - 100) / 40][(reg - 100) % 40];
 		t = regsa64;
 		n = ARRAY_LEN(regsa64);
 	} else if (machine != M_I386) {

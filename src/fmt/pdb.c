@@ -97,24 +97,6 @@ uint32_t pdb_hash_v1(str s)
 	return h ^ h >> 16;
 }
 
-uint32_t pdb_hash_v2(str s)
-{
-	uint32_t h = 0xb170a1bf;
-	const uint8_t *p = (const uint8_t *)s.p;
-	size_t n = s.n;
-	for (; n >= 4; n -= 4, p += 4) {
-		h += le32(p);
-		h += h << 10;
-		h ^= h >> 6;
-	}
-	for (; n; n--, p++) {
-		h += *p;
-		h += h << 10;
-		h ^= h >> 6;
-	}
-	return h * 1664525 + 1013904223;
-}
-
 bool pdb_stop(const pdb *f)
 {
 	return cancelled(f->cancel);

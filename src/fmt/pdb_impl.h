@@ -112,9 +112,8 @@ uint32_t pdb_u32(pdb *f, uint32_t stream, uint64_t off);
 str pdb_text(pdb *f, uint32_t stream, uint64_t off, uint64_t end);
 /* String of the "/names" table. */
 str pdb_name_str(pdb *f, uint32_t off);
-/* LHashPbCb and LHashPbCbV2 (docs/pdb/hashing.md). */
+/* LHashPbCb (docs/pdb/hashing.md). */
 uint32_t pdb_hash_v1(str s);
-uint32_t pdb_hash_v2(str s);
 uint32_t pdb_named(const pdb *f, str name); /* stream, MSF_NONE if there is none */
 bool pdb_stop(const pdb *f);
 /* Entry of the contributions, in order. */

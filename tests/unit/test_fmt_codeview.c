@@ -182,6 +182,9 @@ static void test_tables(void **state)
 	assert_string_equal(cv_reg_name(30006, 0x14c), "vframe");
 	assert_string_equal(cv_reg_name(69, 0xaa64), "x19");
 	assert_string_equal(cv_reg_name(81, 0xaa64), "sp");
+	assert_string_equal(cv_reg_name(131, 0xaa64), "s31");
+	assert_string_equal(cv_reg_name(180, 0xaa64), "q0");
+	assert_null(cv_reg_name(132, 0xaa64));
 	assert_null(cv_reg_name(9999, 0x8664));
 	assert_null(cv_reg_name(17, 0x1234));
 	assert_int_equal(cv_frame_reg(1 << 14, false, 0x8664), 335);
