@@ -224,7 +224,7 @@ err nt_user_modules(os *o, uint64_t process, diag *d)
 	}
 	arena_init(&l.a);
 	err e = loader_list(&l, &what, &why), from_vads = ERR_NOTFOUND;
-	if ((e == ERR_FAULT || e == ERR_CORRUPT) && nt_vad_root(n, &p, &root, NULL) == ERR_OK)
+	if ((e == ERR_FAULT || e == ERR_CORRUPT || e == ERR_STATE) && nt_vad_root(n, &p, &root, NULL) == ERR_OK)
 		from_vads = nt_vad_walk(n, root, vad_image, &l, NULL);
 	if (from_vads == ERR_OK && l.v.n) {
 		if (n->base.host.warn)
@@ -232,7 +232,7 @@ err nt_user_modules(os *o, uint64_t process, diag *d)
 				str_printf(&l.a,
 					"%s of process %016llx is %s: what is missing of its modules comes from the VADs",
 					what, (unsigned long long)process,
-					e == ERR_FAULT ? "not in memory" : "not whole"));
+					e == ERR_FAULT ? "not in memory" : e == ERR_STATE ? "not set up" : "not whole"));
 		e = ERR_OK;
 	}
 	store(&l, process, e == ERR_OK);
