@@ -217,6 +217,9 @@ static void on_state(kd *k, const uint8_t *p, size_t n, bool after_reset)
 	 * never is. */
 	if (k->p.reset_wanted && (k->dance || k->synced)) {
 		k->have_state = true;
+		/* That RESET may have met a kernel that ran, which passes it over: ask once more. */
+		if (!k->dance && k->phase != PH_STOPPED)
+			kd_resync_start(k);
 		return;
 	}
 	if (!k->synced) {
