@@ -242,7 +242,8 @@ bool MmDebugPageIn(ULONG64 va); /* from the debugger: fails rather than wait */
 extern ULONG64 MmPhysicalMemoryTop;
 void MmCreateAddressSpace(EPROCESS *p);
 void MmCleanAddressSpace(EPROCESS *p);
-void MmWorkingSetManager(PVOID context);
+NTSTATUS MmTrim(EPROCESS *p, ULONG64 base, ULONG64 size);
+void MiModifiedPageWriter(PVOID context);
 void MiShadowMap(ULONG64 va, ULONG64 size);
 
 static inline void *MiPhysical(ULONG64 pa)
@@ -287,6 +288,7 @@ void MmUnloadSystemImage(DRIVER_OBJECT *d);
 
 extern bool KdDebuggerEnabled, KdDebuggerNotPresent;
 void KdInitSystem(void);
+__attribute__((noreturn)) void KdPushPackets(void);
 bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT *c, bool second_chance);
 void KdCheckForDebugBreak(void); /* from the clock interrupt */
 void KiFreezeTargetExecution(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef);

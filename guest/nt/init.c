@@ -228,7 +228,7 @@ void KiStartProcessors(void)
 	}
 }
 
-/* A switch on the loader's command line, "busy" or "noisy". */
+/* A switch on the loader's command line: "busy", "uartloop". */
 static bool option(const char *name)
 {
 	const char *s = KeLoaderBlock->CommandLine;
@@ -265,7 +265,7 @@ static void Phase1Initialization(PVOID context)
 	MmReleaseLowMemory();
 	DbgPrint("guest: %u processors, %u MB\n", KeNumberProcessors, (ULONG)(KeLoaderBlock->MemoryTop >> 20));
 	MmLoadSystemImage("null.sys", &beeper);
-	PsCreateSystemThread(MmWorkingSetManager, NULL, 16);
+	PsCreateSystemThread(MiModifiedPageWriter, NULL, 16);
 	void LooperThread(PVOID);
 	PsCreateSystemThread(LooperThread, NULL, 8);
 	EPROCESS *smss;
@@ -318,6 +318,8 @@ void KiSystemStartup(LOADER_PARAMETER_BLOCK *block)
 	HalStartClock(VECTOR_CLOCK, CLOCK_INTERVAL / 10); /* heard from the idle loop on; the stub waits by it */
 	MiInitializeLoadedModuleList();
 	KdInitSystem();
+	if (option("uartloop"))
+		KdPushPackets();
 	MiReportLoadedModules();
 	PsCreateSystemThread(Phase1Initialization, NULL, 9);
 	KiIdleLoop();

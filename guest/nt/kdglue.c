@@ -360,6 +360,19 @@ void kd_port_putc(uint8_t byte)
 }
 
 /*
+ * "uartloop" on the loader's command line: packets of the stub's size through the port for ever, with nobody
+ * answering. This is what the line itself carries; bench/kd measures memory reads against it.
+ */
+void KdPushPackets(void)
+{
+	enum { PACKET = 16 + 4000 + 1 };
+
+	for (;;)
+		for (int i = 0; i < PACKET; i++)
+			kd_port_putc((uint8_t)(i < 4 ? 0x30 : i == PACKET - 1 ? 0xaa : i));
+}
+
+/*
  * Waits busily at first (a read of a port costs about a microsecond in a virtual machine), then halts: the
  * port's interrupt or the clock, both turned to VECTOR_WAKE, end that.
  */
