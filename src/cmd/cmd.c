@@ -283,7 +283,7 @@ static err check_row(cmd *c, const cmd_call *call)
 
 	if (r->flags & CMD_LATER || !r->fn)
 		return cmd_fail(
-			c, ERR_UNSUPPORTED, "%s is known but not available in this version", name);
+			c, ERR_UNSUPPORTED, "%s (%s) is known but not available in this version", name, r->summary);
 	if (kernel && !(r->flags & CMD_KERNEL))
 		return cmd_fail(c, ERR_UNSUPPORTED, "%s is not available in kernel mode", name);
 	if (e->mode == ENG_USER && !(r->flags & CMD_USER))

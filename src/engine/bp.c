@@ -457,10 +457,16 @@ void bp_line(engine *e, const bp *b, bool addresses, buf *o)
 	buf_addf(o, " %04x (%04x) ", b->left, b->passes);
 	if (e->mode == ENG_USER)
 		buf_addz(o, " 0:**** ");
-	if (b->deferred)
+	if (b->deferred) {
 		buf_addf(o, "(%.*s)", STR_ARG(b->expr));
-	else if (e->syms)
+	} else if (e->syms) {
+		/* A user address means something in the process that the breakpoint is bound to. */
+		sym_space scope = sym_scope(e->syms);
+		if (b->process)
+			sym_scope_set(e->syms, b->process);
 		(void)sym_format(e->syms, b->loc.addr, o);
+		sym_scope_set(e->syms, scope);
+	}
 	if (b->command.n)
 		quoted(o, b->command);
 	if (b->process)

@@ -33,16 +33,45 @@ as_t eng_space(engine *e, uint64_t addr)
 	return eng_is_user(e, addr) ? e->ctx.user : e->ctx.system;
 }
 
+/*
+ * A page that is not mapped may be in memory all the same (transition, prototype): the system knows
+ * where. Reads to the end of that page at most.
+ */
+static err read_soft(engine *e, as_t as, uint64_t addr, void *p, size_t n, size_t *n_ret)
+{
+	x64_walk w = {0};
+	uint64_t phys, room = 4096 - addr % 4096;
+
+	if (as.kind != AS_ROOT || !e->os || !e->os->ops->soft_pte)
+		return ERR_FAULT;
+	(void)!tgt_translate(e->t, as.id, addr, &w, NULL);
+	if (w.present || !w.levels || e->os->ops->soft_pte(e->os, &w, addr, &phys, NULL) != ERR_OK)
+		return ERR_FAULT;
+	return tgt_read(e->t, as_phys(), phys, p, n < room ? n : (size_t)room, n_ret, NULL);
+}
+
 err eng_read(engine *e, uint64_t addr, void *p, size_t n, size_t *n_ret, diag *d)
 {
 	TRY(eng_accessible(e, d));
-	return tgt_read(e->t, eng_space(e, addr), addr, p, n, n_ret, d);
+	as_t as = eng_space(e, addr);
+	err r = tgt_read(e->t, as, addr, p, n, n_ret, d);
+	if (r == ERR_FAULT && read_soft(e, as, addr, p, n, n_ret) == ERR_OK) {
+		diag_clear(d);
+		return ERR_OK;
+	}
+	return r;
 }
 
 err eng_read_all(engine *e, uint64_t addr, void *p, size_t n, diag *d)
 {
-	TRY(eng_accessible(e, d));
-	return tgt_read_all(e->t, eng_space(e, addr), addr, p, n, d);
+	for (size_t done = 0; done < n;) {
+		size_t got = 0;
+		TRY(eng_read(e, addr + done, (uint8_t *)p + done, n - done, &got, d));
+		if (!got)
+			return diag_set(d, ERR_FAULT, "Memory access error at '%s'", out_addr(e, addr + done));
+		done += got;
+	}
+	return ERR_OK;
 }
 
 static err write_all(engine *e, as_t as, uint64_t addr, const void *p, size_t n, diag *d)
@@ -103,6 +132,8 @@ static err read_units(engine *e, buf *b, uint64_t addr, size_t size, size_t max,
 		size_t want = sizeof chunk - (addr + b->n) % sizeof chunk, got = 0;
 		if (want > (max - b->n / size) * size)
 			want = (max - b->n / size) * size;
+		if (want < size)
+			want = size; /* an odd string: one unit lies across the border */
 		err r = eng_read(e, addr + b->n, chunk, want, &got, b->n ? NULL : d);
 		got -= got % size;
 		if (r != ERR_OK || !got)
@@ -132,8 +163,6 @@ err eng_read_wstr(engine *e, arena *a, uint64_t addr, size_t max, str *ret, diag
 {
 	buf b;
 	buf_init(&b, max * 2 + 2);
-	if (addr % 2)
-		addr--; /* keeps units whole at chunk ends; an odd string is shown from the even byte */
 	err r = read_units(e, &b, addr, 2, max, d);
 	if (r == ERR_OK)
 		*ret = str_from_utf16(a, (const uint8_t *)b.p, b.n / 2);

@@ -149,8 +149,12 @@ void eng_end(engine *e, tgt_leave how)
 	if (!e->t)
 		return;
 	if (how != TGT_ABANDON) {
+		size_t n;
 		plan_end(e);
 		sites_disarm(e);
+		/* Bytes that !ubp planted are in nobody's table but the journal. */
+		if (e->mode == ENG_KERNEL && e->status == ST_BREAK)
+			(void)!journal_repair(e, &n, NULL);
 	} else {
 		sites_void(e);
 		plan_end(e);

@@ -385,7 +385,7 @@ static void errors(void **state)
 		{".printf \"%d %d\", 1", "                            ^ No argument for '%d'\n"},
 		{".printf \"%s\", 1", "Unknown conversion '%s' (strings in the target are %ma, %mu, %msa and %msu)\n"},
 		{".printf x", "                  ^ Syntax error in '.printf x'\n"},
-		{"?" "? 1", "?" "? is known but not available in this version\n"},
+		{"?" "? 1", "?" "? (Evaluate a C++ expression) is known but not available in this version\n"},
 		{".expr /s c++", "The C++ evaluator is not available in this version\n"},
 		{"$$< /nonexistent/x", NULL},
 		{".echo \"a\" b", "                    ^ Extra character error in '.echo \"a\" b'\n"},
