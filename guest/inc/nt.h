@@ -595,8 +595,9 @@ _Static_assert(__builtin_offsetof(KUSER_SHARED_DATA, TickCount) == 0x320, "TickC
 	X(0xc2, NtCreateThreadEx, 11) \
 	X(0xc9, NtCreateUserProcess, 4) \
 	X(0x165, NtRaiseException, 3) \
+	X(0x1b9, NtShutdownSystem, 1) \
 	X(0x1c1, NtSystemDebugControl, 6) \
-	X(0x1b9, NtShutdownSystem, 1)
+	X(0x1cb, NtUnlockVirtualMemory, 4)
 
 enum { SERVICE_LIMIT = 0x200, SERVICE_ARGUMENTS_MAX = 12 };
 

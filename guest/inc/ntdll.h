@@ -52,6 +52,7 @@ NTSTATUS NtCreateUserProcess(HANDLE *ret, UNICODE_STRING *image, UNICODE_STRING 
 NTSTATUS NtRaiseException(EXCEPTION_RECORD *er, CONTEXT *c, BOOLEAN first_chance);
 NTSTATUS NtSystemDebugControl(ULONG command, PVOID in, ULONG in_n, PVOID out, ULONG out_n, ULONG *ret);
 NTSTATUS NtShutdownSystem(ULONG action);
+NTSTATUS NtUnlockVirtualMemory(HANDLE p, PVOID *base, SIZE_T *size, ULONG type);
 
 PVOID RtlAllocateHeap(PVOID heap, ULONG flags, SIZE_T size); /* zeroed */
 BOOLEAN RtlFreeHeap(PVOID heap, ULONG flags, PVOID p);

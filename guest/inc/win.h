@@ -48,6 +48,7 @@ BOOL TerminateProcess(HANDLE h, ULONG code);
 PVOID VirtualAlloc(PVOID base, SIZE_T size, ULONG type, ULONG protect);
 BOOL VirtualFree(PVOID base, SIZE_T size, ULONG type);
 BOOL VirtualProtect(PVOID base, SIZE_T size, ULONG protect, ULONG *old);
+BOOL VirtualUnlock(PVOID base, SIZE_T size);
 ULONG WaitForSingleObject(HANDLE h, ULONG milliseconds);
 BOOL WriteFile(HANDLE file, const void *buffer, ULONG n, ULONG *done, PVOID overlapped);
 

@@ -188,6 +188,11 @@ BOOL VirtualProtect(PVOID base, SIZE_T size, ULONG protect, ULONG *old)
 	return check(NtProtectVirtualMemory(NtCurrentProcess(), &base, &size, protect, old));
 }
 
+BOOL VirtualUnlock(PVOID base, SIZE_T size)
+{
+	return check(NtUnlockVirtualMemory(NtCurrentProcess(), &base, &size, 1));
+}
+
 ULONG64 GetTickCount64(void)
 {
 	LARGE_INTEGER now;

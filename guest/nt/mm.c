@@ -781,55 +781,87 @@ void MmCleanAddressSpace(EPROCESS *p)
 	KeReleaseSpinLock(&MmLock, old);
 }
 
-/* ---- the working set manager: pages that are not touched leave ---- */
+/* ---- paging out ---- */
 
-static void trim_page(EPROCESS *p, MMPTE *e)
+static void out_of_working_set(EPROCESS *p, MMPTE *e)
 {
-	if (e->u.Hard.Valid) {
-		ULONG64 pa = e->u.Long & PTE_ADDRESS;
-		if (pfn_of(pa)->OriginalPte.u.Soft.Prototype || !e->u.Hard.Dirty1)
-			return;
-		if (e->u.Hard.Accessed) {
-			e->u.Hard.Accessed = 0;
-			return;
-		}
-		MMPTE out = {{0}};
-		out.u.Trans.Protection = e->u.Hard.NoExecute ? MM_READWRITE : MM_EXECUTE_READWRITE;
-		out.u.Trans.Transition = 1;
-		out.u.Trans.PageFrameNumber = pa / PAGE_SIZE;
-		*e = out;
-		p->Vm.WorkingSetSize--;
-	} else if (!e->u.Soft.Prototype && e->u.Soft.Transition) {
-		ULONG64 pa = e->u.Trans.PageFrameNumber * PAGE_SIZE;
-		ULONG slot = page_file_slot();
-		if (!slot)
-			return;
-		MMPTE out = {{0}};
-		memcpy(MmPagingFile + slot * PAGE_SIZE, MiPhysical(pa), PAGE_SIZE);
-		out.u.Soft.Protection = e->u.Trans.Protection;
-		out.u.Soft.PageFileHigh = slot;
-		*e = out;
-		release_page(pa);
-	}
+	if (!e->u.Hard.Valid || !e->u.Hard.Dirty1)
+		return;
+	ULONG64 pa = e->u.Long & PTE_ADDRESS;
+	if (pfn_of(pa)->OriginalPte.u.Soft.Prototype)
+		return;
+	MMPTE out = {{0}};
+	out.u.Trans.Protection = e->u.Hard.NoExecute ? MM_READWRITE : MM_EXECUTE_READWRITE;
+	out.u.Trans.Transition = 1;
+	out.u.Trans.PageFrameNumber = pa / PAGE_SIZE;
+	*e = out;
+	p->Vm.WorkingSetSize--;
 }
 
-static void trim_process(EPROCESS *p)
+/* What VirtualUnlock does on NT when nothing is locked: private pages leave the working set. */
+NTSTATUS MmTrim(EPROCESS *p, ULONG64 base, ULONG64 size)
 {
-	MMVAD_SHORT *all[VADS_MAX];
-	ULONG n = flatten(p->VadRoot.Root, all, 0);
+	KIRQL old = KeAcquireSpinLock(&MmLock);
+	MMVAD_SHORT *v = find_vad(p, base);
+	bool fine = v && base + size <= vad_end(v) && base + size > base;
 	unsigned level;
 
-	for (ULONG i = 0; i < n; i++) {
-		for (ULONG64 va = vad_start(all[i]); va < vad_end(all[i]); va += PAGE_SIZE) {
-			MMPTE *e = MiFindPte(p->Pcb.DirectoryTableBase, va, &level);
-			if (e && e->u.Long)
-				trim_page(p, e);
+	for (ULONG64 va = base; fine && va < base + size; va += PAGE_SIZE) {
+		MMPTE *e = MiFindPte(p->Pcb.DirectoryTableBase, va, &level);
+		if (e)
+			out_of_working_set(p, e);
+	}
+	KeFlushTb();
+	KeReleaseSpinLock(&MmLock, old);
+	return fine ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER;
+}
+
+static bool in_transition(const MMPTE *e)
+{
+	return !e->u.Hard.Valid && !e->u.Soft.Prototype && e->u.Soft.Transition;
+}
+
+static bool write_page(MMPTE *e)
+{
+	ULONG64 pa = e->u.Trans.PageFrameNumber * PAGE_SIZE;
+	ULONG slot = page_file_slot();
+	MMPTE out = {{0}};
+
+	if (!slot)
+		return false;
+	memcpy(MmPagingFile + slot * PAGE_SIZE, MiPhysical(pa), PAGE_SIZE);
+	out.u.Soft.Protection = e->u.Trans.Protection;
+	out.u.Soft.PageFileHigh = slot;
+	*e = out;
+	release_page(pa);
+	return true;
+}
+
+/* The lowest pages in transition go to the paging file; a few stay, so that both states can be seen. */
+enum { TRANSITION_TARGET = 4 };
+
+static void write_pages(EPROCESS *p)
+{
+	MMVAD_SHORT *all[VADS_MAX];
+	ULONG n = flatten(p->VadRoot.Root, all, 0), waiting = 0;
+	unsigned level;
+
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (ULONG i = 0; i < n; i++) {
+			for (ULONG64 va = vad_start(all[i]); va < vad_end(all[i]); va += PAGE_SIZE) {
+				MMPTE *e = MiFindPte(p->Pcb.DirectoryTableBase, va, &level);
+				if (!e || !in_transition(e))
+					continue;
+				if (pass == 0)
+					waiting++;
+				else if (waiting > TRANSITION_TARGET && write_page(e))
+					waiting--;
+			}
 		}
 	}
 }
 
-/* Once a second: not touched since the last look: transition; still there at the next: paging file. */
-void MmWorkingSetManager(PVOID context)
+void MiModifiedPageWriter(PVOID context)
 {
 	(void)context;
 	for (;;) {
@@ -841,8 +873,7 @@ void MmWorkingSetManager(PVOID context)
 			if (!p->Peb || p->Flags & PS_PROCESS_EXITING)
 				continue;
 			KiSpin(&MmLock);
-			trim_process(p);
-			KeFlushTb();
+			write_pages(p);
 			KiUnspin(&MmLock);
 		}
 		KeReleaseSpinLock(&PspLock, old);

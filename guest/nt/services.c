@@ -199,6 +199,19 @@ NTSTATUS NtProtectVirtualMemory(HANDLE process, PVOID *base, SIZE_T *size, ULONG
 	return MmProtect(current(), at, n, protection_of(protect));
 }
 
+/* Nothing is ever locked here; so this takes the pages out of the working set, as it does on NT then. */
+NTSTATUS NtUnlockVirtualMemory(HANDLE process, PVOID *base, SIZE_T *size, ULONG type)
+{
+	ULONG64 at, n;
+
+	(void)type;
+	if (process != NtCurrentProcess())
+		return STATUS_NOT_IMPLEMENTED;
+	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) || !NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
+		return STATUS_ACCESS_VIOLATION;
+	return MmTrim(current(), at, n);
+}
+
 static NTSTATUS take_name(const UNICODE_STRING *from, char *to, SIZE_T cap)
 {
 	UNICODE_STRING u;

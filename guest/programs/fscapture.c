@@ -2,8 +2,8 @@
  * fscapture.exe: takes a picture from the capture device, copies it, and writes it, for ever.
  *
  * To be checked from a debugger: g_Frame.Pixels[i] is (g_Frame.Number + i) & 0xff between two captures.
- * g_Calibration lies in the paging file until something reads it, and g_Archive goes there again when
- * nothing has touched it for some seconds. Linked at 0x140000000, like multihasher.exe.
+ * g_Calibration lies in the paging file until something reads it. g_Archive (byte i is (i >> 8 ^ i) & 0xff) leaves
+ * the working set when it is filled: half of it goes to the paging file, half stays in transition. Linked at 0x140000000, like multihasher.exe.
  */
 #include "../inc/win.h"
 
@@ -73,6 +73,7 @@ NOINLINE void FillArchive(void)
 	g_Archive = VirtualAlloc(NULL, ARCHIVE_BYTES, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
 	for (ULONG i = 0; g_Archive && i < ARCHIVE_BYTES; i++)
 		g_Archive[i] = (UCHAR)(i >> 8 ^ i);
+	VirtualUnlock(g_Archive, ARCHIVE_BYTES);
 }
 
 int main(void)
