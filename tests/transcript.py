@@ -2,6 +2,7 @@
 
     # What it shows.
     target: fakekernel a --stopped | replay FILE... | image FILE | guest a [run options] | none
+                                   (`a,b` for the variant: once with each, and both must look the same)
     options: -lines            (more options of ringside; optional)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
     > command
@@ -42,6 +43,7 @@ class Case:
         self.head, self.commands, self.masks, self.options = [], [], [], []
         self.target = "none"
         self.keep_addresses = False
+        self.from_first_prompt = False
         text = path.read_text()
         front, _, self.expected = text.partition("\n---\n")
         for line in front.splitlines():
@@ -55,10 +57,15 @@ class Case:
                 self.masks.append((pattern, to))
             elif line == "keep-addresses":
                 self.keep_addresses = True
+            elif line == "from-first-prompt":
+                self.from_first_prompt = True
             elif line.startswith("> ") or line == ">":
                 self.commands.append(line[2:])
 
     def normalise(self, text):
+        if self.from_first_prompt:
+            m = re.search(r"^(\d+: )?(kd|\d:\d\d\d)> ", text, re.M)
+            text = text[m.start():] if m else text
         masks = self.masks + BUILTIN + ([] if self.keep_addresses else ADDRESS)
         for pattern, to in masks:
             text = re.sub(pattern, to, text, flags=re.M)
@@ -102,11 +109,12 @@ def target(words, build, tmp):
         with process([str(ROOT / build / f"tests/kdpeer/fakekernel-{rest[0]}"), *rest[1:], f"unix:{sock}"], sock):
             yield kd
     elif kind == "replay":
-        with process([str(ROOT / build / "tests/kdpeer/replay"), f"unix:{sock}", *rest], sock):
+        with process([str(ROOT / build / "tests/kdpeer/replay"), f"unix:{sock}",
+                      *[str(ROOT / f) for f in rest]], sock):
             yield kd
     elif kind == "guest":
         log = tmp / "guest.log"
-        with process([str(ROOT / "guest/run"), "--build", str(ROOT / build / "guest"), "--variant", rest[0], "--pipe", sock,
+        with process([sys.executable, str(ROOT / "guest/run"), "--out", str(ROOT / build / "guest"), "--variant", rest[0], "--pipe", sock,
                       "--debug-log", str(log), *rest[1:]], sock):
             yield kd
     else:
@@ -128,11 +136,18 @@ def ringside(build, args, commands, timeout=120, env=None):
     return out.decode(errors="replace"), p.returncode
 
 
-def run_case(case, build):
+def targets(case):
+    """The target line, once for each variant that it names."""
+    words = case.target.split()
+    if len(words) < 2 or not re.fullmatch(r"\w(,\w)+", words[1]):
+        return [words]
+    return [[words[0], v, *words[2:]] for v in words[1].split(",")]
+
+
+def run_case(case, build, words):
     with tempfile.TemporaryDirectory(prefix="ringside-") as d:
         tmp = pathlib.Path(d)
-        words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
-                 for w in case.target.split()]
+        words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)) for w in words]
         with target(words, build, tmp) as kd:
             expand = lambda s: s.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
             text, code = ringside(build, kd + [expand(o) for o in case.options], [expand(c) for c in case.commands],
@@ -158,19 +173,22 @@ def main(folder):
         if a.names and path.stem not in a.names:
             continue
         case = Case(path)
-        try:
-            actual = run_case(case, a.build)
-        except RuntimeError as e:
-            print(f"FAIL {path.stem}: {e}", flush=True)
-            bad += 1
-            continue
-        if a.update:
-            case.save(actual)
-            print(f"wrote {path.name}", flush=True)
-        elif actual == case.expected:
-            print(f"ok {path.stem}", flush=True)
-        else:
-            print(f"FAIL {path.stem}", flush=True)
-            print(difference(case, actual), flush=True)
-            bad += 1
+        for words in targets(case):
+            name = path.stem if len(targets(case)) == 1 else f"{path.stem} ({words[1]})"
+            try:
+                actual = run_case(case, a.build, words)
+            except RuntimeError as e:
+                print(f"FAIL {name}: {e}", flush=True)
+                bad += 1
+                continue
+            if a.update and words == targets(case)[0]:
+                case.save(actual)
+                case.expected = actual
+                print(f"wrote {path.name}", flush=True)
+            elif actual == case.expected:
+                print(f"ok {name}", flush=True)
+            else:
+                print(f"FAIL {name}", flush=True)
+                print(difference(case, actual), flush=True)
+                bad += 1
     return bad
