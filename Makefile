@@ -17,7 +17,8 @@ $(BUILD)/build.ninja:
 	meson setup --prefix $(PREFIX) $(MESON_FLAGS) $(BUILD)
 
 guest: setup
-	@$(MAKE) --no-print-directory -C guest OUT=$(CURDIR)/$(BUILD)/guest
+	@echo "Building the guest"
+	@$(MAKE) -s --no-print-directory -j2 -C guest OUT=$(CURDIR)/$(BUILD)/guest
 
 demo: all guest
 	@tools/demo $(BUILD)
