@@ -17,6 +17,7 @@ enum {
 	DANCE_EVERY_MS = 400,
 	DANCE_TRIES = 6,
 	BREAK_AFTER_RESET_MS = 50, /* a break-in byte is lost when bytes follow it at once */
+	BREAK_CROSSED_MS = 120,
 	BREAK_SILENCE_MS = 8000,
 	CONTINUE_TRIES = 8,
 	WRITE_MS = 2000
@@ -266,6 +267,8 @@ static void on_data(kd *k, const kdp_note *x)
 	bool again = after_reset && hash == k->last_hash;
 	k->last_hash = hash;
 	k->just_reset = false;
+	if (k->breaks && sys_now_ms() - k->break_sent < BREAK_CROSSED_MS)
+		k->break_crossed = true;
 	if (x->sync && !after_reset) {
 		/* The kernel counts from the start: it booted, or it had given us up. */
 		if (!k->ever_contact)
@@ -495,12 +498,20 @@ static void dance_timer(kd *k, uint64_t now)
 	}
 }
 
+/*
+ * The byte is found when the kernel looks for it while it runs; one that comes while the kernel waits for
+ * an acknowledgement, which then follows it, is lost. So the best moment is right behind an
+ * acknowledgement, and a byte that a packet of the kernel crossed is not waited for.
+ */
 static void break_timer(kd *k, uint64_t now)
 {
-	if (now < k->break_at || k->p.outstanding || k->p.out.n)
+	bool again = k->break_crossed && now >= k->break_sent + BREAK_CROSSED_MS;
+	if (k->p.outstanding || (now < k->break_at && !again))
 		return;
 	kdp_breakin(&k->p);
 	k->breaks++;
+	k->break_sent = now;
+	k->break_crossed = false;
 	k->break_at = now + KD_BREAK_EVERY_MS;
 	if (k->contact && !k->break_said && now - k->break_since > BREAK_SILENCE_MS) {
 		k->break_said = true;

@@ -108,6 +108,8 @@ typedef struct kd {
 	/* breaking in */
 	bool want_break;
 	uint64_t break_at;   /* ms, next byte */
+	uint64_t break_sent; /* ms, the last one */
+	bool break_crossed;  /* a packet came about when it was sent */
 	unsigned breaks;     /* bytes sent since the last stop */
 	unsigned surplus;    /* bytes the kernel may still find after the next resume */
 	uint64_t break_pc, surplus_until;
