@@ -27,7 +27,8 @@ typedef struct site {
 	unsigned refs;
 	site_state state;
 	uint64_t handle;
-	uint64_t phys;	   /* AS_ROOT: where the byte went */
+	bool own;	   /* armed as a byte of ours in a physical page, not in the target's table */
+	uint64_t phys;	   /* own: where the byte went */
 	bool absent;	   /* AS_ROOT: page not resident, waits */
 	bool shared;	   /* AS_ROOT: hits in other processes were seen */
 	bool want;	   /* to be armed at the next resume */

@@ -7,6 +7,11 @@
  *
  * Invariant: while a stop is shown, no site is ARMED. A hit that is passed over leaves them in: views
  * are masked by the target room, and the fewest packets pass.
+ *
+ * A byte at a user address is planted by us, in the physical page that the current process (or the one
+ * that the site names) maps there. The kernel's own table forgets which process an entry belongs to:
+ * taken out while another one is current, some kernels write the saved byte into the wrong process.
+ * Where the page is absent or physical memory cannot be written, the kernel's table serves.
  */
 #include "engine/internal.h"
 
@@ -63,7 +68,7 @@ static void disarm(engine *e, site *s)
 		out_as(e, OUT_ERROR, "Unable to remove breakpoint at %s: %s\n", out_addr(e, s->addr), d.text);
 		return;
 	}
-	if (s->as.kind == AS_ROOT)
+	if (s->own)
 		journal_del(e, s->phys);
 }
 
@@ -83,20 +88,17 @@ void site_put(engine *e, site *s)
 	mem_free(s);
 }
 
-/* A byte in one process's page: found through its page tables, planted physically. */
-static err arm_in_process(engine *e, site *s, diag *d)
+/* A byte in the page that root maps at the site; ERR_FAULT if the page is not there. */
+static err arm_own(engine *e, site *s, uint64_t root, diag *d)
 {
 	x64_walk w = {0};
 	uint8_t original = 0;
 	size_t got = 0;
 
-	err r = tgt_translate(e->t, s->as.id, s->addr, &w, d);
-	s->absent = r != ERR_OK || !w.present;
-	if (s->absent)
-		return ERR_OK; /* waits for the page: bl says so */
-	s->phys = w.phys;
+	err r = tgt_translate(e->t, root, s->addr, &w, d);
+	if (r != ERR_OK || !w.present)
+		return diag_set(d, ERR_FAULT, "the page is not resident");
 	TRY(tgt_read(e->t, as_phys(), w.phys, &original, 1, &got, d));
-	s->original = original;
 	/* Journal first: a crash between the two leaves an entry that mends nothing, not a byte that
 	 * nobody knows of. */
 	TRY(journal_add(e, w.phys, original, 0xcc, d));
@@ -106,22 +108,52 @@ static err arm_in_process(engine *e, site *s, diag *d)
 		journal_del(e, w.phys);
 		return r;
 	}
+	s->own = true;
+	s->phys = w.phys;
+	s->original = original;
 	s->state = SITE_ARMED;
 	return ERR_OK;
+}
+
+static err arm_in_table(engine *e, site *s, diag *d)
+{
+	tgt_trap trap = {s->kind, s->as, s->addr, s->size};
+	TRY(tgt_trap_add(e->t, &trap, &s->handle, d));
+	s->own = false;
+	s->state = SITE_ARMED;
+	return ERR_OK;
+}
+
+/* In which page tables a byte of ours belongs; false: the target's own table plants it. */
+static bool own_root(engine *e, const site *s, uint64_t *root)
+{
+	x64_regs r = {0};
+	if (s->as.kind == AS_ROOT) {
+		*root = s->as.id;
+		return true;
+	}
+	if (e->mode != ENG_KERNEL || s->kind != TGT_TRAP_SOFT || !e->caps.phys_write || !eng_is_user(e, s->addr))
+		return false;
+	if (tgt_regs_get(e->t, e->ev.unit, X64_SET_SPECIAL, &r, NULL) != ERR_OK)
+		return false;
+	*root = r.cr3;
+	return true;
 }
 
 static void arm(engine *e, site *s)
 {
 	diag d = {0};
-	err r;
+	uint64_t root;
+	err r = ERR_FAULT;
 
+	if (own_root(e, s, &root))
+		r = arm_own(e, s, root, &d);
 	if (s->as.kind == AS_ROOT) {
-		r = arm_in_process(e, s, &d);
-	} else {
-		tgt_trap trap = {s->kind, s->as, s->addr, s->size};
-		r = tgt_trap_add(e->t, &trap, &s->handle, &d);
-		if (r == ERR_OK)
-			s->state = SITE_ARMED;
+		s->absent = r == ERR_FAULT;
+		if (s->absent)
+			return; /* waits for the page: bl says so */
+	} else if (r != ERR_OK) {
+		r = arm_in_table(e, s, &d);
 	}
 	if (r == ERR_OK) {
 		s->why[0] = 0;
@@ -134,7 +166,7 @@ static void arm(engine *e, site *s)
 		out_as(e, OUT_ERROR, "Unable to insert breakpoint at %s: %s\n", out_addr(e, s->addr), s->why);
 }
 
-static void arm_kind(engine *e, const site *but, bool in_process)
+static void arm_kind(engine *e, const site *but, bool user)
 {
 	struct bp_table *t = e->bps;
 	for (size_t i = 0; i < t->sites.n; i++) {
@@ -142,7 +174,7 @@ static void arm_kind(engine *e, const site *but, bool in_process)
 		/* The same byte may be wanted by a site of another space at this address: leave it out
 		 * together with `but`. */
 		bool out_now = but && s->kind == TGT_TRAP_SOFT && s->addr == but->addr;
-		if ((s->as.kind == AS_ROOT) != in_process)
+		if (eng_is_user(e, s->addr) != user)
 			continue;
 		if (out_now)
 			disarm(e, s);
@@ -164,7 +196,7 @@ void sites_disarm(engine *e)
 {
 	struct bp_table *t = e->bps;
 	for (size_t i = 0; i < t->sites.n; i++)
-		if (t->sites.p[i]->as.kind == AS_ROOT)
+		if (t->sites.p[i]->own)
 			disarm(e, t->sites.p[i]);
 	for (size_t i = 0; i < t->sites.n; i++)
 		disarm(e, t->sites.p[i]);
@@ -177,7 +209,7 @@ void sites_dropped(engine *e, const tgt_event *ev)
 	for (uint32_t k = 0; k < ev->n_dropped; k++)
 		for (size_t i = 0; i < t->sites.n; i++) {
 			site *s = t->sites.p[i];
-			if (s->state == SITE_ARMED && s->as.kind != AS_ROOT && s->kind == TGT_TRAP_SOFT &&
+			if (s->state == SITE_ARMED && !s->own && s->kind == TGT_TRAP_SOFT &&
 				s->addr == ev->dropped[k])
 				s->state = SITE_IDLE;
 		}
