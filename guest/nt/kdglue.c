@@ -345,14 +345,23 @@ bool kd_port_page_in(uint64_t va)
 
 /* ---- ports, registers, buses ---- */
 
-/* The transmit FIFO takes 16 bytes each time it is found empty: one look at the status for all. */
+/*
+ * The transmit FIFO takes 16 bytes each time it is found empty: one look at the status for all. A debugger that is
+ * slow to read (its socket holds only some 300 of the single bytes that QEMU writes) is waited for; one that reads
+ * nothing for seconds is not, until it reads again.
+ */
+enum { PATIENT_POLLS = 8000000, STUCK_POLLS = 2000 };
+
 void kd_port_putc(uint8_t byte)
 {
 	static ULONG room;
+	static bool stuck;
 
 	if (!room) {
-		for (ULONG i = 0; i < 100000 && !(KiInByte(COM1 + 5) & 0x20); i++)
+		ULONG left = stuck ? STUCK_POLLS : PATIENT_POLLS;
+		while (!(KiInByte(COM1 + 5) & 0x20) && --left)
 			__asm__ volatile("pause");
+		stuck = !left;
 		room = 16;
 	}
 	room--;
