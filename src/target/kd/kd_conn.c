@@ -193,8 +193,9 @@ static void deliver(kd *k)
 			k->surplus = k->breaks - 1;
 			k->break_pc = s->pc;
 		}
-		k->want_break = false;
+		k->want_break = k->break_crossed = false;
 		k->breaks = 0;
+		k->break_at = 0; /* the next wish is a new one */
 	}
 	kd_post_event(k, &e, s->kind == KD_S_COMMAND ? s->text : STR(""), true);
 }
