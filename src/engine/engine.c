@@ -326,9 +326,14 @@ err eng_exec_set(engine *e, const eng_exec *x, diag *d)
 
 void eng_interrupt(engine *e)
 {
-	atomic_store(&e->cancel.flag, true);
-	if (e->t && e->status != ST_BREAK)
+	/* While the target runs the flag is another one: `cancel` would end the very wait that has to
+	 * see the break. A command list inside the wait is cancelled as well. */
+	if (!e->t || e->status == ST_BREAK || e->inside_wait)
+		atomic_store(&e->cancel.flag, true);
+	if (e->t && e->status != ST_BREAK) {
+		atomic_store(&e->break_wanted, true);
 		tgt_interrupt(e->t);
+	}
 }
 
 void eng_exit_wait(engine *e)

@@ -179,6 +179,7 @@ struct eng_plan;
 struct engine {
 	eng_hooks hooks;
 	atomic_bool exit_wait;	/* eng_exit_wait was called */
+	atomic_bool break_wanted; /* eng_interrupt was called while the target ran */
 	cancel cancel;		/* a command that runs is asked to stop */
 	eng_mode mode;
 	tgt *t;			/* NULL: no target */

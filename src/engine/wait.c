@@ -228,7 +228,8 @@ static void stopped(engine *e)
 	e->running = false;
 	ctx_from_event(e);
 	ctx_scope(e);
-	e->broke_in = atomic_exchange(&e->cancel.flag, false);
+	e->broke_in = atomic_exchange(&e->break_wanted, false);
+	atomic_store(&e->cancel.flag, false);
 	eng_notice_send(e, ENG_N_ENGINE, 2);
 }
 
@@ -284,6 +285,7 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		e->running = true;
 		if (atomic_exchange(&e->exit_wait, false))
 			return diag_set(d, ERR_CANCELLED, "the wait was ended by an exit request");
+		atomic_store(&e->cancel.flag, false);
 		TRY(tgt_wait(e->t, left, &ev, d));
 		if (ev.kind == TGT_EV_TIMEOUT) {
 			if (timeout_ms < 0 || sys_now_ms() < deadline)
@@ -303,7 +305,7 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		outcome o = event(e, stops(&ev) ? &e->ev : &ev, d);
 		if (o == KEEP_WAITING)
 			continue;
-		if (o != SHOW_STOP && cancelled(&e->cancel) && ev.kind == TGT_EV_EXCEPTION)
+		if (o != SHOW_STOP && atomic_load(&e->break_wanted) && ev.kind == TGT_EV_EXCEPTION)
 			o = SHOW_STOP; /* Ctrl+C during a step or a storm of passed-over hits */
 		err r = ERR_OK;
 		if (o == NEW_REQUEST) {
