@@ -1,8 +1,8 @@
 /*
- * The boot loader: runs once, in 32-bit mode with paging off, straight from QEMU's multiboot loader.
- * Takes the multiboot modules (our PE images), chooses the bases of this boot, maps the kernel and the
- * hal with the protections of their sections, all memory at the direct map, and the page tables in
- * their own window; then boot.S jumps.
+ * The boot loader: runs once, in 32-bit mode with paging off, straight from QEMU's multiboot
+ * loader. Takes the multiboot modules (our PE images), chooses the bases of this boot, maps the
+ * kernel and the hal with the protections of their sections, all memory at the direct map, and the
+ * page tables in their own window; then boot.S jumps.
  *
  * Knows nothing of the kernel but its export KiSystemStartup and LOADER_PARAMETER_BLOCK.
  */
@@ -19,7 +19,15 @@ struct multiboot_module {
 };
 
 enum { PAGE = 4096, LARGE = 0x200000 };
-enum { PTE_V = 1, PTE_W = 2, PTE_A = 0x20, PTE_D = 0x40, PTE_L = 0x80, PTE_G = 0x100, PTE_SOFT_W = 0x800 };
+enum {
+	PTE_V = 1,
+	PTE_W = 2,
+	PTE_A = 0x20,
+	PTE_D = 0x40,
+	PTE_L = 0x80,
+	PTE_G = 0x100,
+	PTE_SOFT_W = 0x800
+};
 #define PTE_NX 0x8000000000000000ull
 
 static LOADER_PARAMETER_BLOCK block __attribute__((aligned(4096)));
@@ -120,7 +128,9 @@ static uint64_t resolve(void *u, const char *module, const char *name)
 	(void)u;
 	for (uint32_t i = 0; i < block.ImageCount; i++) {
 		LOADER_IMAGE *m = &block.Images[i];
-		uint32_t rva = pe_streq(m->Name, module) ? pe_export((void *)(uint32_t)m->Physical, name) : 0;
+		uint32_t rva = pe_streq(m->Name, module)
+				       ? pe_export((void *)(uint32_t)m->Physical, name)
+				       : 0;
 		if (rva)
 			return m->Base + rva;
 	}
@@ -175,7 +185,8 @@ static void take_modules(const struct multiboot_info *mbi)
 	}
 }
 
-/* seed=N on the command line makes a boot repeatable; else the time stamp counter differs each time. */
+/* seed=N on the command line makes a boot repeatable; else the time stamp counter differs each
+ * time. */
 static void take_seed(void)
 {
 	uint32_t lo, hi;
@@ -210,10 +221,13 @@ LOADER_PARAMETER_BLOCK *loader_main(const struct multiboot_info *mbi)
 	uint32_t pte_slot = 0x180 + chance(0x30), map_slot = 0x110 + chance(0x40);
 	block.PteBase = 0xffff000000000000ull | (uint64_t)pte_slot << 39;
 	block.DirectMap = 0xffff000000000000ull | (uint64_t)map_slot << 39;
-	*entry((uint64_t)pte_slot << 39, 3) = block.PageRoot | PTE_V | PTE_W | PTE_A | PTE_D | PTE_NX | PTE_SOFT_W;
+	*entry((uint64_t)pte_slot << 39, 3) =
+		block.PageRoot | PTE_V | PTE_W | PTE_A | PTE_D | PTE_NX | PTE_SOFT_W;
 	for (uint64_t pa = 0; pa < block.MemoryTop; pa += LARGE)
-		*entry(block.DirectMap + pa, 1) = pa | PTE_V | PTE_W | PTE_A | PTE_D | PTE_L | PTE_G | PTE_SOFT_W | PTE_NX;
-	for (uint64_t pa = 0; pa < 0x1000000; pa += LARGE) /* where this code runs; the kernel drops it */
+		*entry(block.DirectMap + pa, 1) =
+			pa | PTE_V | PTE_W | PTE_A | PTE_D | PTE_L | PTE_G | PTE_SOFT_W | PTE_NX;
+	for (uint64_t pa = 0; pa < 0x1000000;
+		pa += LARGE) /* where this code runs; the kernel drops it */
 		*entry(pa, 1) = pa | PTE_V | PTE_W | PTE_L;
 
 	uint64_t base = 0xfffff80000000000ull + (uint64_t)(1 + chance(0x8000)) * LARGE;

@@ -1,17 +1,33 @@
 /*
- * hal.dll: the interrupt controller, the timers, the console port and the reset button of QEMU's PC. It is a
- * module of its own because NT's is: a debugger sees calls cross from nt to hal and back.
+ * hal.dll: the interrupt controller, the timers, the console port and the reset button of QEMU's
+ * PC. It is a module of its own because NT's is: a debugger sees calls cross from nt to hal and
+ * back.
  *
  * Uses the local APIC in xAPIC mode (Intel SDM 3A, chapter 11). Knows nothing of the kernel.
  */
 #include "../inc/ke.h"
 
 enum {
-	APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SPURIOUS = 0xf0, APIC_ICR_LOW = 0x300,
-	APIC_ICR_HIGH = 0x310, APIC_LVT_TIMER = 0x320, APIC_LVT_LINT0 = 0x350, APIC_TIMER_INITIAL = 0x380,
-	APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIVIDE = 0x3e0
+	APIC_ID = 0x20,
+	APIC_TPR = 0x80,
+	APIC_EOI = 0xb0,
+	APIC_SPURIOUS = 0xf0,
+	APIC_ICR_LOW = 0x300,
+	APIC_ICR_HIGH = 0x310,
+	APIC_LVT_TIMER = 0x320,
+	APIC_LVT_LINT0 = 0x350,
+	APIC_TIMER_INITIAL = 0x380,
+	APIC_TIMER_CURRENT = 0x390,
+	APIC_TIMER_DIVIDE = 0x3e0
 };
-enum { ICR_FIXED = 0, ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_STARTUP = 0x600, ICR_ASSERT = 0x4000, ICR_PENDING = 0x1000 };
+enum {
+	ICR_FIXED = 0,
+	ICR_NMI = 0x400,
+	ICR_INIT = 0x500,
+	ICR_STARTUP = 0x600,
+	ICR_ASSERT = 0x4000,
+	ICR_PENDING = 0x1000
+};
 enum { APIC_TIMER_PER_US = 62 }; /* QEMU and KVM run it at 1 GHz; divided by 16 */
 
 static ULONG64 HalpApic, HalpIoApic;
@@ -59,7 +75,8 @@ void HalSetClockVector(ULONG vector)
 	apic_write(APIC_LVT_TIMER, vector | 0x20000);
 }
 
-/* COM1's interrupt (ISA 4, edge-triggered) to a processor: redirection register 4 of the I/O APIC. */
+/* COM1's interrupt (ISA 4, edge-triggered) to a processor: redirection register 4 of the I/O APIC.
+ */
 void HalRouteSerial(ULONG apic_id, ULONG vector)
 {
 	volatile ULONG *select = (ULONG *)HalpIoApic, *window = (ULONG *)(HalpIoApic + 0x10);

@@ -1,6 +1,6 @@
 /*
- * ke: what the parts of the kernel know of each other. One block a file of guest/nt/; the structures
- * that a debugger reads are in nt.h.
+ * ke: what the parts of the kernel know of each other. One block a file of guest/nt/; the
+ * structures that a debugger reads are in nt.h.
  */
 #ifndef GUEST_KE_H
 #define GUEST_KE_H
@@ -9,10 +9,23 @@
 #include "loader.h"
 #include "rtl.h"
 
-#define PAGE_SIZE 4096ull
+#define PAGE_SIZE	  4096ull
 #define KERNEL_STACK_SIZE (6 * PAGE_SIZE)
-enum { PASSIVE_LEVEL = 0, APC_LEVEL = 1, DISPATCH_LEVEL = 2, CLOCK_LEVEL = 13, IPI_LEVEL = 14, HIGH_LEVEL = 15 };
-enum { VECTOR_DPC = 0x2f, VECTOR_CLOCK = 0xd1, VECTOR_IPI = 0xe1, VECTOR_WAKE = 0xf1, VECTOR_SPURIOUS = 0xff };
+enum {
+	PASSIVE_LEVEL = 0,
+	APC_LEVEL = 1,
+	DISPATCH_LEVEL = 2,
+	CLOCK_LEVEL = 13,
+	IPI_LEVEL = 14,
+	HIGH_LEVEL = 15
+};
+enum {
+	VECTOR_DPC = 0x2f,
+	VECTOR_CLOCK = 0xd1,
+	VECTOR_IPI = 0xe1,
+	VECTOR_WAKE = 0xf1,
+	VECTOR_SPURIOUS = 0xff
+};
 enum { CLOCK_INTERVAL = 100000 }; /* 10 ms in units of 100 ns */
 
 typedef volatile ULONG64 KSPIN_LOCK;
@@ -35,7 +48,9 @@ static inline KPRCB *KeGetCurrentPrcb(void)
 static inline KTHREAD *KeGetCurrentThread(void)
 {
 	KTHREAD *t;
-	__asm__ volatile("movq %%gs:%c1, %0" : "=r"(t) : "i"(offsetof(KPCR, Prcb) + offsetof(KPRCB, CurrentThread)));
+	__asm__ volatile("movq %%gs:%c1, %0"
+			 : "=r"(t)
+			 : "i"(offsetof(KPCR, Prcb) + offsetof(KPRCB, CurrentThread)));
 	return t;
 }
 
@@ -93,9 +108,19 @@ static inline void KeReleaseSpinLock(KSPIN_LOCK *lock, KIRQL old)
 	KeLowerIrql(old);
 }
 
-#define READ_CR(n) ({ ULONG64 v_; __asm__ volatile("movq %%cr" #n ", %0" : "=r"(v_) : : "memory"); v_; })
+#define READ_CR(n)                                                                                 \
+	({                                                                                         \
+		ULONG64 v_;                                                                        \
+		__asm__ volatile("movq %%cr" #n ", %0" : "=r"(v_) : : "memory");                   \
+		v_;                                                                                \
+	})
 #define WRITE_CR(n, v) __asm__ volatile("movq %0, %%cr" #n : : "r"((ULONG64)(v)) : "memory")
-#define READ_DR(n) ({ ULONG64 v_; __asm__ volatile("movq %%dr" #n ", %0" : "=r"(v_)); v_; })
+#define READ_DR(n)                                                                                 \
+	({                                                                                         \
+		ULONG64 v_;                                                                        \
+		__asm__ volatile("movq %%dr" #n ", %0" : "=r"(v_));                                \
+		v_;                                                                                \
+	})
 #define WRITE_DR(n, v) __asm__ volatile("movq %0, %%dr" #n : : "r"((ULONG64)(v)))
 
 static inline ULONG64 KiReadMsr(ULONG msr)
@@ -180,11 +205,13 @@ const LOADER_FILE *KiFindFile(const char *name);
 
 void KeContextFromKframes(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, CONTEXT *c);
 void KeContextToKframes(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, const CONTEXT *c, bool user);
-void KiDispatchException(EXCEPTION_RECORD *er, KEXCEPTION_FRAME *ef, KTRAP_FRAME *tf, bool first_chance);
+void KiDispatchException(
+	EXCEPTION_RECORD *er, KEXCEPTION_FRAME *ef, KTRAP_FRAME *tf, bool first_chance);
 void KiReturnToUser(KTRAP_FRAME *tf);
 DECLSPEC_NORETURN void KiEnterUserMode(KTRAP_FRAME *tf);
 void KiCopyUser(void *to, const void *from, SIZE_T n);
-NTSTATUS KeCopyUser(void *to, const void *from, SIZE_T n); /* to or from user memory, faults caught */
+NTSTATUS KeCopyUser(
+	void *to, const void *from, SIZE_T n); /* to or from user memory, faults caught */
 int KiHaltUntilWoken(void);
 int KiTryReadMsr(ULONG msr, ULONG64 *ret);
 int KiTryWriteMsr(ULONG msr, ULONG64 value);
@@ -215,10 +242,12 @@ DECLSPEC_NORETURN void KiIdleLoop(void);
 
 /* ---- mm.c ---- */
 
+/* clang-format off */
 typedef struct _SECTION {
 	LAYOUT2(LIST_ENTRY Link; CHAR Name[32]; ULONG64 Base; ULONG Size; ULONG EntryPoint; ULONG TimeDateStamp;,
 		CONTROL_AREA ControlArea; SEGMENT Segment; SUBSECTION Subsection; FILE_OBJECT File; void *Image;)
 } SECTION;
+/* clang-format on */
 
 extern MMPFN *MmPfnDatabase;
 extern ULONG64 MmHighestPhysicalPage, MmAvailablePages, MmPteBase;
@@ -258,7 +287,8 @@ extern EPROCESS *PsInitialSystemProcess, *PsIdleProcess;
 extern KSPIN_LOCK PspLock;
 void PsInitSystem(void);
 ETHREAD *PsCreateSystemThread(void (*start)(PVOID), PVOID context, SCHAR priority);
-NTSTATUS PsCreateUserProcess(const char *image, const char *arguments, EPROCESS *parent, EPROCESS **ret);
+NTSTATUS PsCreateUserProcess(
+	const char *image, const char *arguments, EPROCESS *parent, EPROCESS **ret);
 NTSTATUS PsCreateUserThread(EPROCESS *p, ULONG64 start, ULONG64 argument, ETHREAD **ret);
 DECLSPEC_NORETURN void PspExitThread(NTSTATUS status);
 void PsTerminateProcess(EPROCESS *p, NTSTATUS status);
@@ -272,10 +302,12 @@ void ObReference(PVOID object);
 
 /* ---- ldr.c: kernel images ---- */
 
+/* clang-format off */
 typedef struct _DRIVER_OBJECT {
 	LAYOUT2(SHORT Type; SHORT Size; PVOID DriverStart; ULONG DriverSize; KLDR_DATA_TABLE_ENTRY *DriverSection;,
 		UNICODE_STRING DriverName; PVOID DriverInit; void (*DriverUnload)(struct _DRIVER_OBJECT *);)
 } DRIVER_OBJECT;
+/* clang-format on */
 
 extern LIST_ENTRY PsLoadedModuleList;
 void MiInitializeLoadedModuleList(void);
@@ -289,7 +321,8 @@ void MmUnloadSystemImage(DRIVER_OBJECT *d);
 extern bool KdDebuggerEnabled, KdDebuggerNotPresent;
 void KdInitSystem(void);
 __attribute__((noreturn)) void KdPushPackets(void);
-bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT *c, bool second_chance);
+bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT *c,
+	bool second_chance);
 void KdCheckForDebugBreak(void); /* from the clock interrupt */
 void KiFreezeTargetExecution(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef);
 void KiSaveSpecialRegisters(KSPECIAL_REGISTERS *s);
@@ -306,9 +339,15 @@ DECLSPEC_NORETURN void KeBugCheckEx(ULONG code, ULONG_PTR a, ULONG_PTR b, ULONG_
 extern ULONG64 KiBugCheckData[5];
 
 enum {
-	IRQL_NOT_LESS_OR_EQUAL = 0x0a, KMODE_EXCEPTION_NOT_HANDLED = 0x1e, PAGE_FAULT_IN_NONPAGED_AREA = 0x50,
-	MANUALLY_INITIATED_CRASH = 0xe2, NO_PAGES_AVAILABLE = 0x4d, UNEXPECTED_KERNEL_MODE_TRAP = 0x7f,
-	CRITICAL_PROCESS_DIED = 0xef, PROCESS1_INITIALIZATION_FAILED = 0x6b, KERNEL_SECURITY_CHECK_FAILURE = 0x139
+	IRQL_NOT_LESS_OR_EQUAL = 0x0a,
+	KMODE_EXCEPTION_NOT_HANDLED = 0x1e,
+	PAGE_FAULT_IN_NONPAGED_AREA = 0x50,
+	MANUALLY_INITIATED_CRASH = 0xe2,
+	NO_PAGES_AVAILABLE = 0x4d,
+	UNEXPECTED_KERNEL_MODE_TRAP = 0x7f,
+	CRITICAL_PROCESS_DIED = 0xef,
+	PROCESS1_INITIALIZATION_FAILED = 0x6b,
+	KERNEL_SECURITY_CHECK_FAILURE = 0x139
 };
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * nt: the structures of the guest that a debugger knows by name, with NT's public names for types and
- * fields (as Microsoft's public symbols show them), cut down to what this system uses.
+ * nt: the structures of the guest that a debugger knows by name, with NT's public names for types
+ * and fields (as Microsoft's public symbols show them), cut down to what this system uses.
  *
  * Shared by the kernel, drivers and user mode. Everything inside a LAYOUT macro moves in variant b;
  * what stands outside is fixed by the processor, by the ABI or by the KD protocol (kd/kdabi.h).
@@ -10,6 +10,9 @@
 
 #include "ntdef.h"
 #include "../kd/kdabi.h"
+
+/* The groups of a LAYOUT are the sentences of these structures: set by hand. */
+/* clang-format off */
 
 /* ---- exceptions (winnt.h) ---- */
 

@@ -2,8 +2,8 @@
  * ntdef: the basic types of the guest under their NT names, list helpers, status codes, and the
  * LAYOUT macros by which variant b moves every field of every structure.
  *
- * Used by everything that is compiled for the guest, kernel and user alike. Knows no structure of the
- * kernel.
+ * Used by everything that is compiled for the guest, kernel and user alike. Knows no structure of
+ * the kernel.
  */
 #ifndef GUEST_NTDEF_H
 #define GUEST_NTDEF_H
@@ -33,21 +33,22 @@ typedef union _LARGE_INTEGER {
 	LONG64 QuadPart;
 } LARGE_INTEGER;
 
-#define TRUE 1
+#define TRUE  1
 #define FALSE 0
 #define NTAPI
-#define DECLSPEC_NORETURN __attribute__((noreturn))
-#define NOINLINE __attribute__((noinline))
-#define FIELD_OFFSET(type, field) ((ULONG)__builtin_offsetof(type, field))
-#define CONTAINING_RECORD(p, type, field) ((type *)((char *)(p)-__builtin_offsetof(type, field)))
-#define ROUND_UP(x, n) (((x) + (n)-1) & ~((ULONG64)(n)-1))
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define DECLSPEC_NORETURN		  __attribute__((noreturn))
+#define NOINLINE			  __attribute__((noinline))
+#define FIELD_OFFSET(type, field)	  ((ULONG) __builtin_offsetof(type, field))
+#define CONTAINING_RECORD(p, type, field) ((type *)((char *)(p) - __builtin_offsetof(type, field)))
+#define ROUND_UP(x, n)			  (((x) + (n)-1) & ~((ULONG64)(n)-1))
+#define ARRAY_SIZE(a)			  (sizeof(a) / sizeof((a)[0]))
 
 /*
  * The members of a structure are written in two to four groups. Variant a lays the groups out as
  * written; variant b turns them round and puts unused words between them, so that no offset outside
  * the fixed formats (CONTEXT, the KD records, hardware tables, KUSER_SHARED_DATA, PE) is the same.
  */
+/* clang-format off */
 #ifdef VARIANT_B
 #define LAYOUT_PAD_(line, n, count) ULONG64 Spare##line##_##n[count];
 #define LAYOUT_PAD(line, n, count) LAYOUT_PAD_(line, n, count)
@@ -63,6 +64,7 @@ typedef union _LARGE_INTEGER {
 #define LAYOUT_B(a)
 #define KVA_SHADOW 0
 #endif
+/* clang-format on */
 
 typedef struct _LIST_ENTRY {
 	struct _LIST_ENTRY *Flink;
@@ -145,7 +147,7 @@ typedef struct _RTL_AVL_TREE {
 } RTL_AVL_TREE;
 
 /* Status codes (ntstatus.h). */
-#define NT_SUCCESS(s) ((NTSTATUS)(s) >= 0)
+#define NT_SUCCESS(s)			((NTSTATUS)(s) >= 0)
 #define STATUS_SUCCESS			((NTSTATUS)0x00000000)
 #define STATUS_TIMEOUT			((NTSTATUS)0x00000102)
 #define STATUS_BREAKPOINT		((NTSTATUS)0x80000003)

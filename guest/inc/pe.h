@@ -1,7 +1,7 @@
 /*
- * pe: PE32+ headers and the three steps that make an image out of a file: copy the sections, apply the
- * base relocations, bind the imports. Used by the boot loader (32-bit), the kernel and ntdll, each
- * with its own way to find a module. Format: Microsoft "PE Format".
+ * pe: PE32+ headers and the three steps that make an image out of a file: copy the sections, apply
+ * the base relocations, bind the imports. Used by the boot loader (32-bit), the kernel and ntdll,
+ * each with its own way to find a module. Format: Microsoft "PE Format".
  *
  * Trusts its input: the images are our own, built with this tree.
  */
@@ -37,7 +37,8 @@ typedef struct _IMAGE_OPTIONAL_HEADER64 {
 	uint32_t SizeOfCode, SizeOfInitializedData, SizeOfUninitializedData;
 	uint32_t AddressOfEntryPoint;
 	uint32_t BaseOfCode;
-	uint32_t ImageBaseLow, ImageBaseHigh; /* one 64-bit field; split so that i386 aligns it alike */
+	uint32_t ImageBaseLow,
+		ImageBaseHigh; /* one 64-bit field; split so that i386 aligns it alike */
 	uint32_t SectionAlignment, FileAlignment;
 	uint16_t MajorOperatingSystemVersion, MinorOperatingSystemVersion;
 	uint16_t MajorImageVersion, MinorImageVersion;
@@ -90,13 +91,15 @@ typedef struct _IMAGE_IMPORT_DESCRIPTOR {
 
 static inline IMAGE_NT_HEADERS64 *pe_headers(const void *image)
 {
-	return (IMAGE_NT_HEADERS64 *)((uintptr_t)image + (uint32_t)((const IMAGE_DOS_HEADER *)image)->e_lfanew);
+	return (IMAGE_NT_HEADERS64 *)((uintptr_t)image +
+				      (uint32_t)((const IMAGE_DOS_HEADER *)image)->e_lfanew);
 }
 
 static inline IMAGE_SECTION_HEADER *pe_sections(const void *image)
 {
 	IMAGE_NT_HEADERS64 *nt = pe_headers(image);
-	return (IMAGE_SECTION_HEADER *)((uintptr_t)&nt->OptionalHeader + nt->FileHeader.SizeOfOptionalHeader);
+	return (IMAGE_SECTION_HEADER *)((uintptr_t)&nt->OptionalHeader +
+					nt->FileHeader.SizeOfOptionalHeader);
 }
 
 static inline uint64_t pe_image_base(const void *image)
@@ -162,11 +165,14 @@ static inline uint32_t pe_export(const void *image, const char *name)
 	uint32_t lo = 0, hi = e->NumberOfNames;
 	while (lo < hi) { /* names are sorted */
 		uint32_t mid = (lo + hi) / 2;
-		const char *a = (const char *)base + ((const uint32_t *)(base + e->AddressOfNames))[mid], *b = name;
+		const char *a = (const char *)base +
+				((const uint32_t *)(base + e->AddressOfNames))[mid],
+			   *b = name;
 		while (*a && *a == *b)
 			a++, b++;
 		if (*a == *b) {
-			uint16_t ordinal = ((const uint16_t *)(base + e->AddressOfNameOrdinals))[mid];
+			uint16_t ordinal =
+				((const uint16_t *)(base + e->AddressOfNameOrdinals))[mid];
 			return ((const uint32_t *)(base + e->AddressOfFunctions))[ordinal];
 		}
 		if ((uint8_t)*a < (uint8_t)*b)

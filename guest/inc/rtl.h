@@ -1,6 +1,6 @@
 /*
- * rtl: what the kernel and ntdll both link (guest/rtl): strings, formatting, exception dispatch, and the
- * few routines that only assembly can write.
+ * rtl: what the kernel and ntdll both link (guest/rtl): strings, formatting, exception dispatch,
+ * and the few routines that only assembly can write.
  */
 #ifndef GUEST_RTL_H
 #define GUEST_RTL_H
@@ -31,7 +31,10 @@ typedef struct _RUNTIME_FUNCTION {
 } RUNTIME_FUNCTION;
 
 typedef enum _EXCEPTION_DISPOSITION {
-	ExceptionContinueExecution, ExceptionContinueSearch, ExceptionNestedException, ExceptionCollidedUnwind
+	ExceptionContinueExecution,
+	ExceptionContinueSearch,
+	ExceptionNestedException,
+	ExceptionCollidedUnwind
 } EXCEPTION_DISPOSITION;
 
 typedef struct _DISPATCHER_CONTEXT {
@@ -48,7 +51,8 @@ typedef struct _DISPATCHER_CONTEXT {
 	ULONG Fill0;
 } DISPATCHER_CONTEXT;
 
-typedef EXCEPTION_DISPOSITION EXCEPTION_ROUTINE(EXCEPTION_RECORD *, PVOID frame, CONTEXT *, DISPATCHER_CONTEXT *);
+typedef EXCEPTION_DISPOSITION EXCEPTION_ROUTINE(
+	EXCEPTION_RECORD *, PVOID frame, CONTEXT *, DISPATCHER_CONTEXT *);
 
 /* Each side knows its own modules: base of the image that holds pc, or 0. */
 ULONG64 RtlpImageBase(ULONG64 pc);
@@ -56,14 +60,16 @@ ULONG64 RtlpImageBase(ULONG64 pc);
 void RtlpStackLimits(ULONG64 *low, ULONG64 *high);
 
 RUNTIME_FUNCTION *RtlLookupFunctionEntry(ULONG64 pc, ULONG64 *base_ret, PVOID history);
-EXCEPTION_ROUTINE *RtlVirtualUnwind(ULONG handler_type, ULONG64 base, ULONG64 pc, RUNTIME_FUNCTION *f, CONTEXT *c,
-	PVOID *data_ret, ULONG64 *frame_ret, PVOID pointers);
+EXCEPTION_ROUTINE *RtlVirtualUnwind(ULONG handler_type, ULONG64 base, ULONG64 pc,
+	RUNTIME_FUNCTION *f, CONTEXT *c, PVOID *data_ret, ULONG64 *frame_ret, PVOID pointers);
 bool RtlDispatchException(EXCEPTION_RECORD *er, CONTEXT *c);
-void RtlUnwindEx(PVOID frame, PVOID target, EXCEPTION_RECORD *er, PVOID value, CONTEXT *c, PVOID history);
+void RtlUnwindEx(
+	PVOID frame, PVOID target, EXCEPTION_RECORD *er, PVOID value, CONTEXT *c, PVOID history);
 void RtlUnwind(PVOID frame, PVOID target, EXCEPTION_RECORD *er, PVOID value);
 void RtlRaiseException(EXCEPTION_RECORD *er);
 void RtlRaiseStatus(NTSTATUS status);
-EXCEPTION_DISPOSITION __C_specific_handler(EXCEPTION_RECORD *er, PVOID frame, CONTEXT *c, DISPATCHER_CONTEXT *d);
+EXCEPTION_DISPOSITION __C_specific_handler(
+	EXCEPTION_RECORD *er, PVOID frame, CONTEXT *c, DISPATCHER_CONTEXT *d);
 
 /* context.S */
 void RtlCaptureContext(CONTEXT *c);

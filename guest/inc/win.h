@@ -1,5 +1,6 @@
 /*
- * win: what the programs call: kernelbase.dll's functions under their Windows names (with fewer features).
+ * win: what the programs call: kernelbase.dll's functions under their Windows names (with fewer
+ * features).
  */
 #ifndef GUEST_WIN_H
 #define GUEST_WIN_H
@@ -13,9 +14,9 @@
 #define SAME_PLACE __attribute__((noinline, aligned(1024), section(".text$same")))
 
 enum { INFINITE = -1, WAIT_OBJECT_0 = 0, WAIT_TIMEOUT = 258 };
-#define STD_OUTPUT ((HANDLE)1)	/* the guest's console */
+#define STD_OUTPUT     ((HANDLE)1) /* the guest's console */
 #define CAPTURE_DEVICE ((HANDLE)2) /* takes any bytes, gives a test picture */
-#define GUEST_FLAGS (((volatile KUSER_SHARED_DATA *)KUSER_SHARED_USER_VA)->GuestFlags)
+#define GUEST_FLAGS    (((volatile KUSER_SHARED_DATA *)KUSER_SHARED_USER_VA)->GuestFlags)
 
 BOOL CloseHandle(HANDLE h);
 HANDLE CreateEventW(PVOID attributes, BOOL manual, BOOL state, const WCHAR *name);

@@ -1,6 +1,6 @@
 /*
- * kernelbase.dll: thin wrappers from the Windows names to ntdll, with the last error kept in the TEB.
- * They exist so that a stack looks like one: program, KERNELBASE, ntdll, nt.
+ * kernelbase.dll: thin wrappers from the Windows names to ntdll, with the last error kept in the
+ * TEB. They exist so that a stack looks like one: program, KERNELBASE, ntdll, nt.
  */
 #include "../inc/win.h"
 
@@ -76,7 +76,8 @@ BOOL SetEvent(HANDLE h)
 ULONG WaitForSingleObject(HANDLE h, ULONG milliseconds)
 {
 	LARGE_INTEGER t = {.QuadPart = -(LONG64)milliseconds * 10000};
-	NTSTATUS status = NtWaitForSingleObject(h, FALSE, milliseconds == (ULONG)INFINITE ? NULL : &t);
+	NTSTATUS status =
+		NtWaitForSingleObject(h, FALSE, milliseconds == (ULONG)INFINITE ? NULL : &t);
 
 	if (status == STATUS_TIMEOUT)
 		return WAIT_TIMEOUT;
@@ -99,8 +100,10 @@ HANDLE CreateThread(DWORD (*start)(PVOID), PVOID argument)
 {
 	HANDLE h = NULL;
 
-	return check(NtCreateThreadEx(&h, 0x1fffff, NULL, NtCurrentProcess(), (PVOID)start, argument, 0, 0, 0, 0,
-		       NULL)) ? h : NULL;
+	return check(NtCreateThreadEx(&h, 0x1fffff, NULL, NtCurrentProcess(), (PVOID)start,
+		       argument, 0, 0, 0, 0, NULL))
+		       ? h
+		       : NULL;
 }
 
 BOOL CreateProcessW(const WCHAR *image, const WCHAR *arguments, HANDLE *ret)
@@ -175,7 +178,9 @@ BOOL HeapFree(PVOID heap, ULONG flags, PVOID p)
 
 PVOID VirtualAlloc(PVOID base, SIZE_T size, ULONG type, ULONG protect)
 {
-	return check(NtAllocateVirtualMemory(NtCurrentProcess(), &base, 0, &size, type, protect)) ? base : NULL;
+	return check(NtAllocateVirtualMemory(NtCurrentProcess(), &base, 0, &size, type, protect))
+		       ? base
+		       : NULL;
 }
 
 BOOL VirtualFree(PVOID base, SIZE_T size, ULONG type)
@@ -235,7 +240,8 @@ void RaiseException(ULONG code, ULONG flags, ULONG count, const ULONG_PTR *argum
 	memset(&er, 0, sizeof er);
 	er.ExceptionCode = (NTSTATUS)code;
 	er.ExceptionFlags = flags & EXCEPTION_NONCONTINUABLE;
-	er.NumberParameters = count < EXCEPTION_MAXIMUM_PARAMETERS ? count : EXCEPTION_MAXIMUM_PARAMETERS;
+	er.NumberParameters =
+		count < EXCEPTION_MAXIMUM_PARAMETERS ? count : EXCEPTION_MAXIMUM_PARAMETERS;
 	if (arguments)
 		memcpy(er.ExceptionInformation, arguments, er.NumberParameters * sizeof *arguments);
 	RtlRaiseException(&er);

@@ -1,6 +1,6 @@
 /*
- * The kernel's side of debugging that is not protocol: DbgPrint and friends, bug checks, and the worker that
- * does for the debugger what only running code can do.
+ * The kernel's side of debugging that is not protocol: DbgPrint and friends, bug checks, and the
+ * worker that does for the debugger what only running code can do.
  */
 #include "../inc/ke.h"
 
@@ -43,7 +43,8 @@ ULONG DbgPrintEx(ULONG component, ULONG level, const char *format, ...)
 /* Returns the length of the answer. */
 ULONG DbgPrompt(const char *prompt, char *reply, ULONG length)
 {
-	return (ULONG)DebugService(BREAKPOINT_PROMPT, prompt, strlen(prompt), (ULONG_PTR)reply, length);
+	return (ULONG)DebugService(
+		BREAKPOINT_PROMPT, prompt, strlen(prompt), (ULONG_PTR)reply, length);
 }
 
 static ULONG image_field(PVOID base, bool checksum)
@@ -55,14 +56,16 @@ static ULONG image_field(PVOID base, bool checksum)
 
 void DbgLoadImageSymbols(STRING *name, PVOID base, ULONG_PTR process)
 {
-	KD_SYMBOLS_INFO info = {base, (PVOID)process, image_field(base, true), image_field(base, false)};
+	KD_SYMBOLS_INFO info = {
+		base, (PVOID)process, image_field(base, true), image_field(base, false)};
 
 	DebugService(BREAKPOINT_LOAD_SYMBOLS, name, (ULONG_PTR)&info, 0, 0);
 }
 
 void DbgUnLoadImageSymbols(STRING *name, PVOID base, ULONG_PTR process)
 {
-	KD_SYMBOLS_INFO info = {base, (PVOID)process, image_field(base, true), image_field(base, false)};
+	KD_SYMBOLS_INFO info = {
+		base, (PVOID)process, image_field(base, true), image_field(base, false)};
 
 	DebugService(BREAKPOINT_UNLOAD_SYMBOLS, name, (ULONG_PTR)&info, 0, 0);
 }
@@ -73,13 +76,13 @@ static void print_bug_check(void)
 {
 	/* The form that debuggers and people know. */
 	DbgPrint("\n*** Fatal System Error: 0x%08x\n", (ULONG)KiBugCheckData[0]);
-	DbgPrint("                       (0x%p,0x%p,0x%p,0x%p)\n\n", KiBugCheckData[1], KiBugCheckData[2],
-		KiBugCheckData[3], KiBugCheckData[4]);
+	DbgPrint("                       (0x%p,0x%p,0x%p,0x%p)\n\n", KiBugCheckData[1],
+		KiBugCheckData[2], KiBugCheckData[3], KiBugCheckData[4]);
 }
 
 /*
- * Parameters first, then the debugger: status 3 while the system could still be looked at, status 4 for ever
- * after. Without a debugger the machine stops here.
+ * Parameters first, then the debugger: status 3 while the system could still be looked at, status 4
+ * for ever after. Without a debugger the machine stops here.
  */
 void KeBugCheckEx(ULONG code, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c, ULONG_PTR d)
 {
@@ -91,7 +94,8 @@ void KeBugCheckEx(ULONG code, ULONG_PTR a, ULONG_PTR b, ULONG_PTR c, ULONG_PTR d
 	__asm__ volatile("cli");
 	if (!__atomic_exchange_n(&once, 1, __ATOMIC_SEQ_CST)) {
 		KiBugCheckData[0] = code;
-		KiBugCheckData[1] = a, KiBugCheckData[2] = b, KiBugCheckData[3] = c, KiBugCheckData[4] = d;
+		KiBugCheckData[1] = a, KiBugCheckData[2] = b, KiBugCheckData[3] = c,
+		KiBugCheckData[4] = d;
 		print_bug_check();
 		DbgBreakPointWithStatus(DBG_STATUS_BUGCHECK_FIRST);
 	}
@@ -135,13 +139,16 @@ NOINLINE static void touch(const char *user)
 }
 
 /*
- * In a system thread, attached to the process asked for: break in, so that the debugger finds that process's address
- * space active. A debugger that asked for something impossible gets its break all the same.
+ * In a system thread, attached to the process asked for: break in, so that the debugger finds that
+ * process's address space active. A debugger that asked for something impossible gets its break all
+ * the same.
  */
 void ExpDebuggerWorker(PVOID context)
 {
-	EPROCESS *attach = live_process(__atomic_exchange_n(&ExpDebuggerProcessAttach, 0, __ATOMIC_SEQ_CST), true);
-	EPROCESS *kill = live_process(__atomic_exchange_n(&ExpDebuggerProcessKill, 0, __ATOMIC_SEQ_CST), false);
+	EPROCESS *attach = live_process(
+		__atomic_exchange_n(&ExpDebuggerProcessAttach, 0, __ATOMIC_SEQ_CST), true);
+	EPROCESS *kill = live_process(
+		__atomic_exchange_n(&ExpDebuggerProcessKill, 0, __ATOMIC_SEQ_CST), false);
 	ULONG64 page = __atomic_exchange_n(&ExpDebuggerPageIn, 0, __ATOMIC_SEQ_CST);
 	KAPC_STATE save;
 

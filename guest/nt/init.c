@@ -1,6 +1,6 @@
 /*
- * Start-up: the boot processor from the loader to the idle loop, the other processors, and each one's
- * KPCR, descriptor tables and registers.
+ * Start-up: the boot processor from the loader to the idle loop, the other processors, and each
+ * one's KPCR, descriptor tables and registers.
  *
  *   KiSystemStartup: memory -> processor 0 -> processes -> debugger (first packet) -> idle loop
  *   Phase1Initialization (a thread): other processors -> clocks -> drivers -> smss.exe
@@ -27,11 +27,12 @@ extern char KiApStart[], KiApEnd[], KiApParameters[];
 void KiSystemCall64Shadow(void);
 #define SYSTEM_CALL KiSystemCall64Shadow
 #else
-#define TRAP(name) name
+#define TRAP(name)  name
 void KiSystemCall64(void);
 #define SYSTEM_CALL KiSystemCall64
 #endif
 
+/* clang-format off */
 #define TRAPS(X) \
 	X(0x00, KiDivideErrorFault, 0, 0) X(0x01, KiDebugTrapOrFault, 0, 0) \
 	X(0x03, KiBreakpointTrap, 3, 0) X(0x04, KiOverflowTrap, 3, 0) X(0x05, KiBoundFault, 0, 0) \
@@ -42,6 +43,7 @@ void KiSystemCall64(void);
 	X(0x29, KiRaiseSecurityCheckFailure, 3, 0) X(0x2c, KiRaiseAssertion, 3, 0) \
 	X(0x2d, KiDebugServiceTrap, 3, 0) X(VECTOR_DPC, KiDpcInterrupt, 0, 0) \
 	X(VECTOR_CLOCK, KiClockInterrupt, 0, 0) X(VECTOR_IPI, KiIpiInterrupt, 0, 0)
+/* clang-format on */
 
 #define DECLARE(vector, name, dpl, ist) void TRAP(name)(void);
 TRAPS(DECLARE)
@@ -69,7 +71,8 @@ const LOADER_FILE *KiFindFile(const char *name)
 static void set_gate(ULONG vector, void (*handler)(void), UCHAR dpl, UCHAR ist)
 {
 	ULONG64 a = (ULONG64)handler;
-	KIDTENTRY64 e = {{(USHORT)a, KGDT64_R0_CODE, ist, 0, 0xe, dpl, 1, (USHORT)(a >> 16), (ULONG)(a >> 32), 0}};
+	KIDTENTRY64 e = {{(USHORT)a, KGDT64_R0_CODE, ist, 0, 0xe, dpl, 1, (USHORT)(a >> 16),
+		(ULONG)(a >> 32), 0}};
 
 	KiIdt[vector] = e;
 }
@@ -86,14 +89,15 @@ static void build_idt(void)
 }
 
 /*
- * The processor's own memory: KPCR with KPRCB, then GDT and TSS, then its special stacks. One block, so
- * that variant b can map it in the user roots.
+ * The processor's own memory: KPCR with KPRCB, then GDT and TSS, then its special stacks. One
+ * block, so that variant b can map it in the user roots.
  */
 enum { STACKS_PAGES = 7 };
 
 KPCR *KiCreateProcessor(ULONG number)
 {
-	SIZE_T pcr_size = ROUND_UP(sizeof(KPCR), PAGE_SIZE), size = pcr_size + (1 + STACKS_PAGES) * PAGE_SIZE;
+	SIZE_T pcr_size = ROUND_UP(sizeof(KPCR), PAGE_SIZE),
+	       size = pcr_size + (1 + STACKS_PAGES) * PAGE_SIZE;
 	char *block = ExAllocatePool(size);
 	KPCR *pcr = (KPCR *)block;
 	KPRCB *prcb = &pcr->Prcb;
@@ -117,8 +121,8 @@ KPCR *KiCreateProcessor(ULONG number)
 	pcr->GdtBase[KGDT64_R3_DATA / 8].Value = 0x00cff3000000ffff;
 	pcr->GdtBase[KGDT64_R3_CODE / 8].Value = 0x0020fb0000000000;
 	pcr->GdtBase[KGDT64_R3_CMTEB / 8].Value = 0x0040f30000003c00;
-	pcr->GdtBase[KGDT64_SYS_TSS / 8].Value = (sizeof(KTSS64) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
-		(tss >> 24 & 0xff) << 56;
+	pcr->GdtBase[KGDT64_SYS_TSS / 8].Value = (sizeof(KTSS64) - 1) | (tss & 0xffffff) << 16 |
+						 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
 	pcr->GdtBase[KGDT64_SYS_TSS / 8 + 1].Value = tss >> 32;
 
 	prcb->Pcr = pcr;
@@ -145,16 +149,19 @@ void KiLoadProcessor(KPCR *pcr)
 	struct {
 		USHORT limit;
 		ULONG64 base;
-	} __attribute__((packed)) gdtr = {0x5f, (ULONG64)pcr->GdtBase}, idtr = {sizeof KiIdt - 1, (ULONG64)KiIdt};
+	} __attribute__((packed)) gdtr = {0x5f, (ULONG64)pcr->GdtBase},
+				  idtr = {sizeof KiIdt - 1, (ULONG64)KiIdt};
 
 	__asm__ volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(idtr));
 	__asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%ss" : : "r"(KGDT64_R0_DATA));
 	__asm__ volatile("movl %0, %%fs; movl %0, %%gs" : : "r"(0));
 	__asm__ volatile("pushq %0; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1:"
-		: : "i"((ULONG64)KGDT64_R0_CODE) : "rax", "memory");
+			 :
+			 : "i"((ULONG64)KGDT64_R0_CODE)
+			 : "rax", "memory");
 	__asm__ volatile("ltr %w0" : : "r"(KGDT64_SYS_TSS));
-	KiWriteMsr(0xc0000101, (ULONG64)pcr);	/* gs base */
-	KiWriteMsr(0xc0000102, 0);		/* the user's, swapped in on the way out */
+	KiWriteMsr(0xc0000101, (ULONG64)pcr); /* gs base */
+	KiWriteMsr(0xc0000102, 0);	      /* the user's, swapped in on the way out */
 	KiWriteMsr(0xc0000081, 0x23ull << 48 | (ULONG64)KGDT64_R0_CODE << 32);
 	KiWriteMsr(0xc0000082, (ULONG64)SYSTEM_CALL);
 	KiWriteMsr(0xc0000084, 0x4700); /* cleared by syscall: NT DF IF TF */
@@ -263,7 +270,8 @@ static void Phase1Initialization(PVOID context)
 	(void)context;
 	KiStartProcessors();
 	MmReleaseLowMemory();
-	DbgPrint("guest: %u processors, %u MB\n", KeNumberProcessors, (ULONG)(KeLoaderBlock->MemoryTop >> 20));
+	DbgPrint("guest: %u processors, %u MB\n", KeNumberProcessors,
+		(ULONG)(KeLoaderBlock->MemoryTop >> 20));
 	MmLoadSystemImage("null.sys", &beeper);
 	PsCreateSystemThread(MiModifiedPageWriter, NULL, 16);
 	void LooperThread(PVOID);
@@ -273,7 +281,8 @@ static void Phase1Initialization(PVOID context)
 	if (!NT_SUCCESS(status))
 		KeBugCheckEx(PROCESS1_INITIALIZATION_FAILED, (ULONG)status, 0, 0, 0);
 	ObDereference(smss);
-	/* The thread goes on as a worker: it serves the debugger's requests (nt!ExpDebuggerWork). */
+	/* The thread goes on as a worker: it serves the debugger's requests (nt!ExpDebuggerWork).
+	 */
 	for (;;) {
 		LARGE_INTEGER wait = {.QuadPart = -5000000};
 		KeDelayExecutionThread(KernelMode, FALSE, &wait);
@@ -308,14 +317,16 @@ void KiSystemStartup(LOADER_PARAMETER_BLOCK *block)
 	MiShadowMap((ULONG64)KiIdt, sizeof KiIdt);
 	KPCR *pcr = KiCreateProcessor(0);
 	KiLoadProcessor(pcr);
-	HalInitSystem(MiDirectMap - 0x40000000, MiDirectMap - 0x40000000 + PAGE_SIZE); /* mapped there by MmInitSystem */
+	HalInitSystem(MiDirectMap - 0x40000000,
+		MiDirectMap - 0x40000000 + PAGE_SIZE); /* mapped there by MmInitSystem */
 	PsInitSystem();
 	make_idle_thread(&pcr->Prcb, block->Stack);
 	start_this_processor();
 	void PspReaper(PVOID);
 	PsCreateSystemThread(PspReaper, NULL, 16);
 	fill_shared_data();
-	HalStartClock(VECTOR_CLOCK, CLOCK_INTERVAL / 10); /* heard from the idle loop on; the stub waits by it */
+	HalStartClock(VECTOR_CLOCK,
+		CLOCK_INTERVAL / 10); /* heard from the idle loop on; the stub waits by it */
 	MiInitializeLoadedModuleList();
 	KdInitSystem();
 	if (option("uartloop"))

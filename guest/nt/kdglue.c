@@ -1,13 +1,13 @@
 /*
  * kdglue: what the debugger stub (guest/kd) needs of this kernel, and the kernel's calls into it.
- * Freezing the other processors, memory through the page tables, the serial port, special registers,
- * and the KDDEBUGGER_DATA64 block that tells a debugger where things are.
+ * Freezing the other processors, memory through the page tables, the serial port, special
+ * registers, and the KDDEBUGGER_DATA64 block that tells a debugger where things are.
  *
  * How a stop works:
  *   the processor that traps: kd_port_enter: takes KdpLock, sends each other processor an NMI
- *   the others: KiFreezeTargetExecution saves context and special registers, waits, loads them again
- *   two at once: the loser waits for the lock and lets itself be frozen there, showing the context of its
- *   own trap; it reports that trap when the winner has left.
+ *   the others: KiFreezeTargetExecution saves context and special registers, waits, loads them
+ * again two at once: the loser waits for the lock and lets itself be frozen there, showing the
+ * context of its own trap; it reports that trap when the winner has left.
  */
 #include "../inc/ke.h"
 #include "../kd/kdport.h"
@@ -20,8 +20,8 @@ UCHAR KdpBusy; /* a processor is inside */
 
 extern ULONG NtGlobalFlag;
 extern char NtBuildLab[];
-extern ULONG64 MmHighestUserAddress, MmSystemRangeStart, MmUserProbeAddress, MmNumberOfPhysicalPages,
-	MmLowestPhysicalPage;
+extern ULONG64 MmHighestUserAddress, MmSystemRangeStart, MmUserProbeAddress,
+	MmNumberOfPhysicalPages, MmLowestPhysicalPage;
 
 static volatile ULONG KdpLock;
 static bool KdpEnable;
@@ -33,11 +33,14 @@ enum { COM1 = 0x3f8 };
 
 void KiSaveSpecialRegisters(KSPECIAL_REGISTERS *s)
 {
-	s->Cr0 = READ_CR(0), s->Cr2 = READ_CR(2), s->Cr3 = READ_CR(3), s->Cr4 = READ_CR(4), s->Cr8 = READ_CR(8);
-	s->KernelDr0 = READ_DR(0), s->KernelDr1 = READ_DR(1), s->KernelDr2 = READ_DR(2), s->KernelDr3 = READ_DR(3);
+	s->Cr0 = READ_CR(0), s->Cr2 = READ_CR(2), s->Cr3 = READ_CR(3), s->Cr4 = READ_CR(4),
+	s->Cr8 = READ_CR(8);
+	s->KernelDr0 = READ_DR(0), s->KernelDr1 = READ_DR(1), s->KernelDr2 = READ_DR(2),
+	s->KernelDr3 = READ_DR(3);
 	s->KernelDr6 = READ_DR(6), s->KernelDr7 = READ_DR(7);
 	__asm__ volatile("sgdt %0; sidt %1" : "=m"(s->Gdtr.Limit), "=m"(s->Idtr.Limit));
-	__asm__ volatile("str %0; sldt %1; stmxcsr %2" : "=m"(s->Tr), "=m"(s->Ldtr), "=m"(s->MxCsr));
+	__asm__ volatile("str %0; sldt %1; stmxcsr %2"
+			 : "=m"(s->Tr), "=m"(s->Ldtr), "=m"(s->MxCsr));
 	s->MsrGsBase = KiReadMsr(0xc0000101);
 	s->MsrGsSwap = KiReadMsr(0xc0000102);
 	s->MsrStar = KiReadMsr(0xc0000081);
@@ -136,7 +139,8 @@ static void freeze_others(KPRCB *self)
 	}
 }
 
-static CONTEXT *KdpTrapContext[MAXIMUM_PROCESSORS]; /* of the trap that a processor is about to report */
+static CONTEXT
+	*KdpTrapContext[MAXIMUM_PROCESSORS]; /* of the trap that a processor is about to report */
 
 void kd_port_enter(void)
 {
@@ -334,7 +338,8 @@ bool kd_port_query(uint64_t va, kd_space *space_ret, unsigned *flags_ret)
 		return false;
 	*space_ret = va <= MM_HIGHEST_USER_ADDRESS ? KD_SPACE_PROCESS : KD_SPACE_KERNEL;
 	*flags_ret = KD_MEM_READ | (e.u.Hard.Dirty1 || e.u.Hard.CopyOnWrite ? KD_MEM_WRITE : 0) |
-		(e.u.Hard.NoExecute ? 0 : KD_MEM_EXECUTE) | (va > MM_HIGHEST_USER_ADDRESS ? KD_MEM_FIXED : 0);
+		     (e.u.Hard.NoExecute ? 0 : KD_MEM_EXECUTE) |
+		     (va > MM_HIGHEST_USER_ADDRESS ? KD_MEM_FIXED : 0);
 	return true;
 }
 
@@ -346,9 +351,9 @@ bool kd_port_page_in(uint64_t va)
 /* ---- ports, registers, buses ---- */
 
 /*
- * The transmit FIFO takes 16 bytes each time it is found empty: one look at the status for all. A debugger that is
- * slow to read (its socket holds only some 300 of the single bytes that QEMU writes) is waited for; one that reads
- * nothing for seconds is not, until it reads again.
+ * The transmit FIFO takes 16 bytes each time it is found empty: one look at the status for all. A
+ * debugger that is slow to read (its socket holds only some 300 of the single bytes that QEMU
+ * writes) is waited for; one that reads nothing for seconds is not, until it reads again.
  */
 enum { PATIENT_POLLS = 8000000, STUCK_POLLS = 2000 };
 
@@ -369,8 +374,9 @@ void kd_port_putc(uint8_t byte)
 }
 
 /*
- * "uartloop" on the loader's command line: packets of the stub's size through the port for ever, with nobody
- * answering. This is what the line itself carries; bench/kd measures memory reads against it.
+ * "uartloop" on the loader's command line: packets of the stub's size through the port for ever,
+ * with nobody answering. This is what the line itself carries; bench/kd measures memory reads
+ * against it.
  */
 void KdPushPackets(void)
 {
@@ -382,8 +388,8 @@ void KdPushPackets(void)
 }
 
 /*
- * Waits busily at first (a read of a port costs about a microsecond in a virtual machine), then halts: the
- * port's interrupt or the clock, both turned to VECTOR_WAKE, end that.
+ * Waits busily at first (a read of a port costs about a microsecond in a virtual machine), then
+ * halts: the port's interrupt or the clock, both turned to VECTOR_WAKE, end that.
  */
 enum { BUSY_US = 300 };
 
@@ -447,18 +453,21 @@ bool kd_port_msr_write(uint32_t msr, uint64_t value)
 
 static uint16_t config_select(unsigned bus, unsigned slot, unsigned at)
 {
-	kd_port_io_write(0xcf8, 4, 0x80000000u | bus << 16 | (slot & 31) << 11 | (slot >> 5 & 7) << 8 | (at & 0xfc));
+	kd_port_io_write(0xcf8, 4,
+		0x80000000u | bus << 16 | (slot & 31) << 11 | (slot >> 5 & 7) << 8 | (at & 0xfc));
 	return (uint16_t)(0xcfc + (at & 3));
 }
 
 static size_t bus_length(unsigned type, unsigned bus, unsigned slot, unsigned offset, size_t n)
 {
-	if (type != 4 || bus > 255 || offset >= 256 || kd_port_io_read(config_select(bus, slot, 0), 2) == 0xffff)
+	if (type != 4 || bus > 255 || offset >= 256 ||
+		kd_port_io_read(config_select(bus, slot, 0), 2) == 0xffff)
 		return 0;
 	return n < 256 - offset ? n : 256 - offset;
 }
 
-size_t kd_port_bus_read(unsigned type, unsigned bus, unsigned slot, unsigned offset, void *to, size_t n)
+size_t kd_port_bus_read(
+	unsigned type, unsigned bus, unsigned slot, unsigned offset, void *to, size_t n)
 {
 	n = bus_length(type, bus, slot, offset, n);
 	for (size_t i = 0; i < n; i++)
@@ -466,11 +475,13 @@ size_t kd_port_bus_read(unsigned type, unsigned bus, unsigned slot, unsigned off
 	return n;
 }
 
-size_t kd_port_bus_write(unsigned type, unsigned bus, unsigned slot, unsigned offset, const void *from, size_t n)
+size_t kd_port_bus_write(
+	unsigned type, unsigned bus, unsigned slot, unsigned offset, const void *from, size_t n)
 {
 	n = bus_length(type, bus, slot, offset, n);
 	for (size_t i = 0; i < n; i++)
-		KiOutByte(config_select(bus, slot, offset + (unsigned)i), ((const uint8_t *)from)[i]);
+		KiOutByte(
+			config_select(bus, slot, offset + (unsigned)i), ((const uint8_t *)from)[i]);
 	return n;
 }
 
@@ -543,8 +554,9 @@ static void debug_service(const ULONG_PTR *a, CONTEXT *c)
 	case BREAKPOINT_UNLOAD_SYMBOLS:
 		n = a[1] ? take_string(a[1], text, sizeof text) : 0;
 		if (kd_port_read_virtual(a[2], &info, sizeof info) == sizeof info)
-			kd_report_load_symbols(text, n, (ULONG64)info.BaseOfDll, info.SizeOfImage, info.CheckSum,
-				(ULONG64)info.ProcessId, a[0] == BREAKPOINT_UNLOAD_SYMBOLS, c);
+			kd_report_load_symbols(text, n, (ULONG64)info.BaseOfDll, info.SizeOfImage,
+				info.CheckSum, (ULONG64)info.ProcessId,
+				a[0] == BREAKPOINT_UNLOAD_SYMBOLS, c);
 		break;
 	case BREAKPOINT_COMMAND_STRING:
 		n = take_string(a[1], text, sizeof text);
@@ -554,10 +566,11 @@ static void debug_service(const ULONG_PTR *a, CONTEXT *c)
 }
 
 /*
- * First chance: breakpoints, steps and assertions are the debugger's own business; other exceptions only if
- * NtGlobalFlag asks for it (FLG_STOP_ON_EXCEPTION, bit 0). Second chance: everything.
+ * First chance: breakpoints, steps and assertions are the debugger's own business; other exceptions
+ * only if NtGlobalFlag asks for it (FLG_STOP_ON_EXCEPTION, bit 0). Second chance: everything.
  */
-bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT *c, bool second_chance)
+bool KdTrap(
+	KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT *c, bool second_chance)
 {
 	(void)tf, (void)ef;
 	if (!KdDebuggerEnabled)
@@ -571,7 +584,8 @@ bool KdTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, EXCEPTION_RECORD *er, CONTEXT
 		KiRestoreInterrupts(enable);
 		return true;
 	}
-	if (!second_chance && er->ExceptionCode != STATUS_BREAKPOINT && er->ExceptionCode != STATUS_SINGLE_STEP &&
+	if (!second_chance && er->ExceptionCode != STATUS_BREAKPOINT &&
+		er->ExceptionCode != STATUS_SINGLE_STEP &&
 		er->ExceptionCode != STATUS_ASSERTION_FAILURE && !(NtGlobalFlag & 1))
 		return false;
 	bool enable = KiDisableInterrupts();
@@ -591,7 +605,8 @@ void KdCheckForDebugBreak(void)
 {
 	ULONG64 tick = SharedUserData->TickCount.LowPart;
 
-	if (!KdDebuggerEnabled || tick % KeNumberProcessors != KeGetCurrentPrcb()->Number || KdpBusy)
+	if (!KdDebuggerEnabled || tick % KeNumberProcessors != KeGetCurrentPrcb()->Number ||
+		KdpBusy)
 		return;
 	if (kd_poll_break_in())
 		DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C);
@@ -637,15 +652,18 @@ static void fill_data_block(void)
 	d->SizeEProcess = sizeof(EPROCESS);
 	d->OffsetEprocessPeb = offsetof(EPROCESS, Peb);
 	d->OffsetEprocessParentCID = offsetof(EPROCESS, InheritedFromUniqueProcessId);
-	d->OffsetEprocessDirectoryTableBase = offsetof(EPROCESS, Pcb) + offsetof(KPROCESS, DirectoryTableBase);
+	d->OffsetEprocessDirectoryTableBase =
+		offsetof(EPROCESS, Pcb) + offsetof(KPROCESS, DirectoryTableBase);
 	d->SizePrcb = sizeof(KPRCB);
 	d->OffsetPrcbCurrentThread = offsetof(KPRCB, CurrentThread);
 	d->OffsetPrcbIdleThread = offsetof(KPRCB, IdleThread);
 	d->OffsetPrcbMhz = offsetof(KPRCB, MHz);
 	d->OffsetPrcbCpuType = offsetof(KPRCB, CpuType);
 	d->OffsetPrcbVendorString = offsetof(KPRCB, VendorString);
-	d->OffsetPrcbProcStateContext = offsetof(KPRCB, ProcessorState) + offsetof(KPROCESSOR_STATE, ContextFrame);
-	d->OffsetPrcbProcStateSpecialReg = offsetof(KPRCB, ProcessorState) + offsetof(KPROCESSOR_STATE, SpecialRegisters);
+	d->OffsetPrcbProcStateContext =
+		offsetof(KPRCB, ProcessorState) + offsetof(KPROCESSOR_STATE, ContextFrame);
+	d->OffsetPrcbProcStateSpecialReg =
+		offsetof(KPRCB, ProcessorState) + offsetof(KPROCESSOR_STATE, SpecialRegisters);
 	d->OffsetPrcbNumber = offsetof(KPRCB, Number);
 	d->OffsetPrcbContext = offsetof(KPRCB, Context);
 	d->SizePcr = sizeof(KPCR);
@@ -677,8 +695,9 @@ void KdInitSystem(void)
 	KiOutByte(COM1 + 3, 0x80); /* divisor 1: 115200 */
 	KiOutByte(COM1 + 0, 1);
 	KiOutByte(COM1 + 1, 0);
-	KiOutByte(COM1 + 3, 3);	   /* 8 data bits, no parity */
-	KiOutByte(COM1 + 2, 1);	   /* FIFO on, what is in it stays: the debugger may have spoken already */
+	KiOutByte(COM1 + 3, 3); /* 8 data bits, no parity */
+	KiOutByte(COM1 + 2,
+		1); /* FIFO on, what is in it stays: the debugger may have spoken already */
 	KiOutByte(COM1 + 4, 0xb); /* DTR, RTS, interrupts */
 	kd_init();
 }

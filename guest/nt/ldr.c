@@ -1,6 +1,6 @@
 /*
- * Kernel images: PsLoadedModuleList, drivers loaded and unloaded while the system runs, and what the
- * debugger is told about them (\SystemRoot paths, load and unload events).
+ * Kernel images: PsLoadedModuleList, drivers loaded and unloaded while the system runs, and what
+ * the debugger is told about them (\SystemRoot paths, load and unload events).
  */
 #include "../inc/ke.h"
 #include "../kd/kdport.h"
@@ -26,8 +26,10 @@ KLDR_DATA_TABLE_ENTRY *MiFindModule(ULONG64 va)
 	KLDR_DATA_TABLE_ENTRY *found = NULL;
 	KIRQL old = lock_list();
 
-	for (LIST_ENTRY *e = PsLoadedModuleList.Flink; e != &PsLoadedModuleList && !found; e = e->Flink) {
-		KLDR_DATA_TABLE_ENTRY *m = CONTAINING_RECORD(e, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+	for (LIST_ENTRY *e = PsLoadedModuleList.Flink; e != &PsLoadedModuleList && !found;
+		e = e->Flink) {
+		KLDR_DATA_TABLE_ENTRY *m =
+			CONTAINING_RECORD(e, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
 		if (va >= (ULONG64)m->DllBase && va < (ULONG64)m->DllBase + m->SizeOfImage)
 			found = m;
 	}
@@ -90,7 +92,8 @@ static uint64_t resolve_import(void *u, const char *module, const char *name)
 {
 	(void)u;
 	for (LIST_ENTRY *e = PsLoadedModuleList.Flink; e != &PsLoadedModuleList; e = e->Flink) {
-		KLDR_DATA_TABLE_ENTRY *m = CONTAINING_RECORD(e, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+		KLDR_DATA_TABLE_ENTRY *m =
+			CONTAINING_RECORD(e, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
 		char base[32];
 		RtlNarrow(base, sizeof base, &m->BaseDllName);
 		uint32_t rva = RtlSameName(base, module) ? pe_export(m->DllBase, name) : 0;
@@ -119,7 +122,8 @@ static void protect(ULONG64 base, ULONG size)
 		IMAGE_SECTION_HEADER *s = pe_sections((void *)base);
 		ULONG64 bits = 0x8000000000000021ull;
 		unsigned level;
-		for (unsigned k = 0; k < pe_headers((void *)base)->FileHeader.NumberOfSections; k++, s++) {
+		for (unsigned k = 0; k < pe_headers((void *)base)->FileHeader.NumberOfSections;
+			k++, s++) {
 			if (at < s->VirtualAddress || at >= s->VirtualAddress + s->VirtualSize)
 				continue;
 			if (s->Characteristics & PE_SCN_WRITE)

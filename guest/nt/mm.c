@@ -1,13 +1,13 @@
 /*
  * Memory: physical pages, pool, page tables, sections of images, address spaces, paging.
  *
- * All RAM is mapped at MiDirectMap with large pages; pool lies there. User memory is described by VADs
- * and filled by page faults. An entry that is not valid is in one of NT's forms (nt.h):
+ * All RAM is mapped at MiDirectMap with large pages; pool lies there. User memory is described by
+ * VADs and filled by page faults. An entry that is not valid is in one of NT's forms (nt.h):
  *
  *   0            nothing yet: the VAD says what                 (private memory: demand zero)
- *   prototype    page of an image: see the section's entry      (shared until written: copy-on-write)
- *   transition   out of the working set, still in memory
- *   software     demand zero, or in the paging file (PageFileHigh), which here is a part of RAM
+ *   prototype    page of an image: see the section's entry      (shared until written:
+ * copy-on-write) transition   out of the working set, still in memory software     demand zero, or
+ * in the paging file (PageFileHigh), which here is a part of RAM
  *
  * One lock, MmLock (IRQL 2), for page tables, VADs and the paging file.
  */
@@ -23,7 +23,7 @@ ULONG64 MmPhysicalMemoryTop;
 
 enum { PAGEFILE_PAGES = 512, POOL_CLASSES = 6, VADS_MAX = 128 };
 #define PTE_ADDRESS 0x000ffffffffff000ull
-#define PFN_NONE (~0ull)
+#define PFN_NONE    (~0ull)
 
 static KSPIN_LOCK MmLock, MiFreeLock, MiPoolLock;
 static ULONG64 MiFreePfn = PFN_NONE; /* chain through OriginalPte */
@@ -32,7 +32,8 @@ static ULONG64 MiSharedDataPage, MiShadowRoot;
 static UCHAR *MmPagingFile, MiPagingFileUsed[PAGEFILE_PAGES];
 static char *MmNonPagedPoolStart;
 static ULONG MiPoolPages;
-static USHORT *MiPoolMap; /* a page: 0 free, 1..6 small blocks, 0x1000 + n first of n, 0xfff inside a run */
+static USHORT *MiPoolMap; /* a page: 0 free, 1..6 small blocks, 0x1000 + n first of n, 0xfff inside
+			     a run */
 static void *MiPoolFree[POOL_CLASSES];
 
 /* ---- physical pages ---- */
@@ -101,7 +102,9 @@ MMPTE *MiFindPte(ULONG64 root, ULONG64 va, unsigned *level_ret)
 static MMPTE *make_pte(ULONG64 root, ULONG64 user_root, ULONG64 va)
 {
 	ULONG64 table = root & PTE_ADDRESS;
-	ULONG64 bits = 0x863 | (va <= MM_HIGHEST_USER_ADDRESS ? 4 : 0); /* valid, writable, accessed, dirty */
+	ULONG64 bits =
+		0x863 |
+		(va <= MM_HIGHEST_USER_ADDRESS ? 4 : 0); /* valid, writable, accessed, dirty */
 
 	for (unsigned level = 3; level > 0; level--) {
 		MMPTE *e = table_entry(table, va, level);
@@ -182,15 +185,17 @@ void *ExAllocatePool(SIZE_T size)
 	void *p;
 
 	while (class < POOL_CLASSES && size > 64ull << class)
-		class++;
+		class ++;
 	if (class == POOL_CLASSES) {
-		p = MmNonPagedPoolStart + pool_run((ULONG)(ROUND_UP(size, PAGE_SIZE) / PAGE_SIZE)) * PAGE_SIZE;
+		p = MmNonPagedPoolStart +
+		    pool_run((ULONG)(ROUND_UP(size, PAGE_SIZE) / PAGE_SIZE)) * PAGE_SIZE;
 	} else {
 		if (!MiPoolFree[class]) {
 			ULONG page = pool_run(1);
 			MiPoolMap[page] = (USHORT)(class + 1);
 			for (SIZE_T at = 0; at < PAGE_SIZE; at += 64ull << class) {
-				void **block = (void **)(MmNonPagedPoolStart + page * PAGE_SIZE + at);
+				void **block =
+					(void **)(MmNonPagedPoolStart + page * PAGE_SIZE + at);
 				*block = MiPoolFree[class];
 				MiPoolFree[class] = block;
 			}
@@ -246,8 +251,10 @@ void MmInitSystem(void)
 	}
 	MiPagingFileUsed[0] = 1; /* 0 in an entry means "no paging file" */
 
-	MiMapKernelPage(MiDirectMap - 0x40000000, 0xfee00000, 0x8000000000000813ull); /* APIC: uncached */
-	MiMapKernelPage(MiDirectMap - 0x40000000 + PAGE_SIZE, 0xfec00000, 0x8000000000000813ull); /* I/O APIC */
+	MiMapKernelPage(
+		MiDirectMap - 0x40000000, 0xfee00000, 0x8000000000000813ull); /* APIC: uncached */
+	MiMapKernelPage(MiDirectMap - 0x40000000 + PAGE_SIZE, 0xfec00000,
+		0x8000000000000813ull); /* I/O APIC */
 	MiSharedDataPage = MiGetPage();
 	MiMapKernelPage(KUSER_SHARED_KERNEL_VA, MiSharedDataPage, 0x8000000000000863ull);
 	make_pte(KeLoaderBlock->PageRoot, 0, KeLoaderBlock->DriverBase);
@@ -312,8 +319,8 @@ static ULONG page_file_slot(void)
 }
 
 /*
- * The image as it will run, page by page: all-zero pages are made on demand, those of a section named
- * .cold lie in the paging file, all others are in memory but in nobody's working set.
+ * The image as it will run, page by page: all-zero pages are made on demand, those of a section
+ * named .cold lie in the paging file, all others are in memory but in nobody's working set.
  */
 static void make_prototypes(SECTION *s)
 {
@@ -498,7 +505,8 @@ NTSTATUS MmMapImage(EPROCESS *p, SECTION *s, ULONG64 *base_ret)
 	v->LastContiguousPte = s->Segment.PrototypePte + s->Size / PAGE_SIZE - 1;
 	for (ULONG i = 0; i < s->Size / PAGE_SIZE; i++) {
 		bool cold;
-		MMPTE *e = make_pte(p->Pcb.DirectoryTableBase, p->Pcb.UserDirectoryTableBase, s->Base + i * PAGE_SIZE);
+		MMPTE *e = make_pte(p->Pcb.DirectoryTableBase, p->Pcb.UserDirectoryTableBase,
+			s->Base + i * PAGE_SIZE);
 		e->u.Long = 0;
 		e->u.Proto.Prototype = 1;
 		e->u.Proto.ProtoAddress = (LONG64)&s->Segment.PrototypePte[i];
@@ -519,7 +527,8 @@ NTSTATUS MmMapPrivate(EPROCESS *p, ULONG64 *base, ULONG64 size, ULONG protection
 
 	size = ROUND_UP(size, PAGE_SIZE);
 	if (size && size < 0x10000000) {
-		while (!*base && !range_free(p, at, size) && at < 0x7ff000000000 && p->VadCount < VADS_MAX)
+		while (!*base && !range_free(p, at, size) && at < 0x7ff000000000 &&
+			p->VadCount < VADS_MAX)
 			at += 0x10000;
 		if (range_free(p, at, size)) {
 			new_vad(p, at, size, 0, protection);
@@ -639,14 +648,16 @@ static NTSTATUS resolve(EPROCESS *p, MMPTE *e, ULONG64 va, ULONG64 code, const M
 			pa = MiGetPage();
 			memcpy(MiPhysical(pa), MiPhysical(from), PAGE_SIZE);
 			pfn_of(pa)->PteAddress = e;
-			e->u.Long = hardware(pa, MM_READWRITE | (e->u.Hard.NoExecute ? 0 : MM_EXECUTE));
+			e->u.Long =
+				hardware(pa, MM_READWRITE | (e->u.Hard.NoExecute ? 0 : MM_EXECUTE));
 			release_page(from);
 			p->NumberOfPrivatePages++;
 			KeFlushTb();
 			return STATUS_SUCCESS;
 		}
 		KiFlushPage(va);
-		bool fine = (!(code & 2) || e->u.Hard.Dirty1) && (!(code & 16) || !e->u.Hard.NoExecute);
+		bool fine =
+			(!(code & 2) || e->u.Hard.Dirty1) && (!(code & 16) || !e->u.Hard.NoExecute);
 		return fine ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
 	}
 	ULONG protection = e->u.Long ? e->u.Soft.Protection : v->u.VadFlags.Protection;
@@ -702,7 +713,9 @@ bool MmDebugPageIn(ULONG64 va)
 		return false;
 	MMVAD_SHORT *v = MiFreeLock || MiPoolLock ? NULL : find_vad(p, va);
 	if (v)
-		done = NT_SUCCESS(resolve(p, make_pte(p->Pcb.DirectoryTableBase, p->Pcb.UserDirectoryTableBase, va), va, 0, v));
+		done = NT_SUCCESS(resolve(p,
+			make_pte(p->Pcb.DirectoryTableBase, p->Pcb.UserDirectoryTableBase, va), va,
+			0, v));
 	KiUnspin(&MmLock);
 	return done;
 }
@@ -716,10 +729,14 @@ NTSTATUS MmProtect(EPROCESS *p, ULONG64 base, ULONG64 size, ULONG protection)
 	if (v && base + size <= vad_end(v)) {
 		bool image = v->u.VadFlags.VadType == 2;
 		for (ULONG64 va = base & ~(PAGE_SIZE - 1); va < base + size; va += PAGE_SIZE) {
-			MMPTE *e = make_pte(p->Pcb.DirectoryTableBase, p->Pcb.UserDirectoryTableBase, va);
-			bool shared = e->u.Hard.Valid ? pfn_of(e->u.Long & PTE_ADDRESS)->OriginalPte.u.Soft.Prototype :
-							e->u.Soft.Prototype;
-			ULONG want = image && shared && protection & 4 ? protection | 1 : protection; /* write-copy */
+			MMPTE *e = make_pte(
+				p->Pcb.DirectoryTableBase, p->Pcb.UserDirectoryTableBase, va);
+			bool shared = e->u.Hard.Valid ? pfn_of(e->u.Long & PTE_ADDRESS)
+								->OriginalPte.u.Soft.Prototype
+						      : e->u.Soft.Prototype;
+			ULONG want = image && shared && protection & 4
+					     ? protection | 1
+					     : protection; /* write-copy */
 			if (e->u.Hard.Valid)
 				e->u.Long = hardware(e->u.Long & PTE_ADDRESS, want);
 			else
@@ -739,13 +756,14 @@ void MmCreateAddressSpace(EPROCESS *p)
 	ULONG64 root = MiGetPage();
 	MMPTE *table = MiPhysical(root);
 
-	memcpy(table + 256, (MMPTE *)MiPhysical(KeLoaderBlock->PageRoot) + 256, 256 * sizeof *table);
+	memcpy(table + 256, (MMPTE *)MiPhysical(KeLoaderBlock->PageRoot) + 256,
+		256 * sizeof *table);
 	table_entry(root, MmPteBase, 3)->u.Long = root | 0x8000000000000863ull;
 	p->Pcb.DirectoryTableBase = root;
 	if (KVA_SHADOW) {
 		p->Pcb.UserDirectoryTableBase = MiGetPage();
-		memcpy((MMPTE *)MiPhysical(p->Pcb.UserDirectoryTableBase) + 256, (MMPTE *)MiPhysical(MiShadowRoot) + 256,
-			256 * sizeof *table);
+		memcpy((MMPTE *)MiPhysical(p->Pcb.UserDirectoryTableBase) + 256,
+			(MMPTE *)MiPhysical(MiShadowRoot) + 256, 256 * sizeof *table);
 	}
 	pfn_of(MiSharedDataPage)->ShareCount++;
 	make_pte(root, p->Pcb.UserDirectoryTableBase, KUSER_SHARED_USER_VA)->u.Long =
@@ -837,7 +855,8 @@ static bool write_page(MMPTE *e)
 	return true;
 }
 
-/* The lowest pages in transition go to the paging file; a few stay, so that both states can be seen. */
+/* The lowest pages in transition go to the paging file; a few stay, so that both states can be
+ * seen. */
 enum { TRANSITION_TARGET = 4 };
 
 static void write_pages(EPROCESS *p)
@@ -848,7 +867,8 @@ static void write_pages(EPROCESS *p)
 
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (ULONG i = 0; i < n; i++) {
-			for (ULONG64 va = vad_start(all[i]); va < vad_end(all[i]); va += PAGE_SIZE) {
+			for (ULONG64 va = vad_start(all[i]); va < vad_end(all[i]);
+				va += PAGE_SIZE) {
 				MMPTE *e = MiFindPte(p->Pcb.DirectoryTableBase, va, &level);
 				if (!e || !in_transition(e))
 					continue;
@@ -868,7 +888,8 @@ void MiModifiedPageWriter(PVOID context)
 		LARGE_INTEGER second = {.QuadPart = -10000000};
 		KeDelayExecutionThread(KernelMode, FALSE, &second);
 		KIRQL old = KeAcquireSpinLock(&PspLock);
-		for (LIST_ENTRY *e = PsActiveProcessHead.Flink; e != &PsActiveProcessHead; e = e->Flink) {
+		for (LIST_ENTRY *e = PsActiveProcessHead.Flink; e != &PsActiveProcessHead;
+			e = e->Flink) {
 			EPROCESS *p = CONTAINING_RECORD(e, EPROCESS, ActiveProcessLinks);
 			if (!p->Peb || p->Flags & PS_PROCESS_EXITING)
 				continue;

@@ -1,19 +1,22 @@
 /*
- * Compiled to assembly only; the Makefile turns each line "#define NAME value" into offsets.h, so that
- * traps.S follows the structures of either variant.
+ * Compiled to assembly only; the Makefile turns each line "#define NAME value" into offsets.h, so
+ * that traps.S follows the structures of either variant.
  */
 #include "../inc/nt.h"
 
 #define DEFINE(name, value) __asm__ volatile("#define " name " %c0" : : "i"((long)(value)))
-#define TRAP(f) DEFINE("Tr" #f, offsetof(KTRAP_FRAME, f) - 0x80) /* from rbp */
-#define EXCN(f) DEFINE("Ex" #f, offsetof(KEXCEPTION_FRAME, f))
-#define PCR(f) DEFINE("Pc" #f, offsetof(KPCR, Prcb) + offsetof(KPRCB, f)) /* from gs */
+#define TRAP(f)		    DEFINE("Tr" #f, offsetof(KTRAP_FRAME, f) - 0x80) /* from rbp */
+#define EXCN(f)		    DEFINE("Ex" #f, offsetof(KEXCEPTION_FRAME, f))
+#define PCR(f)		    DEFINE("Pc" #f, offsetof(KPCR, Prcb) + offsetof(KPRCB, f)) /* from gs */
 
-_Static_assert(sizeof(KTRAP_FRAME) == offsetof(KTRAP_FRAME, Rbp) + 56, "machine frame ends the trap frame");
+_Static_assert(sizeof(KTRAP_FRAME) == offsetof(KTRAP_FRAME, Rbp) + 56,
+	"machine frame ends the trap frame");
 _Static_assert(offsetof(KEXCEPTION_FRAME, Return) % 16 == 8, "stack alignment in KiSwapContext");
-_Static_assert(offsetof(KSWITCH_FRAME, Return) == offsetof(KSWITCH_FRAME, Rbp) + 8, "rbp below return");
+_Static_assert(
+	offsetof(KSWITCH_FRAME, Return) == offsetof(KSWITCH_FRAME, Rbp) + 8, "rbp below return");
 _Static_assert(sizeof(KSWITCH_FRAME) % 16 == 0, "stack alignment in SwapContext");
 
+/* clang-format off */
 void offsets(void)
 {
 	DEFINE("TrapFrameLength", sizeof(KTRAP_FRAME));

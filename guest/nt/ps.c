@@ -1,9 +1,10 @@
 /*
  * Processes, threads, handles: creation, lists, exit. One lock, PspLock (IRQL 2), for the lists of
- * processes and threads and for handle tables; it is taken before MmLock and before KiDispatcherLock.
+ * processes and threads and for handle tables; it is taken before MmLock and before
+ * KiDispatcherLock.
  *
- * A process ends when its last thread does; the reaper (a system thread) then takes its address space
- * apart. Objects are freed with their last reference.
+ * A process ends when its last thread does; the reaper (a system thread) then takes its address
+ * space apart. Objects are freed with their last reference.
  */
 #include "../inc/ke.h"
 #include "../kd/kdport.h"
@@ -80,7 +81,9 @@ static HANDLE_TABLE_ENTRY *entry_of(HANDLE_TABLE *t, HANDLE h)
 {
 	ULONG64 i = (ULONG64)h / 4;
 
-	return t && i >= 1 && i < HANDLES && !((ULONG64)h & 3) ? (HANDLE_TABLE_ENTRY *)t->TableCode + i : NULL;
+	return t && i >= 1 && i < HANDLES && !((ULONG64)h & 3)
+		       ? (HANDLE_TABLE_ENTRY *)t->TableCode + i
+		       : NULL;
 }
 
 NTSTATUS ObCreateHandle(EPROCESS *p, PVOID object, HANDLE *ret)
@@ -208,8 +211,9 @@ void PsInitSystem(void)
 }
 
 /*
- * The kernel stack of a thread that has not run: a switch frame that returns to KiThreadStartup, a zero as the
- * end of the stack, and for a user thread the trap frame that it will leave the kernel with.
+ * The kernel stack of a thread that has not run: a switch frame that returns to KiThreadStartup, a
+ * zero as the end of the stack, and for a user thread the trap frame that it will leave the kernel
+ * with.
  */
 static ETHREAD *create_thread(EPROCESS *p, SCHAR priority, PVOID start, PVOID context)
 {
@@ -384,7 +388,8 @@ NTSTATUS PsCreateUserThread(EPROCESS *p, ULONG64 start, ULONG64 argument, ETHREA
 	return STATUS_SUCCESS;
 }
 
-NTSTATUS PsCreateUserProcess(const char *image, const char *arguments, EPROCESS *parent, EPROCESS **ret)
+NTSTATUS PsCreateUserProcess(
+	const char *image, const char *arguments, EPROCESS *parent, EPROCESS **ret)
 {
 	resolve_ntdll();
 	SECTION *s = MmOpenImage(image);
@@ -518,7 +523,8 @@ void PspReaper(PVOID context)
 			RemoveEntryList(e);
 		KeReleaseSpinLock(&KiDispatcherLock, old);
 		if (!e) {
-			KeWaitForSingleObject(&PspReaperEvent.Header, Executive, KernelMode, FALSE, NULL);
+			KeWaitForSingleObject(
+				&PspReaperEvent.Header, Executive, KernelMode, FALSE, NULL);
 			continue;
 		}
 		ETHREAD *t = CONTAINING_RECORD(e, ETHREAD, ReaperLink);

@@ -2,8 +2,9 @@
  * Threads: ready queues per processor, preemption, waits, timers, attaching to another process.
  *
  * One lock, KiDispatcherLock, protects all of it; it is held at IRQL 2 across KiSwapContext and
- * released by the thread that was switched to. A thread that becomes ready goes to an idle processor, or
- * else to the queue of its ideal one; a processor with an empty queue takes from the others.
+ * released by the thread that was switched to. A thread that becomes ready goes to an idle
+ * processor, or else to the queue of its ideal one; a processor with an empty queue takes from the
+ * others.
  *
  *   Initialized -> Ready -> Running -> Waiting -> Ready ...        -> Terminated
  */
@@ -111,7 +112,8 @@ void KiReadyThread(KTHREAD *t)
 		request_dispatch(prcb);
 }
 
-/* Called from SwapContext on the new stack: everything that belongs to a thread and is in the processor. */
+/* Called from SwapContext on the new stack: everything that belongs to a thread and is in the
+ * processor. */
 void KiSwapProcess(KTHREAD *from, KTHREAD *to)
 {
 	KPRCB *prcb = KeGetCurrentPrcb();
@@ -135,7 +137,8 @@ void KiSwapProcess(KTHREAD *from, KTHREAD *to)
 	to->NextProcessor = prcb->Number;
 }
 
-/* The current thread has been put where it belongs; runs another one. Returns when it runs again. */
+/* The current thread has been put where it belongs; runs another one. Returns when it runs again.
+ */
 void KiSwapThread(void)
 {
 	KPRCB *prcb = KeGetCurrentPrcb();
@@ -242,7 +245,8 @@ void KeClockInterruptNotify(KTRAP_FRAME *tf)
 		set_time(&SharedUserData->SystemTime, KeQuerySystemTime());
 		set_time(&SharedUserData->TickCount, KiInterruptTime / CLOCK_INTERVAL);
 		KTIMER *first = CONTAINING_RECORD(KiTimerListHead.Flink, KTIMER, TimerListEntry);
-		dispatch = &first->TimerListEntry != &KiTimerListHead && first->DueTime <= KiInterruptTime;
+		dispatch = &first->TimerListEntry != &KiTimerListHead &&
+			   first->DueTime <= KiInterruptTime;
 	}
 	if (t != prcb->IdleThread && --t->Quantum <= 0) {
 		prcb->QuantumEnd = TRUE;
@@ -327,7 +331,8 @@ static void start_timer(KTIMER *timer, LONG64 due)
 	LIST_ENTRY *e = KiTimerListHead.Flink;
 
 	timer->DueTime = due < 0 ? KiInterruptTime - due : (ULONG64)due;
-	while (e != &KiTimerListHead && CONTAINING_RECORD(e, KTIMER, TimerListEntry)->DueTime <= timer->DueTime)
+	while (e != &KiTimerListHead &&
+		CONTAINING_RECORD(e, KTIMER, TimerListEntry)->DueTime <= timer->DueTime)
 		e = e->Flink;
 	InsertTailList(e, &timer->TimerListEntry);
 	timer->Inserted = TRUE;
@@ -342,7 +347,8 @@ void KiUnwaitThread(KTHREAD *t, NTSTATUS status)
 	KiReadyThread(t);
 }
 
-/* The thread has been told to end: out of a user wait, or off its processor to notice. Lock held. */
+/* The thread has been told to end: out of a user wait, or off its processor to notice. Lock held.
+ */
 void KiAlertThread(KTHREAD *t, NTSTATUS status)
 {
 	if (t->State == Waiting && t->WaitMode == UserMode)
@@ -356,7 +362,8 @@ void KiSignal(DISPATCHER_HEADER *h)
 {
 	h->SignalState = 1;
 	while (h->SignalState && !IsListEmpty(&h->WaitListHead)) {
-		KWAIT_BLOCK *b = CONTAINING_RECORD(h->WaitListHead.Flink, KWAIT_BLOCK, WaitListEntry);
+		KWAIT_BLOCK *b =
+			CONTAINING_RECORD(h->WaitListHead.Flink, KWAIT_BLOCK, WaitListEntry);
 		if (h->Type == EventSynchronizationObject)
 			h->SignalState = 0;
 		KiUnwaitThread(b->Thread, STATUS_SUCCESS);
@@ -372,7 +379,8 @@ void KeSetEvent(KEVENT *e)
 }
 
 /* timeout: NULL for ever, negative relative, in 100 ns. object NULL: only the timeout. */
-static NTSTATUS KiCommitThreadWait(DISPATCHER_HEADER *h, KWAIT_REASON reason, SCHAR mode, const LARGE_INTEGER *timeout)
+static NTSTATUS KiCommitThreadWait(
+	DISPATCHER_HEADER *h, KWAIT_REASON reason, SCHAR mode, const LARGE_INTEGER *timeout)
 {
 	KIRQL old = KeAcquireSpinLock(&KiDispatcherLock);
 	KTHREAD *t = KeGetCurrentThread();
@@ -432,7 +440,8 @@ static void load_process(KTHREAD *t, KPROCESS *p)
 	KeLowerIrql(old);
 }
 
-/* The thread keeps its owner (KTHREAD.Process); what changes is ApcState.Process and the page tables. */
+/* The thread keeps its owner (KTHREAD.Process); what changes is ApcState.Process and the page
+ * tables. */
 void KeStackAttachProcess(KPROCESS *p, KAPC_STATE *save)
 {
 	KTHREAD *t = KeGetCurrentThread();

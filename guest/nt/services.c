@@ -20,7 +20,6 @@ typedef struct _IO_STATUS_BLOCK {
 
 enum { HANDLE_CONSOLE = 1 };
 
-
 static NTSTATUS put_value(PVOID user, const void *v, SIZE_T n)
 {
 	return KeCopyUser(user, v, n);
@@ -38,7 +37,8 @@ NTSTATUS NtWaitForSingleObject(HANDLE h, BOOLEAN alertable, LARGE_INTEGER *timeo
 	NTSTATUS status = ObReferenceByHandle(h, -1, &object);
 	if (!NT_SUCCESS(status))
 		return status;
-	status = KeWaitForSingleObject(ObWaitHeader(object), UserRequest, UserMode, alertable, timeout ? &t : NULL);
+	status = KeWaitForSingleObject(
+		ObWaitHeader(object), UserRequest, UserMode, alertable, timeout ? &t : NULL);
 	ObDereference(object);
 	return status;
 }
@@ -80,8 +80,8 @@ NTSTATUS NtClose(HANDLE h)
 
 /* ---- files: the console, and one device that takes and gives any number of bytes ---- */
 
-NTSTATUS NtWriteFile(HANDLE file, HANDLE event, PVOID apc, PVOID apc_context, IO_STATUS_BLOCK *io, PVOID buffer,
-	ULONG length, LARGE_INTEGER *offset, ULONG *key)
+NTSTATUS NtWriteFile(HANDLE file, HANDLE event, PVOID apc, PVOID apc_context, IO_STATUS_BLOCK *io,
+	PVOID buffer, ULONG length, LARGE_INTEGER *offset, ULONG *key)
 {
 	IO_STATUS_BLOCK done = {.Status = STATUS_SUCCESS, .Information = length};
 	char part[129];
@@ -107,8 +107,8 @@ NTSTATUS NtWriteFile(HANDLE file, HANDLE event, PVOID apc, PVOID apc_context, IO
 }
 
 /* The device gives the bytes offset, offset + 1, ...: a frame grabber with a test picture. */
-NTSTATUS NtReadFile(HANDLE file, HANDLE event, PVOID apc, PVOID apc_context, IO_STATUS_BLOCK *io, PVOID buffer,
-	ULONG length, LARGE_INTEGER *offset, ULONG *key)
+NTSTATUS NtReadFile(HANDLE file, HANDLE event, PVOID apc, PVOID apc_context, IO_STATUS_BLOCK *io,
+	PVOID buffer, ULONG length, LARGE_INTEGER *offset, ULONG *key)
 {
 	IO_STATUS_BLOCK done = {.Status = STATUS_SUCCESS, .Information = length};
 	LARGE_INTEGER from = {.QuadPart = 0};
@@ -157,15 +157,16 @@ static ULONG protection_of(ULONG page)
 }
 
 /* Only the current process; reserves and commits at once. */
-NTSTATUS NtAllocateVirtualMemory(HANDLE process, PVOID *base, ULONG_PTR zero_bits, SIZE_T *size, ULONG type,
-	ULONG protect)
+NTSTATUS NtAllocateVirtualMemory(
+	HANDLE process, PVOID *base, ULONG_PTR zero_bits, SIZE_T *size, ULONG type, ULONG protect)
 {
 	ULONG64 at, n;
 
 	(void)zero_bits, (void)type;
 	if (process != NtCurrentProcess())
 		return STATUS_NOT_IMPLEMENTED;
-	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) || !NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
+	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) ||
+		!NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
 		return STATUS_ACCESS_VIOLATION;
 	NTSTATUS status = MmMapPrivate(current(), &at, n, protection_of(protect));
 	if (!NT_SUCCESS(status))
@@ -187,19 +188,22 @@ NTSTATUS NtFreeVirtualMemory(HANDLE process, PVOID *base, SIZE_T *size, ULONG ty
 	return MmUnmap(current(), at);
 }
 
-NTSTATUS NtProtectVirtualMemory(HANDLE process, PVOID *base, SIZE_T *size, ULONG protect, ULONG *old)
+NTSTATUS NtProtectVirtualMemory(
+	HANDLE process, PVOID *base, SIZE_T *size, ULONG protect, ULONG *old)
 {
 	ULONG64 at, n;
 
 	(void)old;
 	if (process != NtCurrentProcess())
 		return STATUS_NOT_IMPLEMENTED;
-	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) || !NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
+	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) ||
+		!NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
 		return STATUS_ACCESS_VIOLATION;
 	return MmProtect(current(), at, n, protection_of(protect));
 }
 
-/* Nothing is ever locked here; so this takes the pages out of the working set, as it does on NT then. */
+/* Nothing is ever locked here; so this takes the pages out of the working set, as it does on NT
+ * then. */
 NTSTATUS NtUnlockVirtualMemory(HANDLE process, PVOID *base, SIZE_T *size, ULONG type)
 {
 	ULONG64 at, n;
@@ -207,7 +211,8 @@ NTSTATUS NtUnlockVirtualMemory(HANDLE process, PVOID *base, SIZE_T *size, ULONG 
 	(void)type;
 	if (process != NtCurrentProcess())
 		return STATUS_NOT_IMPLEMENTED;
-	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) || !NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
+	if (!NT_SUCCESS(KeCopyUser(&at, base, sizeof at)) ||
+		!NT_SUCCESS(KeCopyUser(&n, size, sizeof n)))
 		return STATUS_ACCESS_VIOLATION;
 	return MmTrim(current(), at, n);
 }
@@ -217,7 +222,8 @@ static NTSTATUS take_name(const UNICODE_STRING *from, char *to, SIZE_T cap)
 	UNICODE_STRING u;
 	WCHAR text[64];
 
-	if (!NT_SUCCESS(KeCopyUser(&u, from, sizeof u)) || u.Length >= sizeof text || u.Length / 2u >= cap)
+	if (!NT_SUCCESS(KeCopyUser(&u, from, sizeof u)) || u.Length >= sizeof text ||
+		u.Length / 2u >= cap)
 		return STATUS_INVALID_PARAMETER;
 	if (!NT_SUCCESS(KeCopyUser(text, u.Buffer, u.Length)))
 		return STATUS_ACCESS_VIOLATION;
@@ -226,7 +232,8 @@ static NTSTATUS take_name(const UNICODE_STRING *from, char *to, SIZE_T cap)
 	return STATUS_SUCCESS;
 }
 
-/* NtOpenSection and NtMapViewOfSection in one, by image name: (name, base *, size *, timestamp *). */
+/* NtOpenSection and NtMapViewOfSection in one, by image name: (name, base *, size *, timestamp *).
+ */
 NTSTATUS NtMapViewOfSection(UNICODE_STRING *name, PVOID *base, SIZE_T *size, ULONG *timestamp)
 {
 	char text[32];
@@ -249,7 +256,8 @@ NTSTATUS NtMapViewOfSection(UNICODE_STRING *name, PVOID *base, SIZE_T *size, ULO
 
 NTSTATUS NtUnmapViewOfSection(HANDLE process, PVOID base)
 {
-	return process == NtCurrentProcess() ? MmUnmap(current(), (ULONG64)base) : STATUS_NOT_IMPLEMENTED;
+	return process == NtCurrentProcess() ? MmUnmap(current(), (ULONG64)base)
+					     : STATUS_NOT_IMPLEMENTED;
 }
 
 /* ---- threads and processes ---- */
@@ -271,21 +279,23 @@ NTSTATUS NtYieldExecution(void)
 
 NTSTATUS NtQueryPerformanceCounter(LARGE_INTEGER *counter, LARGE_INTEGER *frequency)
 {
-	LARGE_INTEGER now = {.QuadPart = (LONG64)KeQueryInterruptTime()}, f = {.QuadPart = 10000000};
+	LARGE_INTEGER now = {.QuadPart = (LONG64)KeQueryInterruptTime()},
+		      f = {.QuadPart = 10000000};
 
 	if (frequency)
 		put_value(frequency, &f, sizeof f);
 	return put_value(counter, &now, sizeof now);
 }
 
-NTSTATUS NtCreateThreadEx(HANDLE *ret, ULONG access, PVOID attributes, HANDLE process, PVOID start, PVOID argument,
-	ULONG flags, SIZE_T zero_bits, SIZE_T stack, SIZE_T max_stack, PVOID list)
+NTSTATUS NtCreateThreadEx(HANDLE *ret, ULONG access, PVOID attributes, HANDLE process, PVOID start,
+	PVOID argument, ULONG flags, SIZE_T zero_bits, SIZE_T stack, SIZE_T max_stack, PVOID list)
 {
 	EPROCESS *p;
 	ETHREAD *t;
 	HANDLE h = NULL;
 
-	(void)access, (void)attributes, (void)flags, (void)zero_bits, (void)stack, (void)max_stack, (void)list;
+	(void)access, (void)attributes, (void)flags, (void)zero_bits, (void)stack, (void)max_stack,
+		(void)list;
 	NTSTATUS status = ObReferenceByHandle(process, ProcessObject, (PVOID *)&p);
 	if (!NT_SUCCESS(status))
 		return status;
@@ -299,7 +309,8 @@ NTSTATUS NtCreateThreadEx(HANDLE *ret, ULONG access, PVOID attributes, HANDLE pr
 }
 
 /* (process handle *, image name, arguments, parent 0): far fewer arguments than NT's. */
-NTSTATUS NtCreateUserProcess(HANDLE *ret, UNICODE_STRING *image, UNICODE_STRING *arguments, ULONG flags)
+NTSTATUS NtCreateUserProcess(
+	HANDLE *ret, UNICODE_STRING *image, UNICODE_STRING *arguments, ULONG flags)
 {
 	char name[32], line[48] = "";
 	EPROCESS *p;
@@ -328,7 +339,8 @@ NTSTATUS NtTerminateThread(HANDLE thread, NTSTATUS status)
 NTSTATUS NtTerminateProcess(HANDLE process, NTSTATUS exit_status)
 {
 	EPROCESS *p;
-	NTSTATUS status = ObReferenceByHandle(process ? process : NtCurrentProcess(), ProcessObject, (PVOID *)&p);
+	NTSTATUS status = ObReferenceByHandle(
+		process ? process : NtCurrentProcess(), ProcessObject, (PVOID *)&p);
 
 	if (!NT_SUCCESS(status))
 		return status;
@@ -338,7 +350,8 @@ NTSTATUS NtTerminateProcess(HANDLE process, NTSTATUS exit_status)
 }
 
 /* SysDbgBreakPoint = 6 (phnt): the kernel runs its breakpoint; other commands are not here. */
-NTSTATUS NtSystemDebugControl(ULONG command, PVOID in, ULONG in_n, PVOID out, ULONG out_n, ULONG *ret)
+NTSTATUS NtSystemDebugControl(
+	ULONG command, PVOID in, ULONG in_n, PVOID out, ULONG out_n, ULONG *ret)
 {
 	(void)in, (void)in_n, (void)out, (void)out_n, (void)ret;
 	if (command != 6)
@@ -372,8 +385,8 @@ NTSTATUS NtRaiseException(EXCEPTION_RECORD *er, CONTEXT *context, BOOLEAN first_
 
 /* ---- dispatch ---- */
 
-typedef NTSTATUS SERVICE(ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64,
-	ULONG64, ULONG64);
+typedef NTSTATUS SERVICE(ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64, ULONG64,
+	ULONG64, ULONG64, ULONG64, ULONG64);
 
 /* NT keeps offsets in KiServiceTable; addresses say the same and show in a memory dump. */
 #define ROW(number, name, arguments) [number] = (SERVICE *)name,
@@ -396,7 +409,8 @@ static bool raise_exception(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef)
 	EXCEPTION_RECORD er;
 	bool first_chance = (BOOLEAN)tf->R8;
 
-	if (!NT_SUCCESS(KeCopyUser(&er, (void *)tf->R10, sizeof er)) || !load_context(tf, ef, (CONTEXT *)tf->Rdx))
+	if (!NT_SUCCESS(KeCopyUser(&er, (void *)tf->R10, sizeof er)) ||
+		!load_context(tf, ef, (CONTEXT *)tf->Rdx))
 		return false;
 	if (er.NumberParameters > EXCEPTION_MAXIMUM_PARAMETERS)
 		return false;
@@ -421,14 +435,16 @@ bool KiSystemService(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef)
 	KeGetCurrentPrcb()->KeSystemCalls++;
 	if (number < SERVICE_LIMIT && KiServiceTable[number]) {
 		ULONG n = KiArgumentTable[number];
-		status = n > 4 ? KeCopyUser(a + 4, (void *)(tf->Rsp + 0x28), (n - 4) * 8) : STATUS_SUCCESS;
+		status = n > 4 ? KeCopyUser(a + 4, (void *)(tf->Rsp + 0x28), (n - 4) * 8)
+			       : STATUS_SUCCESS;
 		if (NT_SUCCESS(status) && KiServiceTable[number] == (SERVICE *)NtContinue)
 			whole = load_context(tf, ef, (CONTEXT *)tf->R10);
-		else if (NT_SUCCESS(status) && KiServiceTable[number] == (SERVICE *)NtRaiseException)
+		else if (NT_SUCCESS(status) &&
+			 KiServiceTable[number] == (SERVICE *)NtRaiseException)
 			whole = raise_exception(tf, ef);
 		else if (NT_SUCCESS(status))
-			status = KiServiceTable[number](a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
-				a[10], a[11]);
+			status = KiServiceTable[number](a[0], a[1], a[2], a[3], a[4], a[5], a[6],
+				a[7], a[8], a[9], a[10], a[11]);
 	}
 	if (!whole)
 		tf->Rax = (ULONG)status;

@@ -2,8 +2,9 @@
  * Exceptions in C: from vector to EXCEPTION_RECORD, then to the debugger, to the handlers of the
  * interrupted code, to the debugger again, and at last to a bug check or the end of the process.
  *
- *   KiTrap -> KiDispatchException -> first chance: KdTrap, then __try handlers (kernel) or
- *             ntdll!KiUserExceptionDispatcher (user) -> second chance: KdTrap -> KeBugCheckEx / terminate
+ *   KiTrap -> KiDispatchException
+ *     first chance:  KdTrap, then __try handlers (kernel) or ntdll!KiUserExceptionDispatcher (user)
+ *     second chance: KdTrap, then KeBugCheckEx (kernel) or the end of the process (user)
  */
 #include "../inc/ke.h"
 
@@ -56,7 +57,8 @@ NOINLINE static void try_copy(void *to, const void *from, SIZE_T n)
 	KiCopyUser(to, from, n);
 }
 
-/* The user's side of the copy must lie below the kernel; a page that cannot be had ends in the handler. */
+/* The user's side of the copy must lie below the kernel; a page that cannot be had ends in the
+ * handler. */
 NTSTATUS KeCopyUser(void *to, const void *from, SIZE_T n)
 {
 	ULONG64 low = (ULONG64)to < (ULONG64)from ? (ULONG64)to : (ULONG64)from;
@@ -80,7 +82,9 @@ typedef struct _USER_EXCEPTION_FRAME {
 	ULONG64 Machine[6]; /* rip, cs, flags, rsp, ss, fill */
 } USER_EXCEPTION_FRAME;
 
-_Static_assert(sizeof(USER_EXCEPTION_FRAME) % 16 == 0 && offsetof(USER_EXCEPTION_FRAME, Machine) == 0x590, "frame");
+_Static_assert(
+	sizeof(USER_EXCEPTION_FRAME) % 16 == 0 && offsetof(USER_EXCEPTION_FRAME, Machine) == 0x590,
+	"frame");
 
 static bool deliver_to_user(const EXCEPTION_RECORD *er, const CONTEXT *c, KTRAP_FRAME *tf)
 {
@@ -100,7 +104,8 @@ static bool deliver_to_user(const EXCEPTION_RECORD *er, const CONTEXT *c, KTRAP_
 	return true;
 }
 
-void KiDispatchException(EXCEPTION_RECORD *er, KEXCEPTION_FRAME *ef, KTRAP_FRAME *tf, bool first_chance)
+void KiDispatchException(
+	EXCEPTION_RECORD *er, KEXCEPTION_FRAME *ef, KTRAP_FRAME *tf, bool first_chance)
 {
 	CONTEXT c;
 	bool user = tf->SegCs & 1;
@@ -117,8 +122,9 @@ void KiDispatchException(EXCEPTION_RECORD *er, KEXCEPTION_FRAME *ef, KTRAP_FRAME
 	if (KdTrap(tf, ef, er, &c, true))
 		goto handled;
 	if (!user)
-		KeBugCheckEx(KMODE_EXCEPTION_NOT_HANDLED, (ULONG)er->ExceptionCode, (ULONG_PTR)er->ExceptionAddress,
-			er->ExceptionInformation[0], er->ExceptionInformation[1]);
+		KeBugCheckEx(KMODE_EXCEPTION_NOT_HANDLED, (ULONG)er->ExceptionCode,
+			(ULONG_PTR)er->ExceptionAddress, er->ExceptionInformation[0],
+			er->ExceptionInformation[1]);
 	char name[16] = "";
 	memcpy(name, PsGetCurrentProcess()->ImageFileName, 15);
 	DbgPrint("guest: %s ends with %x at %p\n", name, er->ExceptionCode, er->ExceptionAddress);
@@ -145,7 +151,8 @@ static NTSTATUS general_protection(KTRAP_FRAME *tf, bool user)
 	UCHAR op = 0;
 
 	if (user && NT_SUCCESS(KeCopyUser(&op, (void *)tf->Rip, 1)) &&
-		(op == 0xf4 || op == 0xfa || op == 0xfb || (op & 0xfc) == 0xec || (op & 0xfc) == 0xe4))
+		(op == 0xf4 || op == 0xfa || op == 0xfb || (op & 0xfc) == 0xec ||
+			(op & 0xfc) == 0xe4))
 		return STATUS_PRIVILEGED_INSTRUCTION;
 	return STATUS_ACCESS_VIOLATION;
 }
@@ -163,7 +170,8 @@ static bool page_fault(KTRAP_FRAME *tf, EXCEPTION_RECORD *er, bool user)
 	er->ExceptionInformation[0] = code & 16 ? 8 : code >> 1 & 1;
 	er->ExceptionInformation[1] = va;
 	if (!user && KeGetCurrentIrql() >= DISPATCH_LEVEL)
-		KeBugCheckEx(IRQL_NOT_LESS_OR_EQUAL, va, KeGetCurrentIrql(), code >> 1 & 1, tf->Rip);
+		KeBugCheckEx(
+			IRQL_NOT_LESS_OR_EQUAL, va, KeGetCurrentIrql(), code >> 1 & 1, tf->Rip);
 	if (!user && !low)
 		KeBugCheckEx(PAGE_FAULT_IN_NONPAGED_AREA, va, code, tf->Rip, 0);
 	return false;
@@ -172,10 +180,20 @@ static bool page_fault(KTRAP_FRAME *tf, EXCEPTION_RECORD *er, bool user)
 void KiTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, ULONG vector)
 {
 	static const NTSTATUS status[20] = {
-		STATUS_INTEGER_DIVIDE_BY_ZERO, STATUS_SINGLE_STEP, 0, STATUS_BREAKPOINT, STATUS_INTEGER_OVERFLOW,
-		(NTSTATUS)0xc000008c, STATUS_ILLEGAL_INSTRUCTION, STATUS_ILLEGAL_INSTRUCTION, 0, 0,
-		STATUS_ACCESS_VIOLATION, STATUS_ACCESS_VIOLATION, STATUS_ACCESS_VIOLATION, STATUS_ACCESS_VIOLATION, 0,
-		0, STATUS_FLOAT_MULTIPLE_FAULTS, (NTSTATUS)0x80000002, 0, STATUS_FLOAT_MULTIPLE_FAULTS,
+		[0] = STATUS_INTEGER_DIVIDE_BY_ZERO,
+		[1] = STATUS_SINGLE_STEP,
+		[3] = STATUS_BREAKPOINT,
+		[4] = STATUS_INTEGER_OVERFLOW,
+		[5] = (NTSTATUS)0xc000008c, /* STATUS_ARRAY_BOUNDS_EXCEEDED */
+		[6] = STATUS_ILLEGAL_INSTRUCTION,
+		[7] = STATUS_ILLEGAL_INSTRUCTION,
+		[10] = STATUS_ACCESS_VIOLATION,
+		[11] = STATUS_ACCESS_VIOLATION,
+		[12] = STATUS_ACCESS_VIOLATION,
+		[13] = STATUS_ACCESS_VIOLATION,
+		[16] = STATUS_FLOAT_MULTIPLE_FAULTS,
+		[17] = (NTSTATUS)0x80000002, /* STATUS_DATATYPE_MISALIGNMENT */
+		[19] = STATUS_FLOAT_MULTIPLE_FAULTS,
 	};
 	EXCEPTION_RECORD er;
 	bool user = tf->SegCs & 1, chance = true;
@@ -193,7 +211,8 @@ void KiTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, ULONG vector)
 		er.NumberParameters = 1;
 		break;
 	case 13:
-		if (tf->Rip == (ULONG64)KiReadMsrInstruction || tf->Rip == (ULONG64)KiWriteMsrInstruction) {
+		if (tf->Rip == (ULONG64)KiReadMsrInstruction ||
+			tf->Rip == (ULONG64)KiWriteMsrInstruction) {
 			tf->Rip = (ULONG64)KiMsrFault;
 			return;
 		}
@@ -213,7 +232,8 @@ void KiTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, ULONG vector)
 		er.NumberParameters = 1;
 		er.ExceptionInformation[0] = tf->Rcx;
 		if (!user)
-			KeBugCheckEx(KERNEL_SECURITY_CHECK_FAILURE, tf->Rcx, (ULONG_PTR)tf, (ULONG_PTR)&er, 0);
+			KeBugCheckEx(KERNEL_SECURITY_CHECK_FAILURE, tf->Rcx, (ULONG_PTR)tf,
+				(ULONG_PTR)&er, 0);
 		chance = false;
 		break;
 	case 0x2c:

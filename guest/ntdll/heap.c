@@ -23,8 +23,8 @@ static HEAP_ENTRY *carve(SIZE_T size)
 	if (RtlpPieceLeft < size) {
 		SIZE_T n = size > HEAP_PIECE ? size : HEAP_PIECE;
 		PVOID base = NULL;
-		if (!NT_SUCCESS(NtAllocateVirtualMemory(NtCurrentProcess(), &base, 0, &n, MEM_COMMIT | MEM_RESERVE,
-			    PAGE_READWRITE)))
+		if (!NT_SUCCESS(NtAllocateVirtualMemory(NtCurrentProcess(), &base, 0, &n,
+			    MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE)))
 			return NULL;
 		if (!NtCurrentPeb()->ProcessHeap)
 			NtCurrentPeb()->ProcessHeap = base;
@@ -43,7 +43,7 @@ PVOID RtlAllocateHeap(PVOID heap, ULONG flags, SIZE_T size)
 
 	(void)heap, (void)flags;
 	while (class < HEAP_CLASSES && (32ull << class) - sizeof(HEAP_ENTRY) < size)
-		class++;
+		class ++;
 	if (class == HEAP_CLASSES)
 		return NULL;
 	while (__atomic_test_and_set(&RtlpHeapLock, __ATOMIC_ACQUIRE))
@@ -94,7 +94,8 @@ ULONG DbgPrint(const char *format, ...)
 
 ULONG DbgPrompt(const char *prompt, char *reply, ULONG length)
 {
-	return (ULONG)DebugService(BREAKPOINT_PROMPT, prompt, strlen(prompt), (ULONG_PTR)reply, length);
+	return (ULONG)DebugService(
+		BREAKPOINT_PROMPT, prompt, strlen(prompt), (ULONG_PTR)reply, length);
 }
 
 /* ---- exceptions and the end ---- */

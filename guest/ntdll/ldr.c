@@ -1,6 +1,6 @@
 /*
- * The user-mode loader: maps what a program imports, binds it, and keeps the three lists of PEB->Ldr
- * true, which is where a debugger learns the modules of a process.
+ * The user-mode loader: maps what a program imports, binds it, and keeps the three lists of
+ * PEB->Ldr true, which is where a debugger learns the modules of a process.
  *
  * One recursive lock (LdrpLoaderLock) for the lists.
  */
@@ -16,7 +16,8 @@ static void lock(void)
 	ULONG64 self = (ULONG64)NtCurrentTeb()->ClientId.UniqueThread, none = 0;
 
 	if (LdrpLoaderLock != self)
-		while (!__atomic_compare_exchange_n(&LdrpLoaderLock, &none, self, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		while (!__atomic_compare_exchange_n(
+			&LdrpLoaderLock, &none, self, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 			none = 0;
 			NtYieldExecution();
 		}
@@ -34,7 +35,8 @@ static LDR_DATA_TABLE_ENTRY *find_by(ULONG64 address, const char *name)
 	LIST_ENTRY *head = &PebLdr.InLoadOrderModuleList;
 
 	for (LIST_ENTRY *e = head->Flink; e && e != head; e = e->Flink) {
-		LDR_DATA_TABLE_ENTRY *m = CONTAINING_RECORD(e, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+		LDR_DATA_TABLE_ENTRY *m =
+			CONTAINING_RECORD(e, LDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
 		char base[32];
 		if (name) {
 			RtlNarrow(base, sizeof base, &m->BaseDllName);
@@ -76,8 +78,9 @@ static LDR_DATA_TABLE_ENTRY *insert(PVOID base, const char *name)
 	m->DllBase = base;
 	m->SizeOfImage = nt->OptionalHeader.SizeOfImage;
 	m->TimeDateStamp = nt->FileHeader.TimeDateStamp;
-	m->EntryPoint = nt->OptionalHeader.AddressOfEntryPoint ?
-		(char *)base + nt->OptionalHeader.AddressOfEntryPoint : NULL;
+	m->EntryPoint = nt->OptionalHeader.AddressOfEntryPoint
+				? (char *)base + nt->OptionalHeader.AddressOfEntryPoint
+				: NULL;
 	m->Flags = 0x8000c | (nt->FileHeader.Characteristics & 0x2000 ? 0x4 : 0);
 	m->ObsoleteLoadCount = 1;
 	m->ReferenceCount = 1;
@@ -100,7 +103,8 @@ static uint64_t resolve(void *u, const char *module, const char *name)
 	return rva ? (ULONG64)m->DllBase + rva : 0;
 }
 
-/* The import table lies in a read-only section: writable (copy-on-write) for as long as this takes. */
+/* The import table lies in a read-only section: writable (copy-on-write) for as long as this takes.
+ */
 static NTSTATUS bind(LDR_DATA_TABLE_ENTRY *m)
 {
 	IMAGE_DATA_DIRECTORY *iat = &pe_headers(m->DllBase)->OptionalHeader.DataDirectory[12];
@@ -124,7 +128,8 @@ static NTSTATUS start_dll(LDR_DATA_TABLE_ENTRY *m, ULONG reason)
 	BOOL (*entry)(PVOID, ULONG, PVOID) = m->EntryPoint;
 
 	if (reason == 1)
-		InsertTailList(&PebLdr.InInitializationOrderModuleList, &m->InInitializationOrderLinks);
+		InsertTailList(
+			&PebLdr.InInitializationOrderModuleList, &m->InInitializationOrderLinks);
 	return !entry || entry(m->DllBase, reason, NULL) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 

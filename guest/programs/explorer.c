@@ -1,6 +1,6 @@
 /*
- * explorer.exe: three threads; one loads and unloads shellext.dll, so that the loader's lists change; one
- * takes work from an event that another sets.
+ * explorer.exe: three threads; one loads and unloads shellext.dll, so that the loader's lists
+ * change; one takes work from an event that another sets.
  */
 #include "../inc/win.h"
 
@@ -35,7 +35,7 @@ NOINLINE DWORD ExtensionThread(PVOID parameter)
 	for (;;) {
 		PVOID base = LoadLibraryW(L"shellext.dll");
 		if (base) {
-			ULONG (*run)(ULONG) = (ULONG (*)(ULONG))GetProcAddress(base, "ShellExtRun");
+			ULONG (*run)(ULONG) = (ULONG(*)(ULONG))GetProcAddress(base, "ShellExtRun");
 			g_ExtensionLoads += run ? run(1) : 0;
 			Sleep(1500);
 			FreeLibrary(base);

@@ -1,9 +1,10 @@
 /*
  * fscapture.exe: takes a picture from the capture device, copies it, and writes it, for ever.
  *
- * To be checked from a debugger: g_Frame.Pixels[i] is (g_Frame.Number + i) & 0xff between two captures.
- * g_Calibration lies in the paging file until something reads it. g_Archive (byte i is (i >> 8 ^ i) & 0xff) leaves
- * the working set when it is filled: half of it goes to the paging file, half stays in transition. Linked at 0x140000000, like multihasher.exe.
+ * To be checked from a debugger: g_Frame.Pixels[i] is (g_Frame.Number + i) & 0xff between two
+ * captures. g_Calibration lies in the paging file until something reads it. g_Archive (byte i is (i
+ * >> 8 ^ i) & 0xff) leaves the working set when it is filled: half of it goes to the paging file,
+ * half stays in transition. Linked at 0x140000000, like multihasher.exe.
  */
 #include "../inc/win.h"
 
@@ -24,7 +25,18 @@ const char g_ProductName[] = "FastStone Capture 9.4";
 UCHAR *g_Archive;
 
 __attribute__((section(".cold"))) ULONG g_Calibration[2048] = {
-	0xca11b8a7, 1, 2, 3, 4, 5, 6, 7, 8, 9, [1024] = 0xca11b8a8, [2047] = 0xca11b8a9,
+	0xca11b8a7,
+	1,
+	2,
+	3,
+	4,
+	5,
+	6,
+	7,
+	8,
+	9,
+	[1024] = 0xca11b8a8,
+	[2047] = 0xca11b8a9,
 };
 
 NOINLINE ULONG ChecksumFrame(const CAPTURE_FRAME *frame)

@@ -1,8 +1,10 @@
 /*
- * multihasher.exe: hashes buffers with three functions, for ever, in two threads, and writes the results.
+ * multihasher.exe: hashes buffers with three functions, for ever, in two threads, and writes the
+ * results.
  *
- * To be checked from a debugger: g_Results[k].Value follows from g_Results[k].Count and Algorithm alone
- * (HashBuffer over g_Buffer as FillBuffer(Count) makes it). Linked at 0x140000000, like fscapture.exe.
+ * To be checked from a debugger: g_Results[k].Value follows from g_Results[k].Count and Algorithm
+ * alone (HashBuffer over g_Buffer as FillBuffer(Count) makes it). Linked at 0x140000000, like
+ * fscapture.exe.
  */
 #include "../inc/win.h"
 

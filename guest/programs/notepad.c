@@ -1,6 +1,7 @@
 /*
- * notepad.exe: types a text, handles an exception now and then, and exits after some seconds; smss.exe starts
- * it again. Its processes come and go, so lists of processes must never be taken for granted.
+ * notepad.exe: types a text, handles an exception now and then, and exits after some seconds;
+ * smss.exe starts it again. Its processes come and go, so lists of processes must never be taken
+ * for granted.
  */
 #include "../inc/win.h"
 
@@ -32,7 +33,8 @@ NOINLINE void TypeCharacter(WCHAR c)
 
 int main(void)
 {
-	static const char text[] = "It was a bright cold day in April, and the clocks were striking thirteen. ";
+	static const char text[] =
+		"It was a bright cold day in April, and the clocks were striking thirteen. ";
 
 	for (ULONG i = 0; i < 160; i++) {
 		TypeCharacter((WCHAR)text[i % (sizeof text - 1)]);

@@ -1,12 +1,22 @@
 /*
- * services.exe: does what the debugger asks by writing a number to g_Request; for trying events that
- * a healthy system does not produce. g_Done counts the requests that came to an end.
+ * services.exe: does what the debugger asks by writing a number to g_Request; for trying events
+ * that a healthy system does not produce. g_Done counts the requests that came to an end.
  */
 #include "../inc/win.h"
 
 enum {
-	REQUEST_NONE, REQUEST_HANDLED_FAULT, REQUEST_UNHANDLED_FAULT, REQUEST_BREAKPOINT, REQUEST_PRINT, REQUEST_PROMPT,
-	REQUEST_DEBUG_CONTROL, REQUEST_BUG_CHECK, REQUEST_REBOOT, REQUEST_ASSERT, REQUEST_RAISE, REQUEST_FAST_FAIL,
+	REQUEST_NONE,
+	REQUEST_HANDLED_FAULT,
+	REQUEST_UNHANDLED_FAULT,
+	REQUEST_BREAKPOINT,
+	REQUEST_PRINT,
+	REQUEST_PROMPT,
+	REQUEST_DEBUG_CONTROL,
+	REQUEST_BUG_CHECK,
+	REQUEST_REBOOT,
+	REQUEST_ASSERT,
+	REQUEST_RAISE,
+	REQUEST_FAST_FAIL,
 	REQUEST_READ_COLD
 };
 
@@ -46,7 +56,8 @@ NOINLINE void Serve(ULONG request)
 		DbgPrint("services: request %u of process %u\n", g_Done + 1, GetCurrentProcessId());
 		break;
 	case REQUEST_PROMPT:
-		g_PromptLength = DbgPrompt("Break, or Ignore (bi)? ", g_PromptReply, sizeof g_PromptReply);
+		g_PromptLength =
+			DbgPrompt("Break, or Ignore (bi)? ", g_PromptReply, sizeof g_PromptReply);
 		break;
 	case REQUEST_DEBUG_CONTROL:
 		NtSystemDebugControl(6, NULL, 0, NULL, 0, NULL);
@@ -75,7 +86,8 @@ NOINLINE void Serve(ULONG request)
 
 int main(void)
 {
-	g_Request = REQUEST_NONE; /* the page is this process's own from here on: debuggers write through sharing */
+	g_Request = REQUEST_NONE; /* the page is this process's own from here on: debuggers write
+				     through sharing */
 	for (;;) {
 		ULONG request = g_Request;
 		if (request) {

@@ -2,7 +2,12 @@
 #include "../inc/win.h"
 
 static const WCHAR *const g_Images[] = {
-	L"lsass.exe", L"services.exe", L"explorer.exe", L"multihasher.exe", L"fscapture.exe", L"notepad.exe",
+	L"lsass.exe",
+	L"services.exe",
+	L"explorer.exe",
+	L"multihasher.exe",
+	L"fscapture.exe",
+	L"notepad.exe",
 };
 HANDLE g_Children[ARRAY_SIZE(g_Images)];
 volatile ULONG g_Starts;
@@ -21,7 +26,8 @@ int main(void)
 		StartChild(i);
 	for (;;) {
 		for (ULONG i = 0; i < ARRAY_SIZE(g_Images); i++) {
-			if (!g_Children[i] || WaitForSingleObject(g_Children[i], 0) != WAIT_OBJECT_0)
+			if (!g_Children[i] ||
+				WaitForSingleObject(g_Children[i], 0) != WAIT_OBJECT_0)
 				continue;
 			CloseHandle(g_Children[i]);
 			g_Children[i] = NULL;

@@ -2,14 +2,23 @@
  * Frame-based exception handling for x64, in the kernel and in ntdll alike: unwinding by .pdata and
  * .xdata, the search for a handler, the unwind to it, and __C_specific_handler for __try.
  *
- * Formats: Microsoft "x64 exception handling" (UNWIND_INFO, unwind codes, scope tables). No epilogue
- * analysis: exceptions that we handle come from function bodies, never from epilogues.
+ * Formats: Microsoft "x64 exception handling" (UNWIND_INFO, unwind codes, scope tables). No
+ * epilogue analysis: exceptions that we handle come from function bodies, never from epilogues.
  */
 #include "../inc/rtl.h"
 
 enum {
-	UWOP_PUSH_NONVOL, UWOP_ALLOC_LARGE, UWOP_ALLOC_SMALL, UWOP_SET_FPREG, UWOP_SAVE_NONVOL,
-	UWOP_SAVE_NONVOL_FAR, UWOP_EPILOG, UWOP_SPARE, UWOP_SAVE_XMM128, UWOP_SAVE_XMM128_FAR, UWOP_PUSH_MACHFRAME
+	UWOP_PUSH_NONVOL,
+	UWOP_ALLOC_LARGE,
+	UWOP_ALLOC_SMALL,
+	UWOP_SET_FPREG,
+	UWOP_SAVE_NONVOL,
+	UWOP_SAVE_NONVOL_FAR,
+	UWOP_EPILOG,
+	UWOP_SPARE,
+	UWOP_SAVE_XMM128,
+	UWOP_SAVE_XMM128_FAR,
+	UWOP_PUSH_MACHFRAME
 };
 enum { UNW_FLAG_EHANDLER = 1, UNW_FLAG_UHANDLER = 2, UNW_FLAG_CHAININFO = 4 };
 
@@ -37,7 +46,8 @@ RUNTIME_FUNCTION *RtlLookupFunctionEntry(ULONG64 pc, ULONG64 *base_ret, PVOID hi
 	(void)history;
 	if (!base)
 		return NULL;
-	IMAGE_DATA_DIRECTORY *dir = &pe_headers((void *)base)->OptionalHeader.DataDirectory[PE_EXCEPTION];
+	IMAGE_DATA_DIRECTORY *dir =
+		&pe_headers((void *)base)->OptionalHeader.DataDirectory[PE_EXCEPTION];
 	RUNTIME_FUNCTION *table = (RUNTIME_FUNCTION *)(base + dir->VirtualAddress);
 	ULONG lo = 0, hi = dir->Size / sizeof *table, rva = (ULONG)(pc - base);
 	*base_ret = base;
@@ -100,7 +110,8 @@ static bool undo(const USHORT *code, CONTEXT *c, ULONG64 frame, const UNWIND_INF
 		c->FltSave.XmmRegisters[info] = *(M128A *)(frame + code[1] * 16u);
 		break;
 	case UWOP_SAVE_XMM128_FAR:
-		c->FltSave.XmmRegisters[info] = *(M128A *)(frame + (code[1] | (ULONG)code[2] << 16));
+		c->FltSave.XmmRegisters[info] =
+			*(M128A *)(frame + (code[1] | (ULONG)code[2] << 16));
 		break;
 	case UWOP_PUSH_MACHFRAME:
 		sp += info;
@@ -111,8 +122,8 @@ static bool undo(const USHORT *code, CONTEXT *c, ULONG64 frame, const UNWIND_INF
 	return false;
 }
 
-EXCEPTION_ROUTINE *RtlVirtualUnwind(ULONG type, ULONG64 base, ULONG64 pc, RUNTIME_FUNCTION *f, CONTEXT *c,
-	PVOID *data_ret, ULONG64 *frame_ret, PVOID pointers)
+EXCEPTION_ROUTINE *RtlVirtualUnwind(ULONG type, ULONG64 base, ULONG64 pc, RUNTIME_FUNCTION *f,
+	CONTEXT *c, PVOID *data_ret, ULONG64 *frame_ret, PVOID pointers)
 {
 	const UNWIND_INFO *u = (const UNWIND_INFO *)(base + f->UnwindData), *first = u;
 	ULONG offset = (ULONG)(pc - base) - f->BeginAddress;
@@ -148,7 +159,8 @@ EXCEPTION_ROUTINE *RtlVirtualUnwind(ULONG type, ULONG64 base, ULONG64 pc, RUNTIM
 	return (EXCEPTION_ROUTINE *)(base + *handler);
 }
 
-/* One frame up; the handler if the function has one of the type. False: no frame, end of the stack. */
+/* One frame up; the handler if the function has one of the type. False: no frame, end of the stack.
+ */
 static bool step(CONTEXT *c, ULONG type, DISPATCHER_CONTEXT *d, EXCEPTION_ROUTINE **handler_ret)
 {
 	ULONG64 low, high;
@@ -165,8 +177,8 @@ static bool step(CONTEXT *c, ULONG type, DISPATCHER_CONTEXT *d, EXCEPTION_ROUTIN
 		c->Rsp += 8;
 		return c->Rip != 0;
 	}
-	*handler_ret = RtlVirtualUnwind(type, d->ImageBase, c->Rip, d->FunctionEntry, c, &d->HandlerData,
-		&d->EstablisherFrame, NULL);
+	*handler_ret = RtlVirtualUnwind(type, d->ImageBase, c->Rip, d->FunctionEntry, c,
+		&d->HandlerData, &d->EstablisherFrame, NULL);
 	return true;
 }
 
@@ -184,14 +196,16 @@ bool RtlDispatchException(EXCEPTION_RECORD *er, CONTEXT *context)
 			continue;
 		d.LanguageHandler = (PVOID)handler;
 		d.ScopeIndex = 0;
-		if (handler(er, (PVOID)d.EstablisherFrame, context, &d) == ExceptionContinueExecution)
+		if (handler(er, (PVOID)d.EstablisherFrame, context, &d) ==
+			ExceptionContinueExecution)
 			return !(er->ExceptionFlags & EXCEPTION_NONCONTINUABLE);
 	}
 	return false;
 }
 
 /* Runs the termination handlers between here and `frame`, then continues at `target` in it. */
-void RtlUnwindEx(PVOID frame, PVOID target, EXCEPTION_RECORD *er, PVOID value, CONTEXT *c, PVOID history)
+void RtlUnwindEx(
+	PVOID frame, PVOID target, EXCEPTION_RECORD *er, PVOID value, CONTEXT *c, PVOID history)
 {
 	EXCEPTION_RECORD own = {.ExceptionCode = STATUS_UNWIND};
 	DISPATCHER_CONTEXT d = {.TargetIp = (ULONG64)target};
@@ -233,7 +247,8 @@ void RtlUnwind(PVOID frame, PVOID target, EXCEPTION_RECORD *er, PVOID value)
 }
 
 /* Filters return 1 (execute handler), 0 (search), -1 (continue execution). */
-EXCEPTION_DISPOSITION __C_specific_handler(EXCEPTION_RECORD *er, PVOID frame, CONTEXT *c, DISPATCHER_CONTEXT *d)
+EXCEPTION_DISPOSITION __C_specific_handler(
+	EXCEPTION_RECORD *er, PVOID frame, CONTEXT *c, DISPATCHER_CONTEXT *d)
 {
 	SCOPE_TABLE *table = d->HandlerData;
 	ULONG pc = (ULONG)(d->ControlPc - d->ImageBase);
@@ -263,13 +278,15 @@ EXCEPTION_DISPOSITION __C_specific_handler(EXCEPTION_RECORD *er, PVOID frame, CO
 		LONG verdict = 1;
 		if (handler != 1) {
 			EXCEPTION_POINTERS pointers = {er, c};
-			LONG (*filter)(EXCEPTION_POINTERS *, PVOID) = (void *)(d->ImageBase + handler);
+			LONG (*filter)
+			(EXCEPTION_POINTERS *, PVOID) = (void *)(d->ImageBase + handler);
 			verdict = filter(&pointers, frame);
 		}
 		if (verdict < 0)
 			return ExceptionContinueExecution;
 		if (verdict > 0)
-			RtlUnwind(frame, (PVOID)(d->ImageBase + jump), er, (PVOID)(LONG64)er->ExceptionCode);
+			RtlUnwind(frame, (PVOID)(d->ImageBase + jump), er,
+				(PVOID)(LONG64)er->ExceptionCode);
 	}
 	return ExceptionContinueSearch;
 }

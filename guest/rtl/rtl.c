@@ -58,7 +58,8 @@ int strcmp(const char *a, const char *b)
 bool RtlSameName(const char *a, const char *b)
 {
 	for (;; a++, b++) {
-		char x = *a >= 'A' && *a <= 'Z' ? *a + 32 : *a, y = *b >= 'A' && *b <= 'Z' ? *b + 32 : *b;
+		char x = *a >= 'A' && *a <= 'Z' ? *a + 32 : *a,
+		     y = *b >= 'A' && *b <= 'Z' ? *b + 32 : *b;
 		if (x != y)
 			return false;
 		if (!x)
@@ -120,7 +121,8 @@ static void put_text(struct out *o, const char *s, const WCHAR *w, int n, int wi
 		put(o, ' ');
 }
 
-static void put_number(struct out *o, ULONG64 v, unsigned base, bool minus, int width, bool zero, bool left)
+static void put_number(
+	struct out *o, ULONG64 v, unsigned base, bool minus, int width, bool zero, bool left)
 {
 	char digits[24];
 	int n = sizeof digits;
@@ -179,7 +181,8 @@ int RtlFormat(char *to, size_t cap, const char *f, va_list args)
 			put_number(&o, va_arg(args, ULONG64), 16, false, 16, true, left);
 		} else if (*f == 'd' || *f == 'i') {
 			LONG64 v = longs > 1 ? va_arg(args, LONG64) : va_arg(args, int);
-			put_number(&o, v < 0 ? -(ULONG64)v : (ULONG64)v, 10, v < 0, width, zero, left);
+			put_number(
+				&o, v < 0 ? -(ULONG64)v : (ULONG64)v, 10, v < 0, width, zero, left);
 		} else if (*f == 'u' || *f == 'x' || *f == 'X') {
 			ULONG64 v = longs > 1 ? va_arg(args, ULONG64) : va_arg(args, ULONG);
 			put_number(&o, v, *f == 'u' ? 10 : 16, false, width, zero, left);
