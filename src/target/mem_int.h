@@ -47,6 +47,7 @@ typedef struct tgt_mem {
 	uint32_t ev_n;
 	uint8_t ev_stream[TGT_STREAM_MAX];
 	int la57; /* -1 unknown */
+	bool sparing; /* tgt_read_sparingly */
 } tgt_mem;
 
 tgt_mem *tgt_mem_of(tgt *t);

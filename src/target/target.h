@@ -252,6 +252,9 @@ void tgt_describe(tgt *t, buf *out);
  */
 err tgt_read(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
 err tgt_read_all(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, diag *d) MUST_CHECK;
+/* While on, a read of a word or less brings no neighbours along and is not kept: for a question that is
+ * asked at each of many stops. */
+void tgt_read_sparingly(tgt *t, bool on);
 /* Writes go under planted traps: the trap stays, the new byte is what views show. */
 err tgt_write(tgt *t, as_t as, uint64_t addr, const void *buf, size_t n, size_t *n_ret, diag *d)
 	MUST_CHECK;

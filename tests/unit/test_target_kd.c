@@ -71,6 +71,15 @@ static void attach_stopped(void **state)
 			(void)number_at(pc);
 			assert_int_equal(strstr(trace_text, "break-in") == NULL, 1);
 		}
+		/* Left after the PC was moved: the state change does not know, the event does. */
+		x64_regs r = {0};
+		skip_break();
+		leave(TGT_ABANDON);
+		attach(&K, false);
+		assert_int_equal(next(3000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.pc, pc + 1);
+		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
+		assert_int_equal(r.rip, pc + 1);
 		leave(TGT_DETACH);
 		peer_stop(&K);
 	}

@@ -287,13 +287,35 @@ static bool pass_surplus(kd *k, const tgt_event *ev)
 	return kd_traps_arm(k, NULL) == ERR_OK && send_continue(k, false, true, NULL) == ERR_OK;
 }
 
+/*
+ * A debugger that died at this stop may have moved the PC already: the state change, which the kernel
+ * sends again as it was, does not show it.
+ */
+static void correct_pc(kd *k, tgt_event *ev)
+{
+	x64_regs r = {0};
+	if (k->have_version && k->version.machine != KD_MACHINE_AMD64)
+		return;
+	if (kd_regs_get(&k->t, ev->unit, X64_SET_CONTROL, &r, NULL) != ERR_OK || r.rip == ev->pc)
+		return;
+	ev->pc = k->st.pc = r.rip;
+	ev->eflags = k->st.eflags = r.eflags;
+	ev->n_stream = k->st.n_stream = 0;
+}
+
 /* The first stop of a session: who is it, and did somebody leave breakpoints behind? */
 static void attach_finish(kd *k)
 {
 	k->attached = true;
 	bool fresh = k->fresh;
 	k->fresh = false;
-	if (kd_version_get(k, NULL) == ERR_OK && k->version.machine != KD_MACHINE_AMD64)
+	err e = kd_version_get(k, NULL);
+	if (!fresh) {
+		tgt_event ev = k->queue.p[0].ev;
+		correct_pc(k, &ev);
+		k->queue.p[0].ev = ev;
+	}
+	if (e == ERR_OK && k->version.machine != KD_MACHINE_AMD64)
 		kd_notice_first(k,
 			"The target is of machine type %04x%s; only x64 (%04x) is supported: memory can be "
 			"read, registers, stacks and stepping cannot be trusted.",
