@@ -127,13 +127,17 @@ static bool same_place(const bp *b, const bp_spec *s)
 	return b->loc.addr == s->addr;
 }
 
+/* What takes an entry of the kernel's table: what is disabled or not resolved yet does not. */
+static bool takes_entry(const bp *b)
+{
+	return b->kind != BP_BA && !b->internal && !b->direct && b->enabled && !b->deferred;
+}
+
 static size_t soft_count(engine *e)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < e->bps->bps.n; i++) {
-		const bp *b = e->bps->bps.p[i];
-		n += b->kind != BP_BA && !b->internal && !b->direct;
-	}
+	for (size_t i = 0; i < e->bps->bps.n; i++)
+		n += takes_entry(e->bps->bps.p[i]);
 	return n;
 }
 
@@ -216,7 +220,8 @@ static err limits(engine *e, const bp_spec *s, diag *d)
 {
 	if (e->bps->bps.n >= BP_MAX)
 		return diag_set(d, ERR_LIMIT, "There can be at most %d breakpoints", BP_MAX);
-	if (s->kind != BP_BA && !s->internal && !s->direct && e->caps.max_soft && soft_count(e) >= e->caps.max_soft)
+	bool soft = s->kind != BP_BA && !s->internal && !s->direct && !s->disabled && s->has_addr;
+	if (soft && e->caps.max_soft && soft_count(e) >= e->caps.max_soft)
 		return diag_set(d, ERR_LIMIT,
 			"The kernel has room for %u software breakpoints and all are in use; clear one with bc, or use ba",
 			e->caps.max_soft);
@@ -295,6 +300,9 @@ err bp_enable(engine *e, bp *b, bool on, diag *d)
 		return ERR_OK;
 	if (on && b->kind == BP_BA && e->caps.max_hard && hard_count(e) >= e->caps.max_hard)
 		return diag_set(d, ERR_LIMIT, "The processor's %u breakpoint registers are all in use", e->caps.max_hard);
+	if (on && b->kind != BP_BA && !b->internal && !b->direct && !b->deferred && e->caps.max_soft &&
+		soft_count(e) >= e->caps.max_soft)
+		return diag_set(d, ERR_LIMIT, "The kernel's %u entries for software breakpoints are all in use", e->caps.max_soft);
 	b->enabled = on;
 	if (!on) {
 		unbind(e, b);

@@ -279,13 +279,18 @@ void ctx_from_event(engine *e)
 		sym_scope_set(e->syms, 0);
 }
 
-void ctx_scope(engine *e)
+static sym_space process_for_symbols(void *u)
 {
 	uint64_t process;
-	/* One read; without it a user-mode symbol would not be found before the first command that
-	 * asks for the process. */
-	if (e->mode == ENG_KERNEL)
-		(void)!eng_process(e, &process, NULL);
+	return eng_process(u, &process, NULL) == ERR_OK ? process : 0;
+}
+
+void ctx_scope(engine *e)
+{
+	/* One read, when the first name or user address is looked up: a hit whose condition needs neither is
+	 * passed over without. */
+	if (e->mode == ENG_KERNEL && e->syms && !e->ctx.process)
+		sym_scope_ask(e->syms, process_for_symbols, e);
 }
 
 void eng_ctx_reset(engine *e)
@@ -302,7 +307,11 @@ err eng_process(engine *e, uint64_t *ret, diag *d)
 		if (!e->os)
 			return diag_set(d, ERR_UNSUPPORTED, "this target has no processes");
 		if (e->ctx.thread && e->os->ops->thread_process) {
-			TRY(e->os->ops->thread_process(e->os, e->ctx.thread, &process, d));
+			/* Filtered breakpoints ask this at each hit. */
+			tgt_read_sparingly(e->t, true);
+			err r = e->os->ops->thread_process(e->os, e->ctx.thread, &process, d);
+			tgt_read_sparingly(e->t, false);
+			TRY(r);
 		} else if (e->os->ops->running) {
 			uint64_t thread;
 			TRY(e->os->ops->running(e->os, e->ctx.unit, &thread, &process, d));

@@ -233,13 +233,21 @@ static void stopped(engine *e)
 	eng_notice_send(e, ENG_N_ENGINE, 2);
 }
 
-static err died(engine *e, const tgt_event *ev, diag *d)
+static err died(engine *e)
 {
-	err r = diag_set(d, ERR_DEAD, "%.*s", STR_ARG(ev->text));
 	e->inside_wait = false;
 	e->running = false;
 	eng_end(e, TGT_ABANDON);
-	return r;
+	return ERR_DEAD;
+}
+
+/* Preparing or resuming failed: the target is as it was, unless it is gone. */
+static err stuck(engine *e, err r, diag *d)
+{
+	if (r == ERR_DEAD)
+		return died(e);
+	stopped(e);
+	return diag_add(d, r, "resuming the target");
 }
 
 static err resume(engine *e, diag *d)
@@ -269,10 +277,8 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		err r = plan_begin(e, d);
 		if (r == ERR_OK)
 			r = resume(e, d);
-		if (r != ERR_OK) {
-			stopped(e);
-			return r;
-		}
+		if (r != ERR_OK)
+			return stuck(e, r, d);
 	}
 	for (;;) {
 		tgt_event ev = {0};
@@ -292,11 +298,15 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 				continue;
 			return diag_set(d, ERR_TIMEOUT, "no event in %d ms", timeout_ms);
 		}
-		if (ev.kind == TGT_EV_DEAD)
-			return died(e, &ev, d);
+		if (ev.kind == TGT_EV_DEAD) {
+			diag_set(d, ERR_DEAD, "%.*s", STR_ARG(ev.text));
+			return died(e);
+		}
 		if (stops(&ev)) {
 			e->inside_wait = true;
 			err r = arrived(e, &ev, d);
+			if (r == ERR_DEAD)
+				return died(e);
 			if (r != ERR_OK) {
 				stopped(e);
 				return r;
@@ -322,9 +332,7 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		}
 		if (r == ERR_OK)
 			r = resume(e, d);
-		if (r != ERR_OK) {
-			stopped(e);
-			return diag_add(d, r, "resuming the target");
-		}
+		if (r != ERR_OK)
+			return stuck(e, r, d);
 	}
 }
