@@ -141,6 +141,8 @@ struct sym_store {
 	sym_host host;
 	VEC(sym_mod *) mods; /* sorted by (space, base) */
 	sym_space scope;
+	sym_space (*scope_ask)(void *u); /* not NULL: the scope is not known yet */
+	void *scope_u;
 	uint64_t generation;
 	sym_unloaded unloaded[SYM_UNLOADED_MAX]; /* newest first */
 	char *unloaded_name[SYM_UNLOADED_MAX];

@@ -114,6 +114,7 @@ void sym_net_limits(sym_store *s, unsigned connect_ms, unsigned stall_ms)
 
 void sym_scope_set(sym_store *s, sym_space process)
 {
+	s->scope_ask = NULL;
 	if (s->scope == process)
 		return;
 	s->scope = process;
@@ -121,8 +122,19 @@ void sym_scope_set(sym_store *s, sym_space process)
 	sym_touch(s);
 }
 
-sym_space sym_scope(const sym_store *s)
+void sym_scope_ask(sym_store *s, sym_space (*ask)(void *u), void *u)
 {
+	s->scope_ask = ask;
+	s->scope_u = u;
+}
+
+sym_space sym_scope(sym_store *s)
+{
+	sym_space (*ask)(void *) = s->scope_ask;
+	if (ask) {
+		s->scope_ask = NULL; /* the answer may need symbols itself: those of the system do */
+		sym_scope_set(s, ask(s->scope_u));
+	}
 	return s->scope;
 }
 
@@ -157,7 +169,8 @@ sym_mod *sym_mod_in(sym_store *s, sym_space space, uint64_t addr)
 sym_mod *sym_mod_at(sym_store *s, uint64_t addr)
 {
 	sym_mod *m = sym_mod_in(s, 0, addr);
-	return m || !s->scope ? m : sym_mod_in(s, s->scope, addr);
+	sym_space scope = m ? 0 : sym_scope(s);
+	return m || !scope ? m : sym_mod_in(s, scope, addr);
 }
 
 static int by_base(const void *a, const void *b)
@@ -168,6 +181,7 @@ static int by_base(const void *a, const void *b)
 
 sym_mod *sym_mod_nth(sym_store *s, size_t i)
 {
+	(void)sym_scope(s);
 	if (s->view_gen != s->layout_gen) {
 		s->view.n = 0;
 		for (size_t k = 0; k < s->mods.n; k++)

@@ -72,7 +72,9 @@ void sym_store_destroy(sym_store *s);
 /* ---- scope and modules ---- */
 
 void sym_scope_set(sym_store *s, sym_space process); /* 0: only the system's modules */
-sym_space sym_scope(const sym_store *s);
+/* The scope is whatever `ask` says, and it is asked when a lookup needs it first; sym_scope_set ends that. */
+void sym_scope_ask(sym_store *s, sym_space (*ask)(void *u), void *u);
+sym_space sym_scope(sym_store *s);
 
 /* Adds or finds the module at (space, base). name may be empty: made from the path's stem
  * (ntoskrnl.exe, ntkrnlmp.exe and the like at the kernel's base become "nt" by the caller). */

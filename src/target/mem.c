@@ -232,11 +232,8 @@ static err line_read(tgt *t, as_t as, uint64_t addr, uint8_t *b, size_t left, si
 	size_t line = addr % MEM_PAGE / MEM_LINE, in = addr % MEM_LINE;
 	mem_page *p = page_get(m, as, addr);
 	if (!p || !((p->valid | p->bad) >> line & 1)) {
-		if (m->sparing && left <= 8 && in + left <= MEM_LINE) {
-			TRY(t->ops->read(t, as, addr, b, left, n_ret));
-			trap_mask(t, as, addr, b, *n_ret);
-			return ERR_OK;
-		}
+		if (m->sparing && left <= 8 && in + left <= MEM_LINE && !trap_in_range(t, as, addr, left))
+			return t->ops->read(t, as, addr, b, left, n_ret);
 		make_room(t);
 		TRY(fetch(t, as, addr - in, fetch_size(t, as, addr - in, left + in)));
 		p = page_get(m, as, addr);
