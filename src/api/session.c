@@ -2,6 +2,7 @@
  * session: creating, attaching, waiting, executing: IDebugClient5 and most of IDebugControl3.
  */
 #include "api/internal.h"
+#include "cmd/lang.h"
 
 #include <stdio.h>
 
@@ -330,22 +331,13 @@ rs_result rs_execute_command_file(rs_session *s, uint32_t output_control, const 
 	API_ENTER(s);
 	if (!file)
 		return RS_E_INVALIDARG;
-	arena a;
-	str text;
-	arena_init(&a);
-	err e = sys_read_file(&a, file, 16u << 20, &text, &s->d);
-	rs_result r = api_result(e);
-	while (e == ERR_OK && text.n && r >= 0 && !s->c->quit) {
-		size_t nl = str_chr(text, '\n');
-		str line = str_trim(str_take(text, nl == SIZE_MAX ? text.n : nl));
-		text = str_skip(text, nl == SIZE_MAX ? text.n : nl + 1);
-		if (line.n)
-			r = rs_execute(s, output_control, str_z(&a, line), flags);
-		if (s->e->t && s->e->status != ST_BREAK && eng_wait(s->e, -1, &s->d) == ERR_OK)
-			cmd_show_stop(s->c);
-	}
-	arena_deinit(&a);
-	return r;
+	s->muted = output_control == RS_OUTCTL_IGNORE;
+	atomic_store(&s->e->cancel.flag, false);
+	err e = cmd_run_file(s->c, file, false);
+	s->muted = false;
+	if (e != ERR_OK)
+		s->d = s->c->d;
+	return e == ERR_OK ? RS_S_OK : RS_E_FAIL;
 }
 
 rs_result rs_evaluate(rs_session *s, const char *expression, uint64_t *value, uint32_t *remainder)

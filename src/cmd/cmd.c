@@ -639,13 +639,6 @@ static const cmd_row *first_row(cmd *c, str line, str *name)
 	return r;
 }
 
-bool cmd_repeats(cmd *c, str line)
-{
-	str name;
-	const cmd_row *r = first_row(c, line, &name);
-	return r && !(r->flags & CMD_NOREPEAT);
-}
-
 str cmd_repeat_line(cmd *c, str line)
 {
 	static const char *const going_on[] = {"d", "da", "db", "dc", "dd", "dD", "df", "dp", "dq",

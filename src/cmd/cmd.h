@@ -96,8 +96,6 @@ void cmd_prompt(cmd *c, buf *ret);
 void cmd_show_stop(cmd *c);
 /* The text that ENTER repeats after this line; empty if nothing. */
 str cmd_repeat_line(cmd *c, str line);
-/* Does ENTER repeat this line? */
-bool cmd_repeats(cmd *c, str line);
 const cmd_row *cmd_row_find(str name); /* exact name; NULL */
 /* Row for text that starts with a command, *used its length in text; NULL if there is none. */
 const cmd_row *cmd_row_match(str text, size_t *used);

@@ -288,12 +288,6 @@ void bp_remove(engine *e, bp *b)
 		changed(e);
 }
 
-void bp_remove_all(engine *e)
-{
-	while (e->bps->bps.n)
-		bp_remove(e, e->bps->bps.p[e->bps->bps.n - 1]);
-}
-
 err bp_enable(engine *e, bp *b, bool on, diag *d)
 {
 	if (b->enabled == on)

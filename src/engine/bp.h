@@ -92,7 +92,6 @@ typedef struct bp_spec {
  * *redefined_ret true if an existing one at this place was changed instead. */
 err bp_add(engine *e, const bp_spec *s, bp **ret, bool *redefined_ret, diag *d) MUST_CHECK;
 void bp_remove(engine *e, bp *b);
-void bp_remove_all(engine *e);
 err bp_enable(engine *e, bp *b, bool on, diag *d) MUST_CHECK;
 err bp_renumber(engine *e, bp *b, uint32_t id, diag *d) MUST_CHECK; /* ERR_EXISTS */
 void bp_command_set(engine *e, bp *b, str command);

@@ -154,19 +154,11 @@ typedef struct eng_exec {
 	bool has_to;	     /* pa, ta */
 	uint64_t to;
 	bool by_line;	     /* source mode */
-	bool trace_calls;    /* wt */
 	bool quiet;	     /* don't show intermediate steps */
 	bool toggle_regs;    /* pr, tr */
 	str command;	     /* run after the steps, before the last display */
 	bool same_as_before; /* gc: go on the way the breakpoint was reached */
 } eng_exec;
-
-/* wt: called at each instruction boundary by the plan. */
-typedef struct eng_trace_sink {
-	void *u;
-	/* Return false to stop. depth counts calls from the start. */
-	bool (*step)(void *u, const x64_regs *r, const x64_insn *in, int depth);
-} eng_trace_sink;
 
 /* ---- the session ---- */
 

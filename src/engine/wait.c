@@ -76,13 +76,36 @@ static void module_event(engine *e, const tgt_event *ev)
 
 /* ---- stops ---- */
 
+/* DbgBreakPointWithStatus's argument: DBG_STATUS_BUGCHECK_FIRST to DBG_STATUS_FATAL in wdm.h. */
+static bool bug_check_note(engine *e)
+{
+	static const char *const when[] = {
+		"Debugger entered on first try; bug check callbacks have not been invoked.",
+		"Debugger entered on second try; bug check callbacks have been invoked.",
+		"Debugger entered for good: the system does not go on from here.",
+	};
+	uint64_t status, params[4];
+	uint32_t code;
+	if (eng_reg_get(e, STR("rcx"), &status, NULL) != ERR_OK || status < 3 || status > 5)
+		return false;
+	out(e, "A fatal system error has occurred.\n%s\n", when[status - 3]);
+	if (e->os && e->os->ops->bugcheck(e->os, &code, params, NULL) == ERR_OK)
+		out(e, "BugCheck %X, {%llx, %llx, %llx, %llx}\n", code, (unsigned long long)params[0],
+			(unsigned long long)params[1], (unsigned long long)params[2],
+			(unsigned long long)params[3]);
+	out(e, "\n");
+	return true;
+}
+
 static void long_break_note(engine *e, const tgt_event *ev)
 {
 	sym s;
 	uint64_t disp;
-	if (e->quiet || ev->code != STATUS_BREAKPOINT || !e->syms || sym_at(e->syms, ev->pc, &s, &disp) != ERR_OK)
+	if (ev->code != STATUS_BREAKPOINT || !e->syms || sym_at(e->syms, ev->pc, &s, &disp) != ERR_OK || disp)
 		return;
 	if (!str_starts(s.name, STR("DbgBreakPointWithStatus")) && !str_starts(s.name, STR("RtlpBreakWithStatusInstruction")))
+		return;
+	if (bug_check_note(e) || e->quiet)
 		return;
 	out(e, "*******************************************************************************\n"
 	       "*   This break-in was asked for: Ctrl+C in the debugger, a break key on the   *\n"

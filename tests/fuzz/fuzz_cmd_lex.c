@@ -73,7 +73,7 @@ static void interpreter(cmd *c, str t)
 	rest = t;
 	while (cmd_arg_switch(&rest, "/-", &text))
 		assert(rest.p + rest.n == t.p + t.n);
-	(void)cmd_repeats(c, t);
+	(void)cmd_repeat_line(c, t);
 	text = cmd_repeat_line(c, t);
 	assert(!text.n || (text.p >= t.p && text.p + text.n <= t.p + t.n));
 	arena_deinit(&a);
