@@ -23,6 +23,12 @@ extern char NtBuildLab[];
 extern ULONG64 MmHighestUserAddress, MmSystemRangeStart, MmUserProbeAddress,
 	MmNumberOfPhysicalPages, MmLowestPhysicalPage;
 
+/* What was printed lately, for !dbgprint. */
+static char KdPrintDefaultCircularBuffer[4096];
+char *KdPrintCircularBuffer = KdPrintDefaultCircularBuffer;
+char *KdPrintWritePointer = KdPrintDefaultCircularBuffer;
+ULONG KdPrintBufferSize = sizeof KdPrintDefaultCircularBuffer, KdPrintRolloverCount;
+
 static volatile ULONG KdpLock;
 static bool KdpEnable;
 static ULONG64 KdpRoot; /* page tables that the memory functions use */
@@ -490,7 +496,7 @@ size_t kd_port_bus_write(
 void kd_port_version(DBGKD_GET_VERSION64 *ret)
 {
 	ret->MinorVersion = GUEST_BUILD;
-	ret->Flags = (uint16_t)(ret->Flags | (KeNumberProcessors > 1 ? DBGKD_VERS_FLAG_MP : 0));
+	ret->Flags |= DBGKD_VERS_FLAG_MP; /* also while the others have not started */
 	ret->KernBase = KeLoaderBlock->Images[0].Base;
 	ret->PsLoadedModuleList = (uint64_t)&PsLoadedModuleList;
 	ret->DebuggerDataList = (uint64_t)&KdpDebuggerDataListHead;
@@ -530,6 +536,21 @@ static size_t take_string(ULONG64 va, char *to, size_t cap)
 	return kd_port_read_virtual((ULONG64)s.Buffer, to, s.Length < cap ? s.Length : cap);
 }
 
+static void remember_print(const char *text, size_t n)
+{
+	static KSPIN_LOCK lock;
+
+	KiSpin(&lock);
+	for (size_t i = 0; i < n; i++) {
+		*KdPrintWritePointer++ = text[i];
+		if (KdPrintWritePointer == KdPrintCircularBuffer + KdPrintBufferSize) {
+			KdPrintWritePointer = KdPrintCircularBuffer;
+			KdPrintRolloverCount++;
+		}
+	}
+	KiUnspin(&lock);
+}
+
 static void debug_service(const ULONG_PTR *a, CONTEXT *c)
 {
 	char text[512], more[512];
@@ -542,6 +563,7 @@ static void debug_service(const ULONG_PTR *a, CONTEXT *c)
 	switch (a[0]) {
 	case BREAKPOINT_PRINT:
 		n = kd_port_read_virtual(a[1], text, a[2] < sizeof text ? a[2] : sizeof text);
+		remember_print(text, n);
 		if (kd_print(text, n))
 			c->Rax = (ULONG)STATUS_BREAKPOINT;
 		break;
@@ -634,6 +656,13 @@ static void fill_data_block(void)
 	d->MmHighestUserAddress = (uint64_t)&MmHighestUserAddress;
 	d->MmSystemRangeStart = (uint64_t)&MmSystemRangeStart;
 	d->MmUserProbeAddress = (uint64_t)&MmUserProbeAddress;
+	d->KdPrintCircularBuffer = (uint64_t)KdPrintDefaultCircularBuffer;
+	d->KdPrintCircularBufferEnd =
+		d->KdPrintCircularBuffer + sizeof KdPrintDefaultCircularBuffer;
+	d->KdPrintWritePointer = (uint64_t)&KdPrintWritePointer;
+	d->KdPrintRolloverCount = (uint64_t)&KdPrintRolloverCount;
+	d->KdPrintCircularBufferPtr = (uint64_t)&KdPrintCircularBuffer;
+	d->KdPrintBufferSize = (uint64_t)&KdPrintBufferSize;
 	d->NtBuildLab = (uint64_t)NtBuildLab;
 	d->KiProcessorBlock = (uint64_t)KiProcessorBlock;
 	d->KeLoaderBlock = (uint64_t)&KeLoaderBlock;
