@@ -122,7 +122,7 @@ def target(words, build, tmp):
 
 
 def ringside(build, args, commands, timeout=120, env=None):
-    environment = dict(os.environ, NO_COLOR="1", HOME="/nonexistent-home", **(env or {}))
+    environment = dict(os.environ, NO_COLOR="1", HOME="/nonexistent-home", TZ="UTC", **(env or {}))
     for name in ("_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH"):
         environment.pop(name, None)
     p = subprocess.Popen([str(ROOT / build / "src/ringside"), *args], stdin=subprocess.PIPE,
@@ -144,13 +144,13 @@ def targets(case):
     return [[words[0], v, *words[2:]] for v in words[1].split(",")]
 
 
-def run_case(case, build, words):
+def run_case(case, build, words, timeout):
     with tempfile.TemporaryDirectory(prefix="ringside-") as d:
         tmp = pathlib.Path(d)
         words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)) for w in words]
         with target(words, build, tmp) as kd:
             expand = lambda s: s.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
-            text, code = ringside(build, kd + [expand(o) for o in case.options], [expand(c) for c in case.commands],
+            text, code = ringside(build, kd + [expand(o) for o in case.options], [expand(c) for c in case.commands], timeout,
                                   env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
         text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
         text = case.normalise(text)
@@ -166,6 +166,7 @@ def main(folder):
     ap = argparse.ArgumentParser()
     ap.add_argument("--build", default="build")
     ap.add_argument("--update", action="store_true")
+    ap.add_argument("--timeout", type=int, default=120, help="seconds for one session")
     ap.add_argument("names", nargs="*")
     a = ap.parse_args()
     bad = 0
@@ -176,7 +177,7 @@ def main(folder):
         for words in targets(case):
             name = path.stem if len(targets(case)) == 1 else f"{path.stem} ({words[1]})"
             try:
-                actual = run_case(case, a.build, words)
+                actual = run_case(case, a.build, words, a.timeout)
             except RuntimeError as e:
                 print(f"FAIL {name}: {e}", flush=True)
                 bad += 1

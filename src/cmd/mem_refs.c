@@ -156,12 +156,15 @@ static void string_lines(cmd *c, uint64_t addr, size_t chars, size_t unit, size_
 	for (size_t at = 0; (at < chars || !at) && !cancelled(&c->e->cancel); at += columns) {
 		size_t n = chars - at < columns ? chars - at : columns;
 		buf_addf(&b, "%s  \"", out_addr(c->e, addr + at * unit));
-		(void)mem_fill(&v, addr + at * unit, raw, ok, n * unit);
+		bool any = mem_fill(&v, addr + at * unit, raw, ok, n * unit);
 		for (size_t i = 0; i < n; i++) {
 			bool known = ok[i * unit] && ok[i * unit + unit - 1];
 			buf_addc(&b, known ? mem_char((uint32_t)le_get(raw + i * unit, unit)) : '?');
 		}
 		buf_addz(&b, "\"\n");
+		/* A length that is no length would fill the screen with question marks. */
+		if (!any)
+			break;
 	}
 	out_str(c->e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);

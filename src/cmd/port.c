@@ -99,9 +99,12 @@ static err cmd_wrmsr(cmd *c, cmd_call *call)
 	TRY(cmd_arg_expr(c, &rest, &v));
 	TRY(cmd_arg_end(c, rest));
 	put64(raw, v);
-	TRY(tgt_write(c->e->t, (as_t){AS_MSR, unit}, msr, raw, sizeof raw, &got, &c->d));
-	return got == sizeof raw ? ERR_OK
-				 : cmd_fail(c, ERR_FAULT, "no such msr: %llx", (unsigned long long)msr);
+	err e = tgt_write(c->e->t, (as_t){AS_MSR, unit}, msr, raw, sizeof raw, &got, &c->d);
+	if (e != ERR_OK && e != ERR_FAULT)
+		return e;
+	return e == ERR_OK && got == sizeof raw
+		? ERR_OK
+		: cmd_fail(c, ERR_FAULT, "no such msr: %llx", (unsigned long long)msr);
 }
 
 #define IN_HELP "Reading some ports changes the device behind them, and not every port allows every width."

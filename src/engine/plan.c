@@ -238,11 +238,15 @@ static err run_on(engine *e, diag *d)
 	return go(e, TGT_STEP, here, d);
 }
 
+/* A system call cannot be traced into: the processor masks the trap flag on the way in, and when sysret
+ * brings it back one instruction of the caller has run before the trap. */
 static bool steps_over(const struct eng_plan *p, const x64_insn *in)
 {
+	if (in->flow == X64_FLOW_SYSCALL)
+		return true;
 	if (p->x.status != ST_STEP_OVER)
 		return false;
-	return in->flow == X64_FLOW_CALL || in->flow == X64_FLOW_SYSCALL || in->rep;
+	return in->flow == X64_FLOW_CALL || in->rep;
 }
 
 /* iretq and sysret load the flags, and with them lose the trap flag: where do they go? */

@@ -497,6 +497,9 @@ void sym_time(uint32_t timestamp, buf *out)
 		buf_addz(out, text);
 }
 
+/* IMAGE_FILE_DEBUG_STRIPPED (PE format, "Characteristics") */
+enum { DEBUG_STRIPPED = 0x200 };
+
 void sym_image_describe(sym_mod *m, buf *out)
 {
 	sym_image *g;
@@ -507,15 +510,11 @@ void sym_image_describe(sym_mod *m, buf *out)
 		return;
 	}
 	const pe_view *p = &g->pe;
-	str path;
-	uint8_t guid[16];
-	uint32_t age;
-	err known = sym_image_rsds(m, guid, &age, &path, NULL);
 	buf_addf(out, "   Machine Type: %u (%s)\n", p->machine, machine_name(p->machine));
 	buf_addf(out, "     Time Stamp: %x ", p->timestamp);
 	sym_time(p->timestamp, out);
-	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x %s\n",
-		p->image_size, p->checksum, p->characteristics, known == ERR_OK ? "" : "stripped");
+	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x%s\n",
+		p->image_size, p->checksum, p->characteristics, p->characteristics & DEBUG_STRIPPED ? " stripped" : "");
 	buf_addz(out, "Debug Data Dirs: Type  Size     VA  Pointer\n");
 	lmi x = {g, out, false};
 	if (pe_debug_each(p, lmi_debug, &x) != ERR_OK && !x.any)

@@ -238,3 +238,62 @@ def workspace_keeps_bu(build):
         must("140001080" not in saved, saved)
         text, _ = rs(build, d, k + ["-b", "-W", f"{d}/ws"], ["bl", "sx", "q"])
         expect(text, "(nosuch!one)", "(only break for toy)")
+
+
+# ---- recordings of another kernel ----
+
+class _Skip(Exception):
+    """The reason why a scenario cannot run here."""
+
+
+def _converse(args, d, build, on_break, timeout=90):
+    """Answers prompts with "i" and stops of the target's own with "g"; when it runs quietly, Ctrl+C, then on_break."""
+    env = dict(os.environ, NO_COLOR="1", TZ="UTC", XDG_CACHE_HOME=d, XDG_STATE_HOME=d)
+    p = subprocess.Popen([str(ROOT / build / "src/ringside"), *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, env=env)
+    os.set_blocking(p.stdout.fileno(), False)
+    text, told, asked, quiet, until = "", 0, False, time.time(), time.time() + timeout
+
+    def say(line):
+        nonlocal told
+        p.stdin.write((line + "\n").encode())
+        p.stdin.flush()
+        told = len(text)
+
+    try:
+        while p.poll() is None and time.time() < until:
+            more = (p.stdout.read() or b"").decode(errors="replace")
+            text += more
+            if more:
+                quiet = time.time()
+            elif len(text) > told and text.endswith("Input> "):
+                say("i")
+            elif len(text) > told and text.endswith("kd> "):
+                say(on_break.pop(0) if asked and on_break else "g")
+            elif time.time() - quiet > 3 and not asked:
+                p.send_signal(signal.SIGINT)
+                asked, quiet = True, time.time()
+            time.sleep(0.05)
+        text += (p.stdout.read() or b"").decode(errors="replace")
+        must(p.poll() is not None, f"no end of the session:\n{text[-3000:]}")
+        return text, p.returncode
+    finally:
+        if p.poll() is None:
+            p.kill()
+        p.wait()
+
+
+def replay_captures(build):
+    """A target made of another kernel's recordings: attach, walk through its boot, break in, step, leave."""
+    folder = ROOT.parent / "shared/kd-captures"
+    files = sorted(folder.glob("*.kd"), key=lambda f: (f.name != "boot.kd", f.name))
+    if not files:
+        raise _Skip("no recordings beside the repository")
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        with peer(build, "replay", f"unix:{d}/kd", *map(str, files)) as (p, _):
+            text, code = _converse(["-k", f"com:pipe,port={d}/kd"], d, build,
+                                   ["lm", "r rip", "t", ".lastevent", "q"])
+            expect(text, "Kernel Debugger connection established.", "ReactOS 0.4.16", "Critical  process", "Fatal System Error",
+                   "hal        (deferred)", "Break instruction exception")
+            must(re.search("^Last event: (Step completed|Single step exception)", text, re.M), text[-3000:])
+            must(code == 0, text[-3000:])
