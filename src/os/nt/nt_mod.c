@@ -70,6 +70,20 @@ static str mapped_file(load *l, uint64_t addr)
 	return nt_vad_file(l->n, &v, &l->a);
 }
 
+/*
+ * In the kernel's list only the kernel's own type tells the time: where the user loader's type has
+ * it, drivers have something else (LoadedImports in ReactOS's ldrtypes.h, CoverageSection later),
+ * and taken for a time that would make the module look like another image in the same place. 0 says
+ * unknown; the image's headers tell when it is loaded. All ones and one less are no times either.
+ */
+static uint32_t stamp(load *l, uint64_t at)
+{
+	if (!l->p && strcmp(l->type, "_KLDR_DATA_TABLE_ENTRY") != 0)
+		return 0;
+	uint32_t v = (uint32_t)get_or(l, at, "TimeDateStamp", 0);
+	return v >= 0xfffffffe ? 0 : v;
+}
+
 static bool one(void *u, uint64_t link)
 {
 	load *l = u;
@@ -94,7 +108,7 @@ static bool one(void *u, uint64_t link)
 		warn(l, "module entry %016llx left out: its base %016llx makes no sense", at, m.base);
 		return true;
 	}
-	m.timestamp = (uint32_t)get_or(l, at, "TimeDateStamp", 0);
+	m.timestamp = stamp(l, at);
 	m.checksum = (uint32_t)get_or(l, at, "CheckSum", 0);
 	m.path = name_at(l, at, "FullDllName");
 	str base = name_at(l, at, "BaseDllName");

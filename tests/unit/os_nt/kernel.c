@@ -500,6 +500,7 @@ KENTRY ModHal = {.InLoadOrderLinks = {&ModDump.InLoadOrderLinks, &ModNt.InLoadOr
 	.FullDllName = USTR(HalPath), .BaseDllName = USTR(HalBase)};
 KENTRY ModDump = {.InLoadOrderLinks = {&PsLoadedModuleList, &ModHal.InLoadOrderLinks},
 	.DllBase = KERNEL_BASE + 0x300000, .SizeOfImage = 0x8000,
+	.TimeDateStamp = 0x53060a10, /* in layout A half of a pointer: no time */
 	.FullDllName = USTR(DumpPath), .BaseDllName = USTR(DumpBase)};
 
 /* ---- the user memory's contents ---- */
