@@ -28,12 +28,12 @@ enum { RETRY_MS = 200, TROUBLE_MAX = 512 };
 struct link_t {
 	link_spec spec;
 	link_state state;
-	int fd;	      /* connected, or connecting (TCP) */
-	int lfd;      /* listening */
+	int fd;	 /* connected, or connecting (TCP) */
+	int lfd; /* listening */
 	int wake_fd;
-	bool made;    /* the socket file is ours: remove it */
-	bool adopted; /* opened by the caller */
-	bool lost;    /* read or write saw the end; link_wait reports it */
+	bool made;	   /* the socket file is ours: remove it */
+	bool adopted;	   /* opened by the caller */
+	bool lost;	   /* read or write saw the end; link_wait reports it */
 	uint64_t retry_at; /* ms */
 	struct termios old;
 	bool has_old;
@@ -119,8 +119,9 @@ static err pipe_open(link_t *l, diag *d)
 	struct stat st;
 	bool exists = !stat(l->spec.path, &st);
 	if (exists && S_ISCHR(st.st_mode))
-		return diag_set(d, ERR_ARG, "%s is a terminal or serial line: use com:port=%s,baud=N",
-			l->spec.path, l->spec.path);
+		return diag_set(d, ERR_ARG,
+			"%s is a terminal or serial line: use com:port=%s,baud=N", l->spec.path,
+			l->spec.path);
 	if (exists && !S_ISSOCK(st.st_mode))
 		return diag_set(d, ERR_ARG, "%s is not a socket", l->spec.path);
 	int e = exists && !l->spec.listen ? pipe_connect(l) : ENOENT;
@@ -137,8 +138,8 @@ static err pipe_open(link_t *l, diag *d)
 		if (!e) {
 			drop_fd(l);
 			l->state = LINK_CONNECTING;
-			return diag_set(d, ERR_EXISTS, "%s: somebody listens there already",
-				l->spec.path);
+			return diag_set(
+				d, ERR_EXISTS, "%s: somebody listens there already", l->spec.path);
 		}
 		unlink(l->spec.path);
 		exists = false;
@@ -238,11 +239,27 @@ static const struct {
 	unsigned baud;
 	speed_t speed;
 } speeds[] = {
-	{1200, B1200}, {2400, B2400}, {4800, B4800}, {9600, B9600}, {19200, B19200},
-	{38400, B38400}, {57600, B57600}, {115200, B115200}, {230400, B230400}, {460800, B460800},
-	{500000, B500000}, {576000, B576000}, {921600, B921600}, {1000000, B1000000},
-	{1152000, B1152000}, {1500000, B1500000}, {2000000, B2000000}, {2500000, B2500000},
-	{3000000, B3000000}, {3500000, B3500000}, {4000000, B4000000},
+	{1200, B1200},
+	{2400, B2400},
+	{4800, B4800},
+	{9600, B9600},
+	{19200, B19200},
+	{38400, B38400},
+	{57600, B57600},
+	{115200, B115200},
+	{230400, B230400},
+	{460800, B460800},
+	{500000, B500000},
+	{576000, B576000},
+	{921600, B921600},
+	{1000000, B1000000},
+	{1152000, B1152000},
+	{1500000, B1500000},
+	{2000000, B2000000},
+	{2500000, B2500000},
+	{3000000, B3000000},
+	{3500000, B3500000},
+	{4000000, B4000000},
 };
 
 static err serial_speed(link_t *l, unsigned baud, diag *d)
@@ -259,7 +276,8 @@ static err serial_speed(link_t *l, unsigned baud, diag *d)
 		return diag_set(d, ERR_ARG, "baud=%u is no rate that this system knows", baud);
 	if (tcgetattr(l->fd, &t) < 0)
 		return diag_set(d, ERR_ARG, "%s is not a serial line or terminal (%s)%s",
-			l->spec.path, strerror(errno), errno == ENOTTY ? "; a pipe needs com:pipe" : "");
+			l->spec.path, strerror(errno),
+			errno == ENOTTY ? "; a pipe needs com:pipe" : "");
 	if (!l->has_old) {
 		l->old = t;
 		l->has_old = true;
@@ -272,8 +290,8 @@ static err serial_speed(link_t *l, unsigned baud, diag *d)
 	cfsetispeed(&t, s);
 	cfsetospeed(&t, s);
 	if (tcsetattr(l->fd, TCSANOW, &t) < 0)
-		return diag_set(d, ERR_IO, "%s: setting %u baud: %s", l->spec.path, baud,
-			strerror(errno));
+		return diag_set(
+			d, ERR_IO, "%s: setting %u baud: %s", l->spec.path, baud, strerror(errno));
 	l->spec.baud = baud;
 	return ERR_OK;
 }

@@ -22,19 +22,19 @@ typedef enum link_kind { LINK_PIPE, LINK_TCP, LINK_SERIAL } link_kind;
  */
 typedef struct link_spec {
 	link_kind kind;
-	char path[256];	   /* pipe and serial: file name; TCP: host */
-	unsigned port;	   /* TCP */
-	unsigned baud;	   /* serial */
-	bool reconnect;	   /* open again after a loss, and wait for the other end at the start */
-	bool listen;	   /* pipe: make the socket and wait for the target to connect */
+	char path[256]; /* pipe and serial: file name; TCP: host */
+	unsigned port;	/* TCP */
+	unsigned baud;	/* serial */
+	bool reconnect; /* open again after a loss, and wait for the other end at the start */
+	bool listen;	/* pipe: make the socket and wait for the target to connect */
 	bool has_resets;
-	unsigned resets;   /* RESET packets while synchronising; 0: no limit */
+	unsigned resets; /* RESET packets while synchronising; 0: no limit */
 } link_spec;
 
 /* getenv_ may be NULL (getenv). ERR_SYNTAX with the range of the option at fault; ERR_UNSUPPORTED
  * for transports that do not exist yet. */
-err link_spec_parse(str options, const char *(*getenv_)(const char *), link_spec *ret, diag *d)
-	MUST_CHECK;
+err link_spec_parse(
+	str options, const char *(*getenv_)(const char *), link_spec *ret, diag *d) MUST_CHECK;
 
 typedef enum link_state { LINK_CONNECTING, LINK_UP, LINK_DEAD } link_state;
 
@@ -42,7 +42,8 @@ typedef struct link_t link_t;
 
 /* Tries to connect at once; waiting for the other end is no error when the spec allows it. */
 err link_open(const link_spec *spec, link_t **ret, diag *d) MUST_CHECK;
-/* Over a descriptor that the caller opened (tests, inherited sockets); it is closed with the link. */
+/* Over a descriptor that the caller opened (tests, inherited sockets); it is closed with the link.
+ */
 err link_adopt(int fd, link_t **ret, diag *d) MUST_CHECK;
 void link_close(link_t *l); /* NULL legal */
 
@@ -56,8 +57,8 @@ enum { LINK_GOT_INPUT = 1, LINK_GOT_WAKE = 2, LINK_GOT_UP = 4, LINK_GOT_DOWN = 8
 unsigned link_wait(link_t *l, int timeout_ms);
 /* What is there: ERR_OK with *n_ret = 0 if nothing. Losing the link shows in the next link_wait. */
 err link_read(link_t *l, void *buf, size_t cap, size_t *n_ret) MUST_CHECK;
-/* All n bytes, sleeping at most timeout_ms while the other end does not take them. ERR_TIMEOUT: part
- * of it may have gone out. */
+/* All n bytes, sleeping at most timeout_ms while the other end does not take them. ERR_TIMEOUT:
+ * part of it may have gone out. */
 err link_write(link_t *l, const void *buf, size_t n, int timeout_ms, diag *d) MUST_CHECK;
 void link_wake(link_t *l); /* async-signal-safe */
 /* Next of 19200, 38400, 57600, 115200; ERR_UNSUPPORTED unless serial. */

@@ -24,8 +24,8 @@ typedef struct parse {
 static err bad(parse *p, str at, const char *why)
 {
 	size_t b = (size_t)(at.p - p->all.p);
-	return diag_set_at(p->d, ERR_SYNTAX, b, b + at.n, "connection option '%.*s': %s", STR_ARG(at),
-		why);
+	return diag_set_at(
+		p->d, ERR_SYNTAX, b, b + at.n, "connection option '%.*s': %s", STR_ARG(at), why);
 }
 
 static err number(parse *p, str opt, str v, uint64_t max, unsigned *ret)
@@ -153,8 +153,8 @@ static err finish(parse *p, const char *(*env)(const char *))
 	uint64_t n;
 	if (!p->baud_at.n && baud && *baud) {
 		if (!str_u64(str_trim(str_of(baud)), 10, &n) || !n || n > 4000000)
-			return diag_set(p->d, ERR_SYNTAX, "_NT_DEBUG_BAUD_RATE '%s' is no baud rate",
-				baud);
+			return diag_set(
+				p->d, ERR_SYNTAX, "_NT_DEBUG_BAUD_RATE '%s' is no baud rate", baud);
 		p->s.baud = (unsigned)n;
 	}
 	if (p->baud_at.n && !p->s.baud)
@@ -180,13 +180,15 @@ err link_spec_parse(str options, const char *(*env)(const char *), link_spec *re
 	for (size_t i = 0; i < ARRAY_LEN(later); i++)
 		if (str_ieq(transport, str_of(later[i])))
 			return diag_set(d, ERR_UNSUPPORTED,
-				"%.*s: connections are not supported yet; com: with a pipe, a serial "
+				"%.*s: connections are not supported yet; com: with a pipe, a "
+				"serial "
 				"line or TCP is",
 				STR_ARG(transport));
 	str rest = STR("");
 	if (o.n) {
 		if (!str_ieq(transport, STR("com")))
-			return bad(&p, transport.n ? transport : o, "unknown transport (com: is known)");
+			return bad(&p, transport.n ? transport : o,
+				"unknown transport (com: is known)");
 		rest = colon == SIZE_MAX ? STR("") : str_skip(o, colon + 1);
 	}
 	while (rest.n) {
@@ -194,8 +196,8 @@ err link_spec_parse(str options, const char *(*env)(const char *), link_spec *re
 		str opt = str_trim(str_take(rest, comma == SIZE_MAX ? rest.n : comma));
 		rest = comma == SIZE_MAX ? STR("") : str_skip(rest, comma + 1);
 		if (!opt.n)
-			return diag_set(d, ERR_SYNTAX, "connection options '%.*s': an option is empty",
-				STR_ARG(o));
+			return diag_set(d, ERR_SYNTAX,
+				"connection options '%.*s': an option is empty", STR_ARG(o));
 		TRY(option(&p, opt));
 	}
 	TRY(finish(&p, env ? env : host_env));

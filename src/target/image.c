@@ -1,9 +1,9 @@
 /*
- * image: a PE file by itself as a static target (-z IMAGE): memory as the loader would lay it out at
- * its preferred base, before relocation and imports. See target.h.
+ * image: a PE file by itself as a static target (-z IMAGE): memory as the loader would lay it out
+ * at its preferred base, before relocation and imports. See target.h.
  *
- * Refuses to know what the image is for. Nothing runs: the one event says that the image is there. Pages
- * of the image that belong to no section read as zero, as they would when loaded.
+ * Refuses to know what the image is for. Nothing runs: the one event says that the image is there.
+ * Pages of the image that belong to no section read as zero, as they would when loaded.
  */
 #include "target/target.h"
 
@@ -33,8 +33,8 @@ static void caps(tgt *t, tgt_caps *ret)
 }
 
 /* Copies what of [src, src + len) at RVA `rva` falls into [at, at + n). */
-static void overlay(const image *m, uint8_t *b, uint64_t at, size_t n, uint64_t rva, uint64_t src,
-	uint64_t len)
+static void overlay(
+	const image *m, uint8_t *b, uint64_t at, size_t n, uint64_t rva, uint64_t src, uint64_t len)
 {
 	if (src >= m->file.n)
 		return;
@@ -99,8 +99,11 @@ static err wait_(tgt *t, int timeout_ms, tgt_event *ret, diag *d)
 		return ERR_OK;
 	}
 	m->told = true;
-	*ret = (tgt_event){.kind = TGT_EV_LOAD, .n_units = 1, .base = m->pe.preferred_base,
-		.size = m->pe.image_size, .checksum = m->pe.checksum};
+	*ret = (tgt_event){.kind = TGT_EV_LOAD,
+		.n_units = 1,
+		.base = m->pe.preferred_base,
+		.size = m->pe.image_size,
+		.checksum = m->pe.checksum};
 	if (m->pe.entry)
 		ret->pc = m->pe.preferred_base + m->pe.entry;
 	str path = str_take(str_of(m->path), TGT_PATH_MAX - 1);

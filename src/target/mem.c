@@ -1,12 +1,13 @@
 /*
  * mem: memory as views show it: cached, translated, masked. See target.h.
  *
- * Refuses to know backends and what the memory means. The cache holds lines of 256 bytes in pages of
- * 4096, because over a serial line a page costs three times what a small piece costs, and neighbours
- * of what was read are mostly wanted next: a run that continues reads further and further ahead.
+ * Refuses to know backends and what the memory means. The cache holds lines of 256 bytes in pages
+ * of 4096, because over a serial line a page costs three times what a small piece costs, and
+ * neighbours of what was read are mostly wanted next: a run that continues reads further and
+ * further ahead.
  *
- * A backend's memory is readable or not by the page: a line that cannot be read is remembered as bad
- * until the target runs or memory is written. What is in the cache is masked already.
+ * A backend's memory is readable or not by the page: a line that cannot be read is remembered as
+ * bad until the target runs or memory is written. What is in the cache is masked already.
  */
 #include "target/mem_int.h"
 
@@ -117,8 +118,7 @@ static bool five_levels(tgt *t)
 	if (m->la57 < 0) {
 		x64_regs r = {0};
 		m->la57 = 0;
-		if (t->ops->regs_get &&
-			t->ops->regs_get(t, 0, X64_SET_SPECIAL, &r, NULL) == ERR_OK)
+		if (t->ops->regs_get && t->ops->regs_get(t, 0, X64_SET_SPECIAL, &r, NULL) == ERR_OK)
 			m->la57 = (int)(r.cr4 >> 12 & 1); /* CR4.LA57, Intel SDM 3A 2.5 */
 	}
 	return m->la57 == 1;
@@ -196,14 +196,16 @@ static err fetch(tgt *t, as_t as, uint64_t addr, size_t n)
 	return ERR_OK;
 }
 
-/* How many bytes to fetch when the line at addr is missing and `want` bytes are asked from there. */
+/* How many bytes to fetch when the line at addr is missing and `want` bytes are asked from there.
+ */
 static size_t fetch_size(tgt *t, as_t as, uint64_t addr, size_t want)
 {
 	tgt_mem *m = t->mem;
 	size_t n = (want + MEM_LINE - 1) / MEM_LINE * MEM_LINE;
 	size_t line = addr % MEM_PAGE / MEM_LINE, before = 0;
 	mem_page *p = page_get(m, as, addr);
-	/* Lines right before that are there: a run; read as much again ahead, inside of the page. */
+	/* Lines right before that are there: a run; read as much again ahead, inside of the page.
+	 */
 	while (p && before < line && p->valid >> (line - 1 - before) & 1)
 		before++;
 	if (n < before * MEM_LINE)
@@ -232,7 +234,8 @@ static err line_read(tgt *t, as_t as, uint64_t addr, uint8_t *b, size_t left, si
 	size_t line = addr % MEM_PAGE / MEM_LINE, in = addr % MEM_LINE;
 	mem_page *p = page_get(m, as, addr);
 	if (!p || !((p->valid | p->bad) >> line & 1)) {
-		if (m->sparing && left <= 8 && in + left <= MEM_LINE && !trap_in_range(t, as, addr, left))
+		if (m->sparing && left <= 8 && in + left <= MEM_LINE &&
+			!trap_in_range(t, as, addr, left))
 			return t->ops->read(t, as, addr, b, left, n_ret);
 		make_room(t);
 		TRY(fetch(t, as, addr - in, fetch_size(t, as, addr - in, left + in)));
@@ -281,7 +284,7 @@ err mem_raw_read(tgt *t, as_t as, uint64_t addr, void *b, size_t n, size_t *n_re
 static bool cached_kind(as_t as)
 {
 	return as.kind == AS_CURRENT || as.kind == AS_PROCESS || as.kind == AS_ROOT ||
-		(as.kind == AS_PHYS && !as.id);
+	       (as.kind == AS_PHYS && !as.id);
 }
 
 /* One piece, inside of a page if it is translated here. */

@@ -11,10 +11,10 @@ enum {
 	MEM_PAGE = 4096,
 	MEM_LINE = 256,
 	MEM_LINES = MEM_PAGE / MEM_LINE,
-	MEM_PAGES_MAX = 4096,	/* then the cache starts over */
+	MEM_PAGES_MAX = 4096, /* then the cache starts over */
 	MEM_SPACES_MAX = 4000,
 	MEM_RUN_MAX = 64 * 1024, /* read from a backend in one go */
-	TRAP_NEAR = 16		/* bytes remembered around a trap: [addr - 8, addr + 8) */
+	TRAP_NEAR = 16		 /* bytes remembered around a trap: [addr - 8, addr + 8) */
 };
 
 typedef struct mem_page {
@@ -25,7 +25,8 @@ typedef struct mem_page {
 typedef enum trap_state { TRAP_FREE, TRAP_ARMED, TRAP_PENDING, TRAP_LOST } trap_state;
 
 typedef struct trap_rec {
-	trap_state state; /* PENDING: deleted by the caller, still planted; LOST: to be planted again */
+	trap_state state; /* PENDING: deleted by the caller, still planted; LOST: to be planted
+			     again */
 	tgt_trap t;
 	uint64_t handle; /* the backend's */
 	uint64_t gen;	 /* stop at which it was planted */
@@ -42,11 +43,11 @@ typedef struct tgt_mem {
 	VEC(as_t) spaces;
 	uint8_t *run; /* MEM_RUN_MAX bytes */
 	VEC(trap_rec) traps;
-	uint64_t gen; /* stops seen */
+	uint64_t gen;	/* stops seen */
 	uint64_t ev_pc; /* instruction bytes that the last stop brought along, without traps */
 	uint32_t ev_n;
 	uint8_t ev_stream[TGT_STREAM_MAX];
-	int la57; /* -1 unknown */
+	int la57;     /* -1 unknown */
 	bool sparing; /* tgt_read_sparingly */
 } tgt_mem;
 
@@ -60,8 +61,8 @@ err mem_raw_read(tgt *t, as_t as, uint64_t addr, void *b, size_t n, size_t *n_re
 
 /* trap.c */
 void trap_mask(tgt *t, as_t as, uint64_t addr, uint8_t *b, size_t n);
-err trap_write_under(tgt *t, as_t as, uint64_t addr, const uint8_t *b, size_t n, size_t *n_ret)
-	MUST_CHECK;
+err trap_write_under(
+	tgt *t, as_t as, uint64_t addr, const uint8_t *b, size_t n, size_t *n_ret) MUST_CHECK;
 err trap_flush(tgt *t, diag *d) MUST_CHECK; /* takes out what is pending, puts back what was lost */
 void trap_event(tgt *t, tgt_event *ev);
 void trap_leave(tgt *t);

@@ -10,8 +10,8 @@ enum { SEARCH_STEP = 32768, FILL_STEP = 16384 };
 
 static err absent(const tgt *t, diag *d, const char *what)
 {
-	return diag_set(d, ERR_UNSUPPORTED, "%s is not possible with this kind of target (%s)", what,
-		t->ops->name);
+	return diag_set(d, ERR_UNSUPPORTED, "%s is not possible with this kind of target (%s)",
+		what, t->ops->name);
 }
 
 void tgt_close(tgt *t, tgt_leave how)

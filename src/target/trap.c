@@ -1,17 +1,17 @@
 /*
- * trap: planted breakpoints as seen from above: they cost as few requests as possible and never show.
- * See target.h.
+ * trap: planted breakpoints as seen from above: they cost as few requests as possible and never
+ * show. See target.h.
  *
  * - Deleting is lazy: a trap that is deleted and added again while the target is stopped costs
  *   nothing; what is really gone is taken out when the target is resumed.
  * - A view never shows a planted byte: where one stands, the byte below it is shown. That byte is
- *   known from the cache or from the instruction bytes of the stop, for free; if from neither, the trap
- *   is taken out for a moment the first time somebody looks.
+ *   known from the cache or from the instruction bytes of the stop, for free; if from neither, the
+ * trap is taken out for a moment the first time somebody looks.
  * - Writes go under: the new byte is what views show, the trap stays.
  * - A byte at a physical address is planted here, not by the backend.
  *
- * A planted byte may be seen through other spaces (a page shared by processes, physical memory). There
- * it is recognised by its place in the page and the bytes around it.
+ * A planted byte may be seen through other spaces (a page shared by processes, physical memory).
+ * There it is recognised by its place in the page and the bytes around it.
  */
 #include "target/mem_int.h"
 
@@ -131,8 +131,8 @@ bool trap_in_range(tgt *t, as_t as, uint64_t addr, uint64_t n)
 {
 	for (size_t i = 0; t->mem && i < t->mem->traps.n; i++) {
 		const trap_rec *r = &t->mem->traps.p[i];
-		if (planted(r) && (r->t.as.kind == AS_PHYS || as.kind == AS_PHYS ||
-					  r->t.addr - addr < n))
+		if (planted(r) &&
+			(r->t.as.kind == AS_PHYS || as.kind == AS_PHYS || r->t.addr - addr < n))
 			return true;
 	}
 	return false;
@@ -270,7 +270,7 @@ err trap_flush(tgt *t, diag *d)
 			m->traps.p[i].t.kind == TGT_TRAP_SOFT)
 			handles[n++] = m->traps.p[i].handle;
 	bool many = n > 1 && t->ops->trap_del_many &&
-		t->ops->trap_del_many(t, handles, n, NULL) == ERR_OK;
+		    t->ops->trap_del_many(t, handles, n, NULL) == ERR_OK;
 	for (size_t i = 0, k = 0; i < m->traps.n; i++) {
 		trap_rec *r = &m->traps.p[i];
 		if (r->state == TRAP_PENDING) {
@@ -300,7 +300,7 @@ static trap_rec *slot(tgt_mem *m)
 static bool same_trap(const tgt_trap *a, const tgt_trap *b)
 {
 	return a->kind == b->kind && a->as.kind == b->as.kind && a->addr == b->addr &&
-		(a->kind == TGT_TRAP_SOFT || a->size == b->size);
+	       (a->kind == TGT_TRAP_SOFT || a->size == b->size);
 }
 
 static err plant(tgt *t, trap_rec *r, diag *d)

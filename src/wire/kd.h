@@ -43,12 +43,12 @@ typedef enum kd_type {
 
 typedef struct kd_stats {
 	uint64_t bytes_in, bytes_out;
-	uint64_t noise;		 /* bytes outside of packets */
+	uint64_t noise;		    /* bytes outside of packets */
 	uint64_t data_in, data_out; /* data packets, good ones and without repetitions */
 	uint64_t control_in, control_out;
-	uint64_t duplicates;	 /* data packets that came again */
-	uint64_t damaged;	 /* checksum, trailer, cut short */
-	uint64_t repeated;	 /* data packets that we sent again */
+	uint64_t duplicates; /* data packets that came again */
+	uint64_t damaged;    /* checksum, trailer, cut short */
+	uint64_t repeated;   /* data packets that we sent again */
 	uint64_t resends_in, resets_in, resets_out, breakins;
 } kd_stats;
 
@@ -80,24 +80,24 @@ enum { KDP_IN_MAX = 32768, KDP_SAMPLE_MAX = 256 };
 typedef struct kdp {
 	uint8_t in[KDP_IN_MAX];
 	size_t in_begin, in_end;
-	uint64_t in_at;	     /* when the last byte came */
-	uint64_t stall_us;   /* a packet that stops arriving for so long is given up */
-	uint32_t id;	     /* of the next, or the outstanding, packet that we send */
-	bool have_last;	     /* last_*: the data packet accepted last */
+	uint64_t in_at;	   /* when the last byte came */
+	uint64_t stall_us; /* a packet that stops arriving for so long is given up */
+	uint32_t id;	   /* of the next, or the outstanding, packet that we send */
+	bool have_last;	   /* last_*: the data packet accepted last */
 	uint32_t last_id;
 	uint64_t last_hash;
 	uint8_t pkt[KD_HEADER + KD_PAYLOAD_MAX + 1];
 	size_t pkt_n;
 	bool outstanding;
-	bool untimed;	     /* sent early: its round trip says nothing */
-	unsigned tries;	     /* times the outstanding packet was sent */
+	bool untimed;	/* sent early: its round trip says nothing */
+	unsigned tries; /* times the outstanding packet was sent */
 	uint64_t sent_at;
 	uint64_t rto_us, srtt_us, rttvar_us;
-	bool early;	     /* the packet that is arriving was acknowledged already; see kdp_early */
-	bool early_lost;     /* ... and turned out to be damaged */
+	bool early;	 /* the packet that is arriving was acknowledged already; see kdp_early */
+	bool early_lost; /* ... and turned out to be damaged */
 	uint32_t early_id;
-	bool reset_wanted;   /* we sent RESET and have no answer */
-	bool answers_reset;  /* the kernel's end: RESET is answered by RESET */
+	bool reset_wanted;  /* we sent RESET and have no answer */
+	bool answers_reset; /* the kernel's end: RESET is answered by RESET */
 	buf out;
 	kd_stats st;
 	uint8_t sample[KDP_SAMPLE_MAX]; /* the last noise */
@@ -122,10 +122,10 @@ uint64_t kdp_deadline(const kdp *p);
 void kdp_send(kdp *p, kd_type t, const void *hdr, size_t hn, const void *data, size_t dn,
 	uint64_t now_us);
 /*
- * Acknowledges a large reply while it is still arriving, so that the next request can be sent behind it
- * and waits at the other end when the reply is through: the line is never idle. A reply that then turns
- * out to be damaged is lost (early_lost): only for requests that can be made again. False: nothing is
- * arriving that this can be done for.
+ * Acknowledges a large reply while it is still arriving, so that the next request can be sent
+ * behind it and waits at the other end when the reply is through: the line is never idle. A reply
+ * that then turns out to be damaged is lost (early_lost): only for requests that can be made again.
+ * False: nothing is arriving that this can be done for.
  */
 bool kdp_early(kdp *p);
 /* How much of the data packet that is arriving is still to come; 0 if none is. */
@@ -162,14 +162,10 @@ enum {
 	KD_BREAKPOINTS = 32
 };
 
-enum {
-	KD_S_EXCEPTION = 0x3030,
-	KD_S_LOAD = 0x3031,
-	KD_S_COMMAND = 0x3032
-};
+enum { KD_S_EXCEPTION = 0x3030, KD_S_LOAD = 0x3031, KD_S_COMMAND = 0x3032 };
 
 typedef struct kd_state {
-	uint32_t kind; /* KD_S_xxx */
+	uint32_t kind;	/* KD_S_xxx */
 	bool alternate; /* DbgKdAlternateStateChange */
 	uint16_t level, cpu;
 	uint32_t n_cpu;
@@ -246,14 +242,14 @@ typedef enum kd_api {
 } kd_api;
 
 /* NTSTATUS values that the protocol uses (public ntstatus.h). */
-#define KD_STATUS_PENDING	 0x00000103u
-#define KD_STATUS_UNSUCCESSFUL	 0xc0000001u
-#define KD_STATUS_INVALID	 0xc000000du
-#define KD_STATUS_EOF		 0xc0000011u
-#define KD_STATUS_DENIED	 0xc0000022u
-#define KD_STATUS_NO_FILE	 0xc0000034u
-#define KD_CONTINUE_HANDLED	 0x00010002u /* DBG_CONTINUE */
-#define KD_CONTINUE_NOT_HANDLED	 0x80010001u /* DBG_EXCEPTION_NOT_HANDLED */
+#define KD_STATUS_PENDING	0x00000103u
+#define KD_STATUS_UNSUCCESSFUL	0xc0000001u
+#define KD_STATUS_INVALID	0xc000000du
+#define KD_STATUS_EOF		0xc0000011u
+#define KD_STATUS_DENIED	0xc0000022u
+#define KD_STATUS_NO_FILE	0xc0000034u
+#define KD_CONTINUE_HANDLED	0x00010002u /* DBG_CONTINUE */
+#define KD_CONTINUE_NOT_HANDLED 0x80010001u /* DBG_EXCEPTION_NOT_HANDLED */
 
 typedef struct kd_version {
 	uint16_t major, minor;
@@ -308,7 +304,7 @@ typedef struct kd_manip {
 		struct {
 			uint64_t addr, length;
 			uint32_t pattern; /* bytes */
-		} search;	     /* reply: addr = where it was found */
+		} search;		  /* reply: addr = where it was found */
 		struct {
 			uint64_t addr;
 			uint32_t length;
@@ -369,8 +365,8 @@ typedef struct kd_file_io {
 	uint32_t api, status;
 	uint32_t access, attributes, share, disposition, options; /* create */
 	uint64_t handle;
-	uint64_t offset; /* read, write */
-	uint64_t length; /* create: of the file; read, write: of the piece */
+	uint64_t offset;     /* read, write */
+	uint64_t length;     /* create: of the file; read, write: of the piece */
 	const uint8_t *data; /* create: name, UTF-16LE with NUL */
 	size_t n;
 } kd_file_io;
@@ -381,13 +377,23 @@ void kd_file_io_pack(const kd_file_io *f, uint8_t out[KD_FILE_IO_SIZE]);
 /* ---- special registers: what control space 2 holds on amd64 (KSPECIAL_REGISTERS as sent) ---- */
 
 enum {
-	KD_SR_CR0 = 0x00, KD_SR_CR2 = 0x08, KD_SR_CR3 = 0x10, KD_SR_CR4 = 0x18,
+	KD_SR_CR0 = 0x00,
+	KD_SR_CR2 = 0x08,
+	KD_SR_CR3 = 0x10,
+	KD_SR_CR4 = 0x18,
 	KD_SR_DR0 = 0x20, /* 1, 2, 3, 6, 7 follow at 8 bytes each */
-	KD_SR_DR6 = 0x40, KD_SR_DR7 = 0x48,
-	KD_SR_GDTR_LIMIT = 0x56, KD_SR_GDTR_BASE = 0x58,
-	KD_SR_IDTR_LIMIT = 0x66, KD_SR_IDTR_BASE = 0x68,
-	KD_SR_TR = 0x70, KD_SR_LDTR = 0x72, KD_SR_MXCSR = 0x74,
-	KD_SR_CR8 = 0xa0, KD_SR_GS_BASE = 0xa8, KD_SR_GS_SWAP = 0xb0,
+	KD_SR_DR6 = 0x40,
+	KD_SR_DR7 = 0x48,
+	KD_SR_GDTR_LIMIT = 0x56,
+	KD_SR_GDTR_BASE = 0x58,
+	KD_SR_IDTR_LIMIT = 0x66,
+	KD_SR_IDTR_BASE = 0x68,
+	KD_SR_TR = 0x70,
+	KD_SR_LDTR = 0x72,
+	KD_SR_MXCSR = 0x74,
+	KD_SR_CR8 = 0xa0,
+	KD_SR_GS_BASE = 0xa8,
+	KD_SR_GS_SWAP = 0xb0,
 	KD_SR_SIZE = 0xd8, /* 216; newer kernels send more */
 	KD_SR_ASK = 0xf0
 };

@@ -1,8 +1,8 @@
 /*
  * kd_api: contents of KD packets, both ways. See kd.h.
  *
- * Refuses to know packets. Offsets are those of the C structures in ReactOS's windbgkd.h as a 64-bit
- * compiler lays them out (Continue2 alone is packed to four bytes).
+ * Refuses to know packets. Offsets are those of the C structures in ReactOS's windbgkd.h as a
+ * 64-bit compiler lays them out (Continue2 alone is packed to four bytes).
  */
 #include "wire/kd.h"
 
@@ -145,9 +145,27 @@ size_t kd_state_pack(const kd_state *s, uint8_t *out, size_t cap)
 /* ---- manipulate state ---- */
 
 typedef enum form {
-	F_NONE, F_MEM, F_CONTEXT, F_CONTEXT_EX, F_BP, F_HANDLE, F_BP_EX, F_CONTINUE, F_CONTINUE2,
-	F_IO, F_IO_EX, F_MSR, F_BUS, F_SEARCH, F_FILL, F_QUERY, F_BUGCHECK, F_INTERNAL, F_CUSTOM,
-	F_WORD, F_VERSION
+	F_NONE,
+	F_MEM,
+	F_CONTEXT,
+	F_CONTEXT_EX,
+	F_BP,
+	F_HANDLE,
+	F_BP_EX,
+	F_CONTINUE,
+	F_CONTINUE2,
+	F_IO,
+	F_IO_EX,
+	F_MSR,
+	F_BUS,
+	F_SEARCH,
+	F_FILL,
+	F_QUERY,
+	F_BUGCHECK,
+	F_INTERNAL,
+	F_CUSTOM,
+	F_WORD,
+	F_VERSION
 } form;
 
 static const struct {
@@ -482,8 +500,8 @@ err kd_debug_io_unpack(const uint8_t *p, size_t n, kd_debug_io *ret)
 {
 	if (n < KD_DEBUG_IO_SIZE)
 		return ERR_CORRUPT;
-	kd_debug_io d = {.api = le32(p), .level = le16(p + 4), .cpu = le16(p + 6),
-		.length = le32(p + 8)};
+	kd_debug_io d = {
+		.api = le32(p), .level = le16(p + 4), .cpu = le16(p + 6), .length = le32(p + 8)};
 	if (d.api != KD_IO_PRINT && d.api != KD_IO_PROMPT)
 		return ERR_CORRUPT;
 	if (d.api == KD_IO_PROMPT)

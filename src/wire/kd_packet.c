@@ -21,12 +21,7 @@
 
 #include <assert.h>
 
-enum {
-	RTO_FIRST_US = 300000,
-	RTO_MIN_US = 30000,
-	RTO_MAX_US = 1000000,
-	STALL_US = 500000
-};
+enum { RTO_FIRST_US = 300000, RTO_MIN_US = 30000, RTO_MAX_US = 1000000, STALL_US = 500000 };
 
 uint32_t kd_checksum(const uint8_t *p, size_t n)
 {
@@ -213,8 +208,8 @@ static bool take_control(kdp *p, uint16_t type, uint32_t id, kdp_note *ret, uint
 		p->st.resends_in++;
 		if (p->outstanding) {
 			/*
-			 * It may be about a copy of an earlier packet, sent before ours came: answered
-			 * at once it would make a copy of this one, and so on for ever. An
+			 * It may be about a copy of an earlier packet, sent before ours came:
+			 * answered at once it would make a copy of this one, and so on for ever. An
 			 * acknowledgement comes within a round trip; only then it is repeated.
 			 */
 			uint64_t soon = p->srtt_us ? 2 * p->srtt_us + 500 : 0;
@@ -254,8 +249,7 @@ static bool take_data(kdp *p, const uint8_t *b, size_t size, kdp_note *ret, uint
 	}
 	/* A kernel that gave a packet up uses its number again for the next one: the number alone
 	 * does not make a duplicate. */
-	if (p->have_last && p->last_hash == h &&
-		!((p->last_id ^ id) & ~(uint32_t)KD_SYNC)) {
+	if (p->have_last && p->last_hash == h && !((p->last_id ^ id) & ~(uint32_t)KD_SYNC)) {
 		p->st.duplicates++;
 		return false;
 	}
@@ -268,7 +262,10 @@ static bool take_data(kdp *p, const uint8_t *b, size_t size, kdp_note *ret, uint
 		acknowledged(p, now);
 	else if (sync && !p->outstanding) /* it starts anew, and expects our first number */
 		p->id = KD_ID_FIRST;
-	*ret = (kdp_note){.kind = KDP_DATA, .type = le16(b + 4), .sync = sync, .p = b + KD_HEADER,
+	*ret = (kdp_note){.kind = KDP_DATA,
+		.type = le16(b + 4),
+		.sync = sync,
+		.p = b + KD_HEADER,
 		.n = size - KD_HEADER - 1};
 	return true;
 }
@@ -347,7 +344,9 @@ void kdp_tick(kdp *p, uint64_t now)
 	if (p->outstanding && !p->early && now - p->sent_at >= p->rto_us) {
 		uint64_t longer = p->tries < 2 ? rto(p) * 2 : p->rto_us * 2;
 		kdp_again(p, now);
-		p->rto_us = longer > RTO_MAX_US ? RTO_MAX_US : longer < RTO_MIN_US ? RTO_MIN_US : longer;
+		p->rto_us = longer > RTO_MAX_US	  ? RTO_MAX_US
+			    : longer < RTO_MIN_US ? RTO_MIN_US
+						  : longer;
 	}
 	if (p->in_end > p->in_begin && now - p->in_at >= p->stall_us) {
 		/* What is there stopped arriving in its middle. */
@@ -370,8 +369,8 @@ uint64_t kdp_deadline(const kdp *p)
 	return d;
 }
 
-void kdp_send(kdp *p, kd_type t, const void *hdr, size_t hn, const void *data, size_t dn,
-	uint64_t now)
+void kdp_send(
+	kdp *p, kd_type t, const void *hdr, size_t hn, const void *data, size_t dn, uint64_t now)
 {
 	assert(!p->outstanding && hn + dn <= KD_PAYLOAD_MAX);
 	uint8_t *f = p->pkt;
@@ -451,7 +450,7 @@ err kd_frame_parse(const uint8_t *b, size_t n, kd_frame *ret)
 	if (judge(b, n, &size) != V_GOOD || size != n)
 		return ERR_CORRUPT;
 	bool control = b[0] == 0x69;
-	*ret = (kd_frame){control, le16(b + 4), le32(b + 8), b + KD_HEADER,
-		control ? 0 : n - KD_HEADER - 1};
+	*ret = (kd_frame){
+		control, le16(b + 4), le32(b + 8), b + KD_HEADER, control ? 0 : n - KD_HEADER - 1};
 	return ERR_OK;
 }

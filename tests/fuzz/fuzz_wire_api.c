@@ -1,6 +1,6 @@
 /*
- * fuzz: contents of packets. First byte: packet type; the rest: payload. What decodes must pack and decode
- * to the same again, and every frame has a line of text.
+ * fuzz: contents of packets. First byte: packet type; the rest: payload. What decodes must pack and
+ * decode to the same again, and every frame has a line of text.
  */
 #include "wire/kd.h"
 

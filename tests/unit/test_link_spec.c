@@ -13,9 +13,9 @@ static const char *env_port, *env_baud;
 
 static const char *env(const char *name)
 {
-	return !strcmp(name, "_NT_DEBUG_PORT")		? env_port
-		: !strcmp(name, "_NT_DEBUG_BAUD_RATE") ? env_baud
-						       : NULL;
+	return !strcmp(name, "_NT_DEBUG_PORT")	      ? env_port
+	       : !strcmp(name, "_NT_DEBUG_BAUD_RATE") ? env_baud
+						      : NULL;
 }
 
 static link_spec good(const char *options)
@@ -138,7 +138,9 @@ static void too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepted), cmocka_unit_test(environment), cmocka_unit_test(refused),
+		cmocka_unit_test(accepted),
+		cmocka_unit_test(environment),
+		cmocka_unit_test(refused),
 		cmocka_unit_test(too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(laid_out_as_loaded), cmocka_unit_test(damaged)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(laid_out_as_loaded), cmocka_unit_test(damaged)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -101,7 +101,8 @@ static void cached_until_it_runs(void **state)
 	stop_at(KCODE + 0x800);
 	fake_calls_clear(F);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(tgt_read_all(T_, as_current(), KCODE + 8 * i, b, 16, NULL), ERR_OK);
+		assert_int_equal(
+			tgt_read_all(T_, as_current(), KCODE + 8 * i, b, 16, NULL), ERR_OK);
 	assert_int_equal(calls(FAKE_READ), 1);
 	go_and_stop(KCODE + 0x800, &e);
 	assert_int_equal(tgt_read_all(T_, as_current(), KCODE, b, 16, NULL), ERR_OK);
@@ -126,7 +127,8 @@ static void faults_are_remembered_and_reads_are_short(void **state)
 	assert_int_equal(tgt_read(T_, as_current(), KCODE + 100, b, sizeof b, &n, NULL), ERR_OK);
 	assert_int_equal(n, 8192 - 100);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(tgt_read(T_, as_current(), KCODE + 8192 + 300 * i, b, 8, &n, &d), ERR_FAULT);
+		assert_int_equal(tgt_read(T_, as_current(), KCODE + 8192 + 300 * i, b, 8, &n, &d),
+			ERR_FAULT);
 	assert_non_null(strstr(d.text, "fffff800`00403"));
 	unsigned before = calls(FAKE_READ);
 	assert_true(before <= 2);
@@ -153,7 +155,8 @@ static void large_reads_go_out_in_large_pieces(void **state)
 	size_t n;
 	tgt_event e;
 	go_and_stop(KCODE, &e);
-	assert_int_equal(tgt_read(T_, as_current(), 0xffffffffffffff00ull, b, 4096, &n, NULL), ERR_OK);
+	assert_int_equal(
+		tgt_read(T_, as_current(), 0xffffffffffffff00ull, b, 4096, &n, NULL), ERR_OK);
 	assert_int_equal(n, 256);
 }
 
@@ -225,7 +228,8 @@ static void writes_go_under(void **state)
 	uint64_t at = 0;
 	assert_int_equal(tgt_search(T_, as_current(), KCODE, 4096, "babab", 5, &at, NULL), ERR_OK);
 	assert_int_equal(at, KCODE + 1);
-	assert_int_equal(tgt_search(T_, as_current(), KCODE, 4096, "\xcc", 1, &at, NULL), ERR_NOTFOUND);
+	assert_int_equal(
+		tgt_search(T_, as_current(), KCODE, 4096, "\xcc", 1, &at, NULL), ERR_NOTFOUND);
 }
 
 static void out_and_in_again_costs_nothing(void **state)
@@ -302,7 +306,9 @@ static void map_page(uint64_t root, uint64_t va, uint64_t pa, bool present)
 	uint64_t table = root;
 	for (int level = 3; level >= 0; level--) {
 		unsigned i = va >> (12 + 9 * level) & 511;
-		uint64_t v = level ? root + 0x10000 * (uint64_t)level + (va >> (12 + 9 * level) & 7) * 0x1000 : pa;
+		uint64_t v = level ? root + 0x10000 * (uint64_t)level +
+					     (va >> (12 + 9 * level) & 7) * 0x1000
+				   : pa;
 		uint8_t b[8];
 		put64(b, v | (present || level ? 7 : 0));
 		fake_mem(F, as_phys(), table + 8 * i, b, 8);

@@ -1,6 +1,6 @@
 /*
- * test_target_peer: starts the programs of tests/kdpeer and drives the KD target against them. Included by
- * the tests of the KD backend only.
+ * test_target_peer: starts the programs of tests/kdpeer and drives the KD target against them.
+ * Included by the tests of the KD backend only.
  */
 #ifndef TEST_TARGET_PEER_H
 #define TEST_TARGET_PEER_H
@@ -69,8 +69,8 @@ static void peer_start(peer *k, const char *program, const char *options)
 	}
 	close(fd[1]);
 	k->out = fd[0];
-	for (size_t got = 0; got < sizeof line - 1 && !strchr(line, '\n') &&
-		read(k->out, line + got, 1) == 1;)
+	for (size_t got = 0;
+		got < sizeof line - 1 && !strchr(line, '\n') && read(k->out, line + got, 1) == 1;)
 		line[++got] = 0;
 	assert_int_equal(strncmp(line, "ready ", 6), 0);
 	line[strcspn(line, "\n")] = 0;
@@ -83,7 +83,8 @@ static void peer_stop(peer *k)
 	ssize_t got;
 	int status;
 	kill(k->pid, SIGTERM);
-	while (n < sizeof k->tail - 1 && (got = read(k->out, k->tail + n, sizeof k->tail - 1 - n)) > 0)
+	while (n < sizeof k->tail - 1 &&
+		(got = read(k->out, k->tail + n, sizeof k->tail - 1 - n)) > 0)
 		n += (size_t)got;
 	k->tail[n] = 0;
 	close(k->out);

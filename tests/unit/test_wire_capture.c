@@ -1,6 +1,7 @@
 /*
- * wire: every frame of the recordings decodes, packs back into the same bytes and has a readable line.
- * The recordings live beside the source tree (../shared/kd-captures); a small sample is part of it.
+ * wire: every frame of the recordings decodes, packs back into the same bytes and has a readable
+ * line. The recordings live beside the source tree (../shared/kd-captures); a small sample is part
+ * of it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,7 +45,7 @@ static void check_state(const kd_frame *f)
 		assert_int_equal(s.address, s.pc + 1);
 	if (s.kind == KD_S_LOAD)
 		assert_true(str_iends(s.text, STR(".exe")) || str_iends(s.text, STR(".sys")) ||
-			str_iends(s.text, STR(".dll")));
+			    str_iends(s.text, STR(".dll")));
 	/* Paddings of the recorded kernel are not cleared; what we know must be the same. */
 	size_t n = kd_state_pack(&s, again, sizeof again);
 	kd_state t;
@@ -154,8 +155,8 @@ static void sample(void **state)
 	char path[512];
 	snprintf(path, sizeof path, "%s/tests/unit/test_wire_sample.kd", getenv("RS_SOURCE_ROOT"));
 	check_file(path);
-	print_message("%u frames, %u state changes, %u requests, %u replies, %u texts\n", frames, states,
-		requests, replies, prints);
+	print_message("%u frames, %u state changes, %u requests, %u replies, %u texts\n", frames,
+		states, requests, replies, prints);
 	assert_true(frames >= 60 && states >= 2 && requests >= 20 && replies >= 20 && prints >= 3);
 	assert_int_equal(stray, 1);
 }

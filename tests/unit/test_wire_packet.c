@@ -128,7 +128,8 @@ static void damage(void **state)
 	for (size_t i = 0; i < sizeof payload; i++)
 		payload[i] = (uint8_t)(i * 7);
 	size_t n = frame(F, KD_T_MANIPULATE, 0x80800000, payload, sizeof payload);
-	/* Each single byte damaged in turn: never accepted, always recovered with the next packet. */
+	/* Each single byte damaged in turn: never accepted, always recovered with the next packet.
+	 */
 	for (size_t i = 0; i < n; i++) {
 		kdp_deinit(&P);
 		kdp_init(&P);
@@ -137,8 +138,8 @@ static void damage(void **state)
 		g[i] ^= 0x41;
 		feed(&P, g, n, 0);
 		bool got = kdp_next(&P, &x, 0);
-		/* A packet type is not under the checksum: one bit turns it into another type. Nor is
-		 * the number. */
+		/* A packet type is not under the checksum: one bit turns it into another type. Nor
+		 * is the number. */
 		if (got && i != 4 && i != 8 && i != 9)
 			fail_msg("accepted with byte %zu damaged", i);
 		size_t m = frame(h, KD_T_DEBUG_IO, 0x80800001, "after", 5);
@@ -194,7 +195,8 @@ static void truncated(void **state)
 			}
 			feed(&P, h, m, t);
 			bool got = kdp_next(&P, &x, t);
-			/* What was cut swallows what follows until time shows that nothing comes. */
+			/* What was cut swallows what follows until time shows that nothing comes.
+			 */
 			for (int i = 0; i < 4 && !got; i++, t += P.stall_us) {
 				kdp_tick(&P, t + P.stall_us);
 				got = kdp_next(&P, &x, t + P.stall_us);
@@ -389,7 +391,8 @@ static void ten_thousand_requests(void **state)
 		while (kdp_next(&a, &x, now)) {
 			if (x.kind != KDP_DATA)
 				continue;
-			if (x.n != sizeof r || le64(x.p) != done || x.p[599] != (uint8_t)(done + 599))
+			if (x.n != sizeof r || le64(x.p) != done ||
+				x.p[599] != (uint8_t)(done + 599))
 				wrong++;
 			else
 				done++;
@@ -417,7 +420,7 @@ static void random_bytes(void **state)
 	uint64_t now = 0;
 	static uint8_t b[65536];
 	for (size_t i = 0; i < sizeof b; i++)
-		b[i] = roll(3) ? (uint8_t)"0i\xaa\x80\x07"[roll(5)] : (uint8_t)roll(256);
+		b[i] = roll(3) ? (uint8_t) "0i\xaa\x80\x07"[roll(5)] : (uint8_t)roll(256);
 	for (size_t at = 0; at < sizeof b;) {
 		size_t n = 1 + roll(900);
 		at += kdp_feed(&P, b + at, n < sizeof b - at ? n : sizeof b - at, now);
@@ -442,10 +445,17 @@ static void random_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(whole_and_in_pieces), T(duplicates_are_acknowledged_and_dropped),
-		T(noise_is_kept_apart), T(damage), T(bad_checksum_and_trailer_ask_again),
-		T(truncated), T(oversized), T(leaders_inside_of_payload),
-		T(acknowledgements_and_repetition), T(reset), T(ten_thousand_requests),
+		T(whole_and_in_pieces),
+		T(duplicates_are_acknowledged_and_dropped),
+		T(noise_is_kept_apart),
+		T(damage),
+		T(bad_checksum_and_trailer_ask_again),
+		T(truncated),
+		T(oversized),
+		T(leaders_inside_of_payload),
+		T(acknowledgements_and_repetition),
+		T(reset),
+		T(ten_thousand_requests),
 		T(random_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

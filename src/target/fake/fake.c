@@ -1,8 +1,8 @@
 /*
  * fake: see fake.h. Refuses to know links and kernels.
  *
- * Invariants: planted traps are real bytes in the pages (orig beside each trap); the target is stopped
- * from the moment wait returns a stop until resume.
+ * Invariants: planted traps are real bytes in the pages (orig beside each trap); the target is
+ * stopped from the moment wait returns a stop until resume.
  */
 #include "target/fake/fake.h"
 
@@ -10,8 +10,13 @@
 
 #include <stdio.h>
 
-enum { PAGE = 4096, CALLS_MAX = 100000, BUDGET = 100000, EXC_BREAK = (int)0x80000003u,
-	EXC_STEP = (int)0x80000004u };
+enum {
+	PAGE = 4096,
+	CALLS_MAX = 100000,
+	BUDGET = 100000,
+	EXC_BREAK = (int)0x80000003u,
+	EXC_STEP = (int)0x80000004u
+};
 
 typedef struct fake_space {
 	as_t as;
@@ -413,8 +418,11 @@ static bool execute(fake *f, tgt_event *ret)
 		code = (uint32_t)EXC_STEP;
 	if (!code)
 		return false;
-	*ret = (tgt_event){.kind = TGT_EV_EXCEPTION, .unit = f->unit, .code = code,
-		.pc = f->regs[f->unit].rip, .first_chance = true};
+	*ret = (tgt_event){.kind = TGT_EV_EXCEPTION,
+		.unit = f->unit,
+		.code = code,
+		.pc = f->regs[f->unit].rip,
+		.first_chance = true};
 	ret->exr_address = ret->pc;
 	if (code == (uint32_t)EXC_STEP)
 		ret->dr6 = hw_at(f, ret->pc) ? 1 : 0x4000;
@@ -476,8 +484,10 @@ static err fake_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d)
 	tgt_event e;
 	if (f->interrupted && f->running) {
 		f->interrupted = false;
-		e = (tgt_event){.kind = TGT_EV_EXCEPTION, .code = (uint32_t)EXC_BREAK,
-			.unit = f->unit, .pc = f->regs[f->unit].rip};
+		e = (tgt_event){.kind = TGT_EV_EXCEPTION,
+			.code = (uint32_t)EXC_BREAK,
+			.unit = f->unit,
+			.pc = f->regs[f->unit].rip};
 		hand_out(f, &e, ret);
 		return ERR_OK;
 	}
@@ -584,9 +594,13 @@ fake *fake_create(const tgt_host *host)
 	f->t.ops = &ops;
 	if (host)
 		f->t.host = *host;
-	f->caps = (tgt_caps){.kernel = true, .live = true,
-		.spaces = 1u << AS_CURRENT | 1u << AS_PHYS | 1u << AS_PROCESS, .max_soft = 32,
-		.max_hard = 4, .phys_write = true, .can_step = true};
+	f->caps = (tgt_caps){.kernel = true,
+		.live = true,
+		.spaces = 1u << AS_CURRENT | 1u << AS_PHYS | 1u << AS_PROCESS,
+		.max_soft = 32,
+		.max_hard = 4,
+		.phys_write = true,
+		.can_step = true};
 	f->drops = true;
 	f->n_units = 1;
 	return f;

@@ -41,15 +41,15 @@ typedef enum fake_call_kind {
 /* One call of the backend, in order. */
 typedef struct fake_call {
 	fake_call_kind kind;
-	tgt_run run;	 /* RESUME */
-	as_t as;	 /* READ, WRITE, TRAP_ADD */
-	uint64_t addr;	 /* READ, WRITE, TRAP_ADD, TRAP_DEL (of the trap), CTL (arg) */
-	uint64_t n;	 /* READ, WRITE: bytes; REGS: sets; CTL: code; CLOSE: how */
-	unit_t unit;	 /* REGS */
+	tgt_run run;   /* RESUME */
+	as_t as;       /* READ, WRITE, TRAP_ADD */
+	uint64_t addr; /* READ, WRITE, TRAP_ADD, TRAP_DEL (of the trap), CTL (arg) */
+	uint64_t n;    /* READ, WRITE: bytes; REGS: sets; CTL: code; CLOSE: how */
+	unit_t unit;   /* REGS */
 	tgt_trap_kind trap;
-	unsigned armed;	 /* RESUME: traps planted at this moment */
+	unsigned armed;	       /* RESUME: traps planted at this moment */
 	uint64_t armed_at[32]; /* RESUME: where (the first 32) */
-	char text[128];	 /* ANSWER */
+	char text[128];	       /* ANSWER */
 } fake_call;
 
 /* Freed by tgt_close. */
@@ -65,7 +65,8 @@ void fake_unmap(fake *f, as_t as, uint64_t addr, uint64_t n);
 bool fake_peek(fake *f, as_t as, uint64_t addr, void *bytes, size_t n);
 /* AS_CURRENT is this space from now on (as after a process switch); default: a space of its own. */
 void fake_current(fake *f, as_t as);
-/* Registers of a unit, to be filled in place; units 0 to the highest asked exist. All sets valid. */
+/* Registers of a unit, to be filled in place; units 0 to the highest asked exist. All sets valid.
+ */
 x64_regs *fake_regs(fake *f, unit_t u);
 void fake_fact(fake *f, tgt_fact fact, unit_t u, uint64_t value); /* u only for per-unit facts */
 void fake_version(fake *f, const tgt_version *v);
@@ -74,7 +75,8 @@ tgt_caps *fake_caps(fake *f); /* to be changed in place */
 void fake_drops(fake *f, bool yes);
 /* Appends an event. Its text, and n_units if 0, are taken care of. */
 void fake_script(fake *f, const tgt_event *ev);
-/* Runs code when resumed; budget: instructions a resume before the next scripted event, 0: 100,000. */
+/* Runs code when resumed; budget: instructions a resume before the next scripted event, 0: 100,000.
+ */
 void fake_execute(fake *f, bool yes, unsigned budget);
 /* What was called so far. */
 const fake_call *fake_calls(const fake *f, size_t *n);

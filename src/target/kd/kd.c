@@ -1,9 +1,9 @@
 /*
  * kd: the target behind a KD link: opening, events, waiting, resuming, leaving. See kd_int.h.
  *
- * Events are queued as packets come and handed out by tgt_wait one at a time. What needs requests of
- * its own (the first stop of a session, a break-in byte that was left over) is done when the event is
- * taken from the queue, because only then nothing else is under way.
+ * Events are queued as packets come and handed out by tgt_wait one at a time. What needs requests
+ * of its own (the first stop of a session, a break-in byte that was left over) is done when the
+ * event is taken from the queue, because only then nothing else is under way.
  */
 #include "target/kd/kd_int.h"
 
@@ -82,10 +82,13 @@ void kd_notice_first(kd *k, const char *fmt, ...)
 
 static void caps(tgt *t, tgt_caps *ret)
 {
-	*ret = (tgt_caps){.kernel = true, .live = true,
+	*ret = (tgt_caps){.kernel = true,
+		.live = true,
 		.spaces = 1u << AS_CURRENT | 1u << AS_PHYS | 1u << AS_IO | 1u << AS_MSR |
-			1u << AS_CONTROL | 1u << AS_BUS,
-		.max_soft = KD_BREAKPOINTS, .max_hard = KD_HW_SLOTS, .phys_write = true,
+			  1u << AS_CONTROL | 1u << AS_BUS,
+		.max_soft = KD_BREAKPOINTS,
+		.max_hard = KD_HW_SLOTS,
+		.phys_write = true,
 		.can_step = true};
 }
 
@@ -115,21 +118,22 @@ static err version_fact(kd *k, tgt_fact f, void *ret, size_t size, diag *d)
 		tgt_version *o = ret;
 		if (size != sizeof *o)
 			return diag_set(d, ERR_ARG, "wrong size");
-		*o = (tgt_version){v->major, v->minor, v->machine, v->flags, v->protocol, v->secondary,
-			v->max_packet_type, v->max_state_change, v->max_manipulate, v->simulation};
+		*o = (tgt_version){v->major, v->minor, v->machine, v->flags, v->protocol,
+			v->secondary, v->max_packet_type, v->max_state_change, v->max_manipulate,
+			v->simulation};
 		return ERR_OK;
 	}
-	*(uint64_t *)ret = f == TGT_F_KERNEL_BASE ? v->kernel_base
-		: f == TGT_F_MODULE_LIST	  ? v->module_list
-						  : v->debugger_data;
+	*(uint64_t *)ret = f == TGT_F_KERNEL_BASE   ? v->kernel_base
+			   : f == TGT_F_MODULE_LIST ? v->module_list
+						    : v->debugger_data;
 	return ERR_OK;
 }
 
 static err query_(kd *k, tgt_fact f, void *ret, size_t size, diag *d)
 {
-	size_t want = f == TGT_F_VERSION ? sizeof(tgt_version)
-		: f == TGT_F_MEMORY	 ? sizeof(tgt_memory_info)
-					 : sizeof(uint64_t);
+	size_t want = f == TGT_F_VERSION  ? sizeof(tgt_version)
+		      : f == TGT_F_MEMORY ? sizeof(tgt_memory_info)
+					  : sizeof(uint64_t);
 	if (size != want)
 		return diag_set(d, ERR_ARG, "wrong size");
 	switch (f) {
@@ -221,8 +225,8 @@ static err switch_to(kd *k, unit_t u, diag *d)
 		break;
 	}
 	return k->st.cpu == u ? ERR_OK
-			      : diag_set(d, ERR_STATE, "the kernel switched to processor %u instead",
-					k->st.cpu);
+			      : diag_set(d, ERR_STATE,
+					"the kernel switched to processor %u instead", k->st.cpu);
 }
 
 static err resume_(kd *k, const tgt_run *how, diag *d)
@@ -274,8 +278,8 @@ static bool pass_surplus(kd *k, const tgt_event *ev)
 	x64_regs r = {0};
 	if (!k->surplus || ev->kind != TGT_EV_EXCEPTION)
 		return false;
-	bool it = ev->code == (uint32_t)EXC_BREAKPOINT && ev->pc == k->break_pc &&
-		!ev->n_dropped && !k->want_break && sys_now_ms() < k->surplus_until;
+	bool it = ev->code == (uint32_t)EXC_BREAKPOINT && ev->pc == k->break_pc && !ev->n_dropped &&
+		  !k->want_break && sys_now_ms() < k->surplus_until;
 	k->surplus = it ? k->surplus - 1 : 0;
 	if (!it)
 		return false;
@@ -288,8 +292,8 @@ static bool pass_surplus(kd *k, const tgt_event *ev)
 }
 
 /*
- * A debugger that died at this stop may have moved the PC already: the state change, which the kernel
- * sends again as it was, does not show it.
+ * A debugger that died at this stop may have moved the PC already: the state change, which the
+ * kernel sends again as it was, does not show it.
  */
 static void correct_pc(kd *k, tgt_event *ev)
 {
@@ -317,7 +321,8 @@ static void attach_finish(kd *k)
 	}
 	if (e == ERR_OK && k->version.machine != KD_MACHINE_AMD64)
 		kd_notice_first(k,
-			"The target is of machine type %04x%s; only x64 (%04x) is supported: memory can be "
+			"The target is of machine type %04x%s; only x64 (%04x) is supported: "
+			"memory can be "
 			"read, registers, stacks and stepping cannot be trusted.",
 			k->version.machine,
 			k->version.machine == KD_MACHINE_I386	 ? " (x86)"
@@ -328,13 +333,15 @@ static void attach_finish(kd *k)
 		unsigned n = kd_traps_reclaim(k);
 		if (n)
 			kd_notice_first(k,
-				"Reclaimed %u breakpoint entr%s that a previous debugger left behind.", n,
-				n == 1 ? "y" : "ies");
+				"Reclaimed %u breakpoint entr%s that a previous debugger left "
+				"behind.",
+				n, n == 1 ? "y" : "ies");
 	}
 	kd_flush(k);
 }
 
-/* A kernel that counts anew: the same one that gave us up, or another boot whose start was missed? */
+/* A kernel that counts anew: the same one that gave us up, or another boot whose start was missed?
+ */
 static void recheck(kd *k)
 {
 	kd_version old = k->version;

@@ -115,8 +115,8 @@ void kd_rebooted(kd *k)
 
 static bool is_kernel(str path)
 {
-	static const char *const names[] = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe",
-		"ntkrpamp.exe", "ntkrla57.exe"};
+	static const char *const names[] = {
+		"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe", "ntkrla57.exe"};
 	str base = str_base(path);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_ieq(base, str_of(names[i])))
@@ -215,11 +215,12 @@ static void on_state(kd *k, const uint8_t *p, size_t n, bool after_reset)
 	memcpy(k->st_bytes, p, n);
 	k->st_n = n;
 	(void)!kd_state_unpack(k->st_bytes, n, &k->st);
-	/* Once RESET is answered the state change comes again. A RESET that was sent to a kernel that ran
-	 * never is. */
+	/* Once RESET is answered the state change comes again. A RESET that was sent to a kernel
+	 * that ran never is. */
 	if (k->p.reset_wanted && (k->dance || k->synced)) {
 		k->have_state = true;
-		/* That RESET may have met a kernel that ran, which passes it over: ask once more. */
+		/* That RESET may have met a kernel that ran, which passes it over: ask once more.
+		 */
 		if (!k->dance && k->phase != PH_STOPPED)
 			kd_resync_start(k);
 		return;
@@ -429,14 +430,17 @@ static void advice(const kd *k, buf *b)
 	const kd_stats *s = &k->p.st;
 	if (!s->bytes_in)
 		buf_addz(b, "If the target runs, Ctrl+C breaks in. If that changes nothing: was it "
-			    "started with kernel debugging on (bcdedit /debug on, /dbgsettings serial), "
+			    "started with kernel debugging on (bcdedit /debug on, /dbgsettings "
+			    "serial), "
 			    "on this very port? Is another program connected to it?");
 	else if (!s->data_in && !s->control_in && s->noise)
-		buf_addz(b, k->spec.kind == LINK_SERIAL
-				? "If this is not the text of a boot loader: is the speed right on both "
-				  "sides (Ctrl+A changes it here)?"
-				: "If this is the text of a boot loader, the kernel comes later; if it is "
-				  "all that ever comes, kernel debugging is off or on another port.");
+		buf_addz(b, k->spec.kind == LINK_SERIAL ? "If this is not the text of a boot "
+							  "loader: is the speed right on both "
+							  "sides (Ctrl+A changes it here)?"
+							: "If this is the text of a boot loader, "
+							  "the kernel comes later; if it is "
+							  "all that ever comes, kernel debugging "
+							  "is off or on another port.");
 	else
 		buf_addz(b, "Packets come but no answer to ours: Ctrl+R resynchronises; does the "
 			    "other direction of the line work?");
@@ -445,15 +449,18 @@ static void advice(const kd *k, buf *b)
 void kd_describe(tgt *t, buf *out)
 {
 	static const char *const phases[] = {"no connection yet", "connected, no contact yet",
-		"the target runs", "the target is stopped", "the target waits for an answer", "lost"};
+		"the target runs", "the target is stopped", "the target waits for an answer",
+		"lost"};
 	kd *k = kd_of(t);
 	const kd_stats *s = &k->p.st;
 	link_describe(k->link, out);
 	buf_addf(out, ": %s.\n", phases[k->phase]);
 	seen_text(k, out);
 	buf_addf(out,
-		"\nReceived %llu bytes: %llu data and %llu control packets, %llu repeated, %llu damaged, "
-		"%llu stray bytes.\nSent %llu bytes: %llu data and %llu control packets, %llu repeated, "
+		"\nReceived %llu bytes: %llu data and %llu control packets, %llu repeated, %llu "
+		"damaged, "
+		"%llu stray bytes.\nSent %llu bytes: %llu data and %llu control packets, %llu "
+		"repeated, "
 		"%llu resets, %llu break-ins.\n",
 		(unsigned long long)s->bytes_in, (unsigned long long)s->data_in,
 		(unsigned long long)s->control_in, (unsigned long long)s->duplicates,
@@ -489,8 +496,8 @@ static void dance_timer(kd *k, uint64_t now)
 		kdp_reset(&k->p, sys_now_us());
 		return;
 	}
-	/* No answer to RESET. Go on with the state change that came, if one did: numbers that do not
-	 * match show in the first request. */
+	/* No answer to RESET. Go on with the state change that came, if one did: numbers that do
+	 * not match show in the first request. */
 	k->dance = k->p.reset_wanted = false;
 	if (k->have_state) {
 		kd_notice(k, "The target does not answer RESET; going on without.");
@@ -500,9 +507,9 @@ static void dance_timer(kd *k, uint64_t now)
 }
 
 /*
- * The byte is found when the kernel looks for it while it runs; one that comes while the kernel waits for
- * an acknowledgement, which then follows it, is lost. So the best moment is right behind an
- * acknowledgement, and a byte that a packet of the kernel crossed is not waited for.
+ * The byte is found when the kernel looks for it while it runs; one that comes while the kernel
+ * waits for an acknowledgement, which then follows it, is lost. So the best moment is right behind
+ * an acknowledgement, and a byte that a packet of the kernel crossed is not waited for.
  */
 static void break_timer(kd *k, uint64_t now)
 {
@@ -516,8 +523,9 @@ static void break_timer(kd *k, uint64_t now)
 	k->break_at = now + KD_BREAK_EVERY_MS;
 	if (k->contact && !k->break_said && now - k->break_since > BREAK_SILENCE_MS) {
 		k->break_said = true;
-		kd_notice(k, "The target has not answered the break-in for %llu seconds; it is still "
-			     "asked every second.",
+		kd_notice(k,
+			"The target has not answered the break-in for %llu seconds; it is still "
+			"asked every second.",
 			(unsigned long long)(now - k->break_since) / 1000);
 	}
 }
@@ -584,8 +592,8 @@ static bool drain(kd *k)
 }
 
 /*
- * Everything read fits into the machine: it was drained before, so that it holds less than a packet.
- * After a reply nothing more is fed, because the reply lies in the machine's buffer.
+ * Everything read fits into the machine: it was drained before, so that it holds less than a
+ * packet. After a reply nothing more is fed, because the reply lies in the machine's buffer.
  */
 static void take_input(kd *k)
 {

@@ -2,8 +2,8 @@
  * kd_file: serves the target's file requests (.kdfiles: host files in place of target drivers). See
  * kd_int.h.
  *
- * Only files that the owner maps can be opened, and only for reading. Every request is answered, the
- * refused ones with a status that makes the kernel take its own file.
+ * Only files that the owner maps can be opened, and only for reading. Every request is answered,
+ * the refused ones with a status that makes the kernel take its own file.
  */
 #include "target/kd/kd_int.h"
 

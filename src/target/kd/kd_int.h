@@ -29,15 +29,15 @@
 enum {
 	KD_CPU_MAX = 256,
 	KD_HW_SLOTS = 4,
-	KD_QUEUE_MAX = 4096,	   /* events waiting for tgt_wait */
-	KD_BREAK_EVERY_MS = 1000,  /* a break-in byte is not repeated faster */
+	KD_QUEUE_MAX = 4096,	  /* events waiting for tgt_wait */
+	KD_BREAK_EVERY_MS = 1000, /* a break-in byte is not repeated faster */
 	KD_RESET_EVERY_MS = 1000,
-	KD_RESETS_DEFAULT = 8,	   /* unless resets=N */
-	KD_SILENCE_MS = 5000,	   /* then it is said what was seen */
-	KD_REPLY_MS = 4000,	   /* reply to a request that was acknowledged */
-	KD_REPEATED_MS = 400,	   /* the same if the request was repeated */
-	KD_OPTIONAL_MS = 1500,	   /* the same for a request that may not be served */
-	KD_GIVE_UP_MS = 12000,	   /* no answer to a request at all */
+	KD_RESETS_DEFAULT = 8, /* unless resets=N */
+	KD_SILENCE_MS = 5000,  /* then it is said what was seen */
+	KD_REPLY_MS = 4000,    /* reply to a request that was acknowledged */
+	KD_REPEATED_MS = 400,  /* the same if the request was repeated */
+	KD_OPTIONAL_MS = 1500, /* the same for a request that may not be served */
+	KD_GIVE_UP_MS = 12000, /* no answer to a request at all */
 	KD_HW_HANDLE = 0x1000
 };
 
@@ -59,10 +59,10 @@ typedef struct kd_cpu {
 
 typedef struct kd_entry {
 	uint64_t addr;
-	uint32_t handle;  /* the kernel's */
-	bool live;	  /* stands in the kernel's table */
-	bool used;	  /* the caller knows it (its handle is the index + 1) */
-	bool maybe;	  /* the kernel should have dropped it by itself */
+	uint32_t handle; /* the kernel's */
+	bool live;	 /* stands in the kernel's table */
+	bool used;	 /* the caller knows it (its handle is the index + 1) */
+	bool maybe;	 /* the kernel should have dropped it by itself */
 } kd_entry;
 
 typedef struct kd_hw {
@@ -88,21 +88,21 @@ typedef struct kd {
 	kdp p;
 	kd_phase phase;
 	/* contact */
-	bool contact;	     /* a good packet came since the link is up */
+	bool contact; /* a good packet came since the link is up */
 	bool ever_contact;
-	bool synced;	     /* both sides count packets alike */
-	bool just_reset;     /* RESET was answered, no data packet came since */
-	bool suspect;	     /* it may have started anew: see at the next stop whether it is the same */
-	bool dance;	     /* RESET is out to learn how the kernel counts; see kd_resync_start */
-	uint64_t last_hash;  /* of the last data packet's payload */
-	bool have_state;     /* a state change came that waits for it */
+	bool synced;	 /* both sides count packets alike */
+	bool just_reset; /* RESET was answered, no data packet came since */
+	bool suspect;	 /* it may have started anew: see at the next stop whether it is the same */
+	bool dance;	 /* RESET is out to learn how the kernel counts; see kd_resync_start */
+	uint64_t last_hash; /* of the last data packet's payload */
+	bool have_state;    /* a state change came that waits for it */
 	unsigned dance_left;
-	bool fresh;	     /* the kernel started while we were connected: no stale entries */
-	bool attached;	     /* the first stop was worked off */
-	bool ever_stopped;   /* since the kernel (re)started */
+	bool fresh;	   /* the kernel started while we were connected: no stale entries */
+	bool attached;	   /* the first stop was worked off */
+	bool ever_stopped; /* since the kernel (re)started */
 	unsigned resets_left;
 	uint64_t up_at, reset_at, silence_at; /* ms */
-	unsigned silences;   /* times that it was said */
+	unsigned silences;		      /* times that it was said */
 	bool break_said;
 	uint64_t break_since; /* ms, first byte of those that wait for a stop */
 	/* breaking in */
@@ -120,23 +120,24 @@ typedef struct kd {
 	kd_state st; /* views point into st_bytes */
 	bool pc_moved;
 	/* request under way */
-	uint32_t want;	     /* its API number, 0 if none */
-	uint64_t want_addr;  /* memory: the reply must be about this address; 0: any */
-	bool no_stream;	     /* asking ahead went wrong once */
-	bool echoes;	     /* replies that nobody waits for may still come: compare addresses */
+	uint32_t want;	    /* its API number, 0 if none */
+	uint64_t want_addr; /* memory: the reply must be about this address; 0: any */
+	bool no_stream;	    /* asking ahead went wrong once */
+	bool echoes;	    /* replies that nobody waits for may still come: compare addresses */
 	bool got;
-	kd_manip reply;	     /* valid until the next pump */
-	bool state_again;    /* the state change came once more, after a RESET */
-	bool cut;	     /* the target left the stop by itself (reboot): requests are void */
+	kd_manip reply;	  /* valid until the next pump */
+	bool state_again; /* the state change came once more, after a RESET */
+	bool cut;	  /* the target left the stop by itself (reboot): requests are void */
 	bool switching;
 	uint8_t served[KD_API_END - KD_API_FIRST]; /* kd_served */
 	bool no_phys_flags;
-	bool deaf;	     /* the last request got no answer at all */
+	bool deaf; /* the last request got no answer at all */
 	/* facts */
 	bool have_version;
 	kd_version version;
 	uint32_t n_cpu;
-	uint64_t facts[3][KD_CPU_MAX]; /* by control space number 0 1 3, 0 unknown; thread per stop */
+	uint64_t facts[3]
+		      [KD_CPU_MAX]; /* by control space number 0 1 3, 0 unknown; thread per stop */
 	kd_cpu *cpu[KD_CPU_MAX];
 	/* traps */
 	VEC(kd_entry) entries;
@@ -191,15 +192,15 @@ err kd_request(kd *k, kd_manip *m, const void *data, size_t n, diag *d) MUST_CHE
  * For requests that a kernel may not know: ERR_UNSUPPORTED, remembered for the session, when it
  * answers "unsuccessful" (and `probe` says that this can mean nothing else) or not at all.
  */
-err kd_request_optional(kd *k, kd_manip *m, const void *data, size_t n, bool probe, diag *d)
-	MUST_CHECK;
+err kd_request_optional(
+	kd *k, kd_manip *m, const void *data, size_t n, bool probe, diag *d) MUST_CHECK;
 /*
- * Reads n bytes by requests that overlap with the replies before them; how many came, which may be fewer
- * than there are: the rest is for single requests to find out, unless *end says that the next byte cannot
- * be read.
+ * Reads n bytes by requests that overlap with the replies before them; how many came, which may be
+ * fewer than there are: the rest is for single requests to find out, unless *end says that the next
+ * byte cannot be read.
  */
-size_t kd_read_stream(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *b, size_t n,
-	bool *end);
+size_t kd_read_stream(
+	kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *b, size_t n, bool *end);
 /* Sends a request that gets no reply; returns when it is acknowledged or cannot be. */
 err kd_send_only(kd *k, kd_manip *m, const void *data, size_t n, diag *d) MUST_CHECK;
 err kd_status(uint32_t status);
@@ -211,8 +212,8 @@ err kd_write(tgt *t, as_t as, uint64_t addr, const void *b, size_t n, size_t *n_
 err kd_search(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
 	uint64_t *ret, diag *d);
 err kd_fill(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d);
-err kd_control_read(kd *k, unit_t u, unsigned space, void *b, size_t n, size_t *n_ret, diag *d)
-	MUST_CHECK;
+err kd_control_read(
+	kd *k, unit_t u, unsigned space, void *b, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
 err kd_control_write(kd *k, unit_t u, unsigned space, const void *b, size_t n, diag *d) MUST_CHECK;
 err kd_query_memory(kd *k, tgt_memory_info *m, diag *d) MUST_CHECK;
 
@@ -228,7 +229,7 @@ err kd_trap_add(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d);
 err kd_trap_del(tgt *t, uint64_t handle, diag *d);
 err kd_trap_del_many(tgt *t, const uint64_t *handles, size_t n, diag *d);
 void kd_traps_dropped(kd *k, tgt_event *ev);
-void kd_traps_void(kd *k); /* the target started anew */
+void kd_traps_void(kd *k);	  /* the target started anew */
 unsigned kd_traps_reclaim(kd *k); /* takes out entries that are not ours; how many there were */
 err kd_traps_arm(kd *k, diag *d) MUST_CHECK; /* debug registers, EFlags.RF: right before resuming */
 uint64_t kd_traps_dr7(const kd *k);

@@ -1,9 +1,10 @@
 /*
  * kd_mem: memory and everything else that is read and written by address. See kd_int.h.
  *
- * One request is outstanding at a time, and as much as fits travels in each: the acknowledgement of a
- * piece leaves together with the request for the next (nothing is flushed in between). What a kernel
- * refuses is done with what it serves: caching flags by plain access, bus data by the PCI ports.
+ * One request is outstanding at a time, and as much as fits travels in each: the acknowledgement of
+ * a piece leaves together with the request for the next (nothing is flushed in between). What a
+ * kernel refuses is done with what it serves: caching flags by plain access, bus data by the PCI
+ * ports.
  */
 #include "target/kd/kd_int.h"
 
@@ -46,8 +47,9 @@ static err mem_all(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *
 	size_t done = 0;
 	bool end = false;
 	err e = ERR_OK;
-	/* More than fits into one reply: each piece is asked for while the one before arrives. Not over a
-	 * real serial line, whose receiver holds 16 bytes and loses the rest while it sends. */
+	/* More than fits into one reply: each piece is asked for while the one before arrives. Not
+	 * over a real serial line, whose receiver holds 16 bytes and loses the rest while it sends.
+	 */
 	if (rd && n > KD_DATA_MAX && addr + n > addr && !k->no_stream && k->phase == PH_STOPPED &&
 		k->spec.kind != LINK_SERIAL && !cancelled(k->t.host.cancel))
 		done = kd_read_stream(k, api, addr, flags, rd, n, &end);
@@ -58,8 +60,8 @@ static err mem_all(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *
 		uint64_t at = addr + done;
 		if (at + piece - 1 < at) /* the top of the address space */
 			piece = (size_t)(0 - at);
-		e = mem_piece(k, api, at, flags, rd ? rd + done : NULL, wr ? wr + done : NULL, piece,
-			&got);
+		e = mem_piece(k, api, at, flags, rd ? rd + done : NULL, wr ? wr + done : NULL,
+			piece, &got);
 		if (e != ERR_OK)
 			break;
 		done += got;
@@ -74,8 +76,8 @@ static err mem_all(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *
 	return ERR_OK;
 }
 
-static err phys(kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n,
-	size_t *n_ret)
+static err phys(
+	kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n, size_t *n_ret)
 {
 	uint32_t api = rd ? KD_READ_PHYSICAL : KD_WRITE_PHYSICAL;
 	uint32_t flags = k->no_phys_flags || as.id > 3 ? 0 : (uint32_t)as.id;
@@ -167,8 +169,9 @@ err kd_control_read(kd *k, unit_t u, unsigned space, void *b, size_t n, size_t *
 	if (got > n)
 		got = n;
 	if (r->status || !got)
-		return diag_set(d, ERR_FAULT, "control space %u of processor %u cannot be read (%08x)",
-			space, u, r->status);
+		return diag_set(d, ERR_FAULT,
+			"control space %u of processor %u cannot be read (%08x)", space, u,
+			r->status);
 	memcpy(b, r->data, got);
 	*n_ret = got;
 	return ERR_OK;
@@ -192,8 +195,8 @@ err kd_control_write(kd *k, unit_t u, unsigned space, const void *b, size_t n, d
 }
 
 /* The requests know no offset: what lies before it is read, and for a write put back, too. */
-static err control(kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n,
-	size_t *n_ret)
+static err control(
+	kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n, size_t *n_ret)
 {
 	uint8_t b[KD_DATA_MAX];
 	uint64_t space = addr >> 32;
@@ -225,8 +228,8 @@ static err control(kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr
 /* ---- bus data ---- */
 
 /* PCI configuration space by its two ports, as the PCI specification describes (mechanism 1). */
-static err pci_ports(kd *k, uint32_t bus, uint32_t slot, uint32_t off, uint8_t *rd,
-	const uint8_t *wr, size_t n)
+static err pci_ports(
+	kd *k, uint32_t bus, uint32_t slot, uint32_t off, uint8_t *rd, const uint8_t *wr, size_t n)
 {
 	if (bus > 255 || off + n > 256)
 		return ERR_ARG;
@@ -287,15 +290,16 @@ static err bus(kd *k, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n, s
 
 /* ---- the table's functions ---- */
 
-static err transfer(kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n,
-	size_t *n_ret)
+static err transfer(
+	kd *k, as_t as, uint64_t addr, uint8_t *rd, const uint8_t *wr, size_t n, size_t *n_ret)
 {
 	uint8_t one[8];
 	if (!n)
 		return ERR_ARG;
 	switch (as.kind) {
 	case AS_CURRENT:
-		return mem_all(k, rd ? KD_READ_VIRTUAL : KD_WRITE_VIRTUAL, addr, 0, rd, wr, n, n_ret);
+		return mem_all(
+			k, rd ? KD_READ_VIRTUAL : KD_WRITE_VIRTUAL, addr, 0, rd, wr, n, n_ret);
 	case AS_PHYS:
 		return phys(k, as, addr, rd, wr, n, n_ret);
 	case AS_CONTROL:
@@ -341,8 +345,8 @@ err kd_query_memory(kd *k, tgt_memory_info *mi, diag *d)
 	m.u.query.addr = mi->addr;
 	TRY(kd_request_optional(k, &m, NULL, 0, true, d));
 	if (k->reply.status)
-		return diag_set(d, kd_status(k->reply.status), "the kernel refuses the query (%08x)",
-			k->reply.status);
+		return diag_set(d, kd_status(k->reply.status),
+			"the kernel refuses the query (%08x)", k->reply.status);
 	mi->space = k->reply.u.query.space;
 	mi->flags = k->reply.u.query.flags;
 	return ERR_OK;
@@ -362,7 +366,8 @@ err kd_search(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, s
 		return ERR_ARG;
 	/* Pieces overlap by a pattern less one byte; each ends in bounded time. */
 	for (uint64_t off = 0; e == ERR_NOTFOUND && off + plen <= n;) {
-		uint64_t len = n - off < SEARCH_PIECE + plen - 1 ? n - off : SEARCH_PIECE + plen - 1;
+		uint64_t len =
+			n - off < SEARCH_PIECE + plen - 1 ? n - off : SEARCH_PIECE + plen - 1;
 		kd_manip m = {.api = KD_SEARCH_MEMORY, .cpu = k->st.cpu};
 		m.u.search.addr = addr + off;
 		m.u.search.length = len;

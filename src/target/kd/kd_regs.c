@@ -1,14 +1,14 @@
 /*
  * kd_regs: registers of each processor, fetched once a stop and only as far as asked. See kd_int.h.
  *
- * General registers live in the CONTEXT, which newer kernels hand out in parts; what the processor has
- * besides (control, debug and table registers) lives in control space 2. A change is written as the
- * smallest range of bytes that differ, because bytes towards the target are the slow ones.
+ * General registers live in the CONTEXT, which newer kernels hand out in parts; what the processor
+ * has besides (control, debug and table registers) lives in control space 2. A change is written as
+ * the smallest range of bytes that differ, because bytes towards the target are the slow ones.
  */
 #include "target/kd/kd_int.h"
 
 enum { CTX_FLAGS = 0x30, CTX_EFLAGS = 0x44 }; /* ContextFlags, EFlags of winnt.h's CONTEXT */
-static const uint32_t CTX_ALL = 0x10001f; /* CONTEXT_AMD64 with all of its parts */
+static const uint32_t CTX_ALL = 0x10001f;     /* CONTEXT_AMD64 with all of its parts */
 
 static err cpu_of(kd *k, unit_t u, kd_cpu **ret, diag *d)
 {
@@ -32,8 +32,8 @@ err kd_special(kd *k, unit_t u, kd_cpu **ret, diag *d)
 		size_t n;
 		TRY(kd_control_read(k, u, 2, c->sr, sizeof c->sr, &n, d));
 		if (n < KD_SR_DR7 + 8)
-			return diag_set(d, ERR_CORRUPT,
-				"only %zu bytes of special registers came", n);
+			return diag_set(
+				d, ERR_CORRUPT, "only %zu bytes of special registers came", n);
 		if (n < KD_SR_SIZE)
 			memset(c->sr + n, 0, sizeof c->sr - n);
 		c->sr_n = n;
@@ -151,7 +151,8 @@ err kd_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d)
 		if (e == ERR_OK)
 			special_get(c, &got);
 		if (e == ERR_OK && sets & ~got.valid)
-			e = diag_set(d, ERR_UNSUPPORTED, "the kernel sends too few special registers");
+			e = diag_set(
+				d, ERR_UNSUPPORTED, "the kernel sends too few special registers");
 	}
 	kd_flush(k);
 	if (e == ERR_OK)
@@ -185,8 +186,8 @@ static err set_range(kd *k, unit_t u, kd_cpu *c, const uint8_t *img, size_t lo, 
 	w.u.context.flags = CTX_ALL;
 	TRY(kd_request(k, &w, all, sizeof all, d));
 	if (k->reply.status)
-		return diag_set(d, ERR_FAULT, "the context of processor %u cannot be written (%08x)", u,
-			k->reply.status);
+		return diag_set(d, ERR_FAULT,
+			"the context of processor %u cannot be written (%08x)", u, k->reply.status);
 	memcpy(c->ctx, all, sizeof all);
 	return ERR_OK;
 }

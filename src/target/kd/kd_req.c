@@ -1,10 +1,10 @@
 /*
  * kd_req: one request, one reply. See kd_int.h.
  *
- * A request is repeated until it is acknowledged (kd_packet does that). When it was acknowledged and
- * nothing follows, or is not acknowledged for long, the two sides may count differently: RESET makes
- * the kernel send its state change again, which proves that it is there, and the request is sent once
- * more. A request that is not answered then either is one that this kernel does not know.
+ * A request is repeated until it is acknowledged (kd_packet does that). When it was acknowledged
+ * and nothing follows, or is not acknowledged for long, the two sides may count differently: RESET
+ * makes the kernel send its state change again, which proves that it is there, and the request is
+ * sent once more. A request that is not answered then either is one that this kernel does not know.
  */
 #include "target/kd/kd_int.h"
 
@@ -63,8 +63,8 @@ static bool await(kd *k, uint64_t quiet_ms, uint64_t most_ms)
 		}
 		if (over(k))
 			return true;
-		/* Kernels take a repeated request for the acknowledgement of their reply: that reply
-		 * may be lost for good. */
+		/* Kernels take a repeated request for the acknowledgement of their reply: that
+		 * reply may be lost for good. */
 		if (!k->p.outstanding && k->p.tries > 1 && quiet_ms > KD_REPEATED_MS)
 			quiet_ms = KD_REPEATED_MS;
 		if (now - last >= quiet_ms || now - begin >= most_ms)
@@ -93,15 +93,15 @@ static bool dance(kd *k)
 	return false;
 }
 
-static err request(kd *k, kd_manip *m, const void *data, size_t n, uint64_t reply_ms, bool again,
-	diag *d)
+static err request(
+	kd *k, kd_manip *m, const void *data, size_t n, uint64_t reply_ms, bool again, diag *d)
 {
 	uint8_t h[KD_MANIP_SIZE];
 	const char *name = kd_api_name(m->api);
 	if (k->phase != PH_STOPPED)
 		return not_stopped(k, d);
-	/* The last thing sent may still be waiting for its acknowledgement: the reply to it came, or
-	 * it was given up. */
+	/* The last thing sent may still be waiting for its acknowledgement: the reply to it came,
+	 * or it was given up. */
 	kdp_drop(&k->p);
 	m->level = k->st.level;
 	m->status = KD_STATUS_PENDING;
@@ -111,15 +111,15 @@ static err request(kd *k, kd_manip *m, const void *data, size_t n, uint64_t repl
 	err e = ERR_OK;
 	for (int round = 0;; round++) {
 		kdp_send(&k->p, KD_T_MANIPULATE, h, sizeof h, data, n, sys_now_us());
-		bool in_time = await(k, k->deaf ? 1500 : reply_ms, round ? reply_ms : KD_GIVE_UP_MS * 5);
+		bool in_time =
+			await(k, k->deaf ? 1500 : reply_ms, round ? reply_ms : KD_GIVE_UP_MS * 5);
 		if (in_time || round == 2 || (round && !again))
 			break;
 		bool acked = !k->p.outstanding;
 		kdp_drop(&k->p);
 		if (!dance(k)) {
 			k->deaf = true;
-			e = diag_set(d, ERR_TIMEOUT,
-				"the target %s %s and does not answer RESET",
+			e = diag_set(d, ERR_TIMEOUT, "the target %s %s and does not answer RESET",
 				acked ? "took but never answered" : "does not acknowledge",
 				name ? name : "a request");
 			break;
@@ -138,12 +138,13 @@ static err request(kd *k, kd_manip *m, const void *data, size_t n, uint64_t repl
 	}
 	if (k->cut || k->phase != PH_STOPPED)
 		return diag_set(d, ERR_DEAD,
-			k->phase == PH_DEAD || k->phase == PH_NOLINK ? "the connection is lost"
-								     : "the target has started anew");
+			k->phase == PH_DEAD || k->phase == PH_NOLINK
+				? "the connection is lost"
+				: "the target has started anew");
 	kdp_drop(&k->p);
 	if (e == ERR_OK || (e == ERR_TIMEOUT && !k->deaf))
-		return diag_set(d, ERR_TIMEOUT, "the target does not answer %s",
-			name ? name : "a request");
+		return diag_set(
+			d, ERR_TIMEOUT, "the target does not answer %s", name ? name : "a request");
 	return e;
 }
 
@@ -181,9 +182,9 @@ err kd_request_optional(kd *k, kd_manip *m, const void *data, size_t n, bool pro
 /* ---- streams ---- */
 
 /*
- * While a large reply is arriving byte by byte nobody has to look at every byte: that costs the sender a
- * wake-up for each. But a unix socket holds fewer than 280 writes of one byte, so the pause is as long
- * as some 128 bytes take.
+ * While a large reply is arriving byte by byte nobody has to look at every byte: that costs the
+ * sender a wake-up for each. But a unix socket holds fewer than 280 writes of one byte, so the
+ * pause is as long as some 128 bytes take.
  */
 static void doze(size_t missing, size_t came, uint64_t took_us)
 {
@@ -198,8 +199,8 @@ static void doze(size_t missing, size_t came, uint64_t took_us)
 static void stream_send(kd *k, uint32_t api, uint64_t at, uint32_t flags, size_t n)
 {
 	uint8_t h[KD_MANIP_SIZE];
-	kd_manip m = {.api = api, .level = k->st.level, .cpu = k->st.cpu,
-		.status = KD_STATUS_PENDING};
+	kd_manip m = {
+		.api = api, .level = k->st.level, .cpu = k->st.cpu, .status = KD_STATUS_PENDING};
 	m.u.mem.addr = at;
 	m.u.mem.count = (uint32_t)n;
 	m.u.mem.actual = flags;
@@ -213,8 +214,8 @@ static size_t piece_size(size_t left)
 }
 
 /* Waits for the reply to one piece; on the way asks for the next one, at `next_at`. */
-static bool stream_await(kd *k, uint32_t api, uint64_t next_at, uint32_t flags, size_t next_n,
-	bool *asked)
+static bool stream_await(
+	kd *k, uint32_t api, uint64_t next_at, uint32_t flags, size_t next_n, bool *asked)
 {
 	uint64_t last = sys_now_ms(), bytes = k->p.st.bytes_in, began_us = 0;
 	size_t began = 0;
@@ -244,8 +245,8 @@ static bool stream_await(kd *k, uint32_t api, uint64_t next_at, uint32_t flags, 
 	}
 }
 
-size_t kd_read_stream(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *b, size_t n,
-	bool *end)
+size_t kd_read_stream(
+	kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_t *b, size_t n, bool *end)
 {
 	size_t done = 0;
 	bool good = true;
@@ -282,7 +283,8 @@ size_t kd_read_stream(kd *k, uint32_t api, uint64_t addr, uint32_t flags, uint8_
 			break;
 		}
 	}
-	/* Cancelled: the reply that is on its way is waited for, so that nobody takes it for his. */
+	/* Cancelled: the reply that is on its way is waited for, so that nobody takes it for his.
+	 */
 	if (good && k->p.outstanding) {
 		bool none = true;
 		(void)stream_await(k, api, 0, 0, 0, &none);

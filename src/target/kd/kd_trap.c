@@ -1,14 +1,15 @@
 /*
  * kd_trap: breakpoints that the kernel plants itself, and debug registers. See kd_int.h.
  *
- * The kernel has 32 entries. It takes entries out by itself between PC and PC+15 at every stop; those
- * are reported and void. Adding an address that has an entry is refused: then entries are looked for
- * that a debugger before us left (by restoring the handles 1 to 32 that are not ours).
+ * The kernel has 32 entries. It takes entries out by itself between PC and PC+15 at every stop;
+ * those are reported and void. Adding an address that has an entry is refused: then entries are
+ * looked for that a debugger before us left (by restoring the handles 1 to 32 that are not ours).
  *
- * At user addresses kernels differ: some look at the address alone, others keep (and allow) the entry of
- * another process. A planted byte that shows in the instruction bytes of the stop tells that an entry was
- * kept. Where nothing tells, it counts as dropped, and its handle is remembered: it is restored, which
- * does no harm, before the handle's place is forgotten, so that no byte of ours can stay behind.
+ * At user addresses kernels differ: some look at the address alone, others keep (and allow) the
+ * entry of another process. A planted byte that shows in the instruction bytes of the stop tells
+ * that an entry was kept. Where nothing tells, it counts as dropped, and its handle is remembered:
+ * it is restored, which does no harm, before the handle's place is forgotten, so that no byte of
+ * ours can stay behind.
  *
  * Debug registers are written through control space 2 of every processor when they changed, and
  * Continue2 carries DR7 for all of them.
@@ -97,12 +98,13 @@ static err soft_add(kd *k, uint64_t addr, uint64_t *handle_ret, diag *d)
 	if (own && !user_addr(addr))
 		return diag_set(d, ERR_EXISTS, "there is a breakpoint entry already");
 	if (live_count(k) >= KD_BREAKPOINTS)
-		return diag_set(d, ERR_LIMIT,
-			"all %d breakpoint entries of the kernel are in use", KD_BREAKPOINTS);
+		return diag_set(d, ERR_LIMIT, "all %d breakpoint entries of the kernel are in use",
+			KD_BREAKPOINTS);
 	err e = write_entry(k, addr, &handle, d);
 	if (e == ERR_FAULT && own)
 		return diag_set(d, ERR_EXISTS,
-			"this kernel has one breakpoint entry for an address, and another process uses it");
+			"this kernel has one breakpoint entry for an address, and another process "
+			"uses it");
 	if (e == ERR_FAULT) {
 		forget_maybe(k, addr);
 		unsigned n = k->looked_for_stale ? 0 : kd_traps_reclaim(k);
@@ -178,8 +180,8 @@ void kd_traps_void(kd *k)
 /* Length and kind bits of DR7 for slot i. */
 static uint64_t dr7_bits(const kd_hw *h, unsigned i)
 {
-	static const uint8_t kind[] = {[TGT_TRAP_EXEC] = 0, [TGT_TRAP_WRITE] = 1, [TGT_TRAP_IO] = 2,
-		[TGT_TRAP_RW] = 3};
+	static const uint8_t kind[] = {
+		[TGT_TRAP_EXEC] = 0, [TGT_TRAP_WRITE] = 1, [TGT_TRAP_IO] = 2, [TGT_TRAP_RW] = 3};
 	uint64_t len = h->size == 2 ? 1 : h->size == 4 ? 3 : h->size == 8 ? 2 : 0;
 	if (h->kind == TGT_TRAP_EXEC)
 		len = 0;
@@ -326,8 +328,9 @@ err kd_trap_del_many(tgt *t, const uint64_t *handles, size_t n, diag *d)
 	if (m) {
 		kd_manip r = {.api = KD_RESTORE_BREAKPOINT_EX, .cpu = k->st.cpu};
 		r.u.bp_ex.count = (uint32_t)m;
-		/* A kernel that serves it says "unsuccessful" only if an entry was not there; all of
-		 * these are, so that this means "not served". One by one then, which does no harm. */
+		/* A kernel that serves it says "unsuccessful" only if an entry was not there; all
+		 * of these are, so that this means "not served". One by one then, which does no
+		 * harm. */
 		err e = kd_request_optional(k, &r, list, 4 * m, true, d);
 		kd_flush(k);
 		TRY(e);
