@@ -8,6 +8,8 @@
 #include "base/reader.h"
 #include "fmt/pe.h"
 
+#include <string.h>
+
 enum { OPT_MAX = 256, DOS_LFANEW = 0x3c };
 
 typedef struct flag {
@@ -195,41 +197,75 @@ static void debug_dirs(cmd *c, const pe_view *p)
 	buf_deinit(&b);
 }
 
-static err cmd_dh(cmd *c, cmd_call *call)
+typedef struct dh_shown {
+	bool any, file, sections, help;
+} dh_shown;
+
+static err dh_switches(cmd *c, str *rest, dh_shown *x)
 {
-	str rest = call->args, sw;
-	bool file = false, sections = false, any = false;
-	uint64_t addr;
-	struct pe_view *p;
-	while (cmd_arg_switch(&rest, "-/", &sw)) {
-		any = true;
+	str sw;
+	while (cmd_arg_switch(rest, "-/", &sw)) {
+		x->any = true;
 		if (str_eq(sw, STR("f")))
-			file = true;
+			x->file = true;
 		else if (str_eq(sw, STR("s")))
-			sections = true;
+			x->sections = true;
 		else if (str_eq(sw, STR("a")))
-			file = sections = true;
-		else if (str_eq(sw, STR("h"))) {
-			out(c->e, "%s\n%s\n", call->row->usage, call->row->help);
-			return ERR_OK;
-		} else
+			x->file = x->sections = true;
+		else if (str_eq(sw, STR("h")))
+			x->help = true;
+		else
 			return cmd_fail(c, ERR_SYNTAX, "!dh has no option -%.*s", STR_ARG(sw));
 	}
-	if (!any)
-		file = sections = true;
-	if (!str_trim(rest).n)
-		return cmd_syntax(c, rest);
-	TRY(cmd_arg_expr(c, &rest, &addr));
+	return ERR_OK;
+}
+
+static bool is_blank(char ch)
+{
+	return ch == ' ' || ch == '\t';
+}
+
+/* Options may also stand behind the address ("!dh nt -f"): cut off what is one, so that the
+ * expression does not take it for a subtraction. */
+static str dh_before_options(str s)
+{
+	for (size_t i = 1; i + 1 < s.n; i++)
+		if (is_blank(s.p[i - 1]) && s.p[i] == '-' && strchr("fsah", s.p[i + 1]) &&
+			(i + 2 == s.n || is_blank(s.p[i + 2])))
+			return str_take(s, i);
+	return s;
+}
+
+static err cmd_dh(cmd *c, cmd_call *call)
+{
+	str rest = call->args;
+	dh_shown x = {0};
+	uint64_t addr;
+	struct pe_view *p;
+	TRY(dh_switches(c, &rest, &x));
+	str where = dh_before_options(rest);
+	rest = str_skip(rest, where.n);
+	TRY(dh_switches(c, &rest, &x));
+	if (x.help) {
+		out(c->e, "%s\n%s\n", call->row->usage, call->row->help);
+		return ERR_OK;
+	}
+	if (!x.any)
+		x.file = x.sections = true;
+	if (!str_trim(where).n)
+		return cmd_syntax(c, where);
 	TRY(cmd_arg_end(c, rest));
+	TRY(cmd_arg_expr(c, &where, &addr));
+	TRY(cmd_arg_end(c, where));
 	sym_mod *m = c->e->syms ? sym_mod_at(c->e->syms, addr) : NULL;
 	if (!m)
 		return cmd_fail(c, ERR_NOTFOUND, "no module at %s", out_addr(c->e, addr));
 	TRY(sym_mod_pe(m, &p, &c->d));
-	if (file)
+	if (x.file)
 		file_headers(c->e, p);
-	for (size_t i = 0; sections && i < p->nsec; i++)
+	for (size_t i = 0; x.sections && i < p->nsec; i++)
 		section(c->e, &p->sec[i], i + 1);
-	if (file)
+	if (x.file)
 		debug_dirs(c, p);
 	return ERR_OK;
 }

@@ -497,6 +497,10 @@ static void module_commands(void **state)
 	HAS(run_line(&r, "!chksym demo"), "demo.pdb matches demo.dll\n");
 	HAS(run_line(&r, "!dh -f demo"), "    8664 machine (X64)\n");
 	HAS(run_line(&r, "!dh -s demo"), "   .text name\n");
+	/* options behind the address */
+	HAS(run_line(&r, "!dh demo -s"), "   .text name\n");
+	assert_null(strstr(run_line(&r, "!dh demo -s"), "FILE HEADER"));
+	HAS(run_line(&r, "!dh demo -f"), "    8664 machine (X64)\n");
 	assert_null(strstr(run_line(&r, "!dh -s demo"), "FILE HEADER"));
 	/* .reload forgets, /f loads at once, /i accepts another build's PDB */
 	run_line(&r, ".reload demo");
