@@ -55,6 +55,9 @@ err eng_read(engine *e, uint64_t addr, void *p, size_t n, size_t *n_ret, diag *d
 	TRY(eng_accessible(e, d));
 	as_t as = eng_space(e, addr);
 	err r = tgt_read(e->t, as, addr, p, n, n_ret, d);
+	/* A listing over a dead link would be question marks to the end. */
+	if (r == ERR_DEAD && !atomic_exchange(&e->cancel.flag, true))
+		out_as(e, OUT_ERROR, "The connection to the target is lost.\n");
 	if (r == ERR_FAULT && read_soft(e, as, addr, p, n, n_ret) == ERR_OK) {
 		diag_clear(d);
 		return ERR_OK;
