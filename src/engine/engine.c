@@ -216,8 +216,10 @@ static void mend_pages(engine *e)
 	diag d = {0};
 	size_t n = 0;
 	err r = journal_repair(e, &n, &d);
-	if (n)
+	if (n) {
 		out(e, "Mended %zu byte(s) that a session before this one had left in physical pages.\n", n);
+		e->ev.n_stream = 0; /* may show one: the target perhaps stopped on it, and it is no more */
+	}
 	if (r != ERR_OK)
 		out_as(e, OUT_WARNING, "The journal of planted bytes: %s\n", d.text);
 }

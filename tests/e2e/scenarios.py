@@ -297,3 +297,69 @@ def replay_captures(build):
                    "hal        (deferred)", "Break instruction exception")
             must(re.search("^Last event: (Step completed|Single step exception)", text, re.M), text[-3000:])
             must(code == 0, text[-3000:])
+
+
+# ---- the guest in QEMU ----
+
+FIND = ("r $t2 = 0; bp0 nt!NtWriteFile",
+        ".while (@$t2 == 0) { g; .foreach /pS 1 /ps 100 (p {!process 0 0 fscapture.exe}) { r $t2 = ${p} } }",
+        "bc 0")
+
+
+@contextlib.contextmanager
+def _guest(build, variant, *args):
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        with transcript.target(["guest", variant, *args], build, pathlib.Path(d)) as k:
+            out = ROOT / build / "guest" / variant
+            yield [*k, "-b", "-y", f"{out / 'pub'};{out}"], d
+
+
+def guest_heals_after_a_crash(build):
+    """kill -9 while a byte of ours stands in one process's page and another in the kernel."""
+    for variant in "ab":
+        with _guest(build, variant) as (k, d):
+            env = dict(os.environ, XDG_CACHE_HOME=d, XDG_STATE_HOME=d, NO_COLOR="1")
+            log = open(f"{d}/first", "w")
+            q = subprocess.Popen([str(ROOT / build / "src/ringside"), *k], stdin=subprocess.PIPE, stdout=log,
+                                 stderr=subprocess.STDOUT, env=env)
+            commands = [*FIND, ".process /r /p @$t2", "bp /p @$t2 fscapture!CaptureFrame \"gc\"", "bp nt!NtReadFile \"gc\"",
+                        ".echo running", "g"]
+            q.stdin.write(("\n".join(commands) + "\n").encode())
+            q.stdin.flush()
+            until = time.time() + 40
+            while "\nrunning" not in pathlib.Path(f"{d}/first").read_text(errors="replace") and time.time() < until:
+                time.sleep(0.1)
+            time.sleep(1)
+            q.kill()
+            q.wait()
+            count = ".printf \"frames %d\\n\", dwo(fscapture!g_FrameCount)"
+            text, code = rs(build, d, k, [*FIND, ".process /r /p @$t2", count, "bp /1 /p @$t2 nt!NtWriteFile", "g",
+                                          "bp /1 /p @$t2 nt!NtWriteFile", "g", ".reload /user", count, "q"], 120)
+            expect(text, "Mended 1 byte")
+            frames = [int(n) for n in re.findall(r"^frames (\d+)", text, re.M)]
+            must(code == 0 and len(frames) == 2 and frames[1] > frames[0], f"{variant}: {frames}\n{text[-2500:]}")
+            must("Access violation" not in text and "second chance" not in text, text[-2500:])
+
+
+def guest_ntdll_is_shared(build):
+    """A breakpoint in ntdll set in explorer hits in notepad: one physical page."""
+    with _guest(build, "a") as (k, d):
+        commands = [
+            "r $t1 = 0; bp0 nt!NtWriteFile",
+            ".while (@$t1 == 0) { g; .foreach /pS 1 /ps 100 (p {!process 0 0 explorer.exe}) { r $t1 = ${p} } }", "bc 0",
+            ".process /i @$t1", "g", ".reload /user",
+            "bp ntdll!NtDelayExecution \"r $t3 = 0; .foreach /pS 1 /ps 100 (p {!process 0 0 notepad.exe}) { r $t3 = ${p} };"
+            " .if (@$proc == @$t3) { .echo in notepad } .else { gc }\"",
+            "g", "!process -1 0", "u ntdll!NtDelayExecution L1", "db ntdll!NtDelayExecution L1", "q"]
+        text, code = rs(build, d, k, commands, 120)
+        expect(text, "in notepad", "Image: notepad.exe")
+        tail = text[text.index("u ntdll!"):]
+        must(" cc" not in tail.lower().replace("nt!", ""), tail)
+
+
+def guest_api_example(build):
+    with _guest(build, "b") as (k, d):
+        r = subprocess.run([str(ROOT / build / "examples/hits"), k[1], "nt!NtWriteFile", "3",
+                            str(ROOT / build / "guest/b/pub")], capture_output=True, text=True, timeout=90)
+        must(r.returncode == 0, r.stdout + r.stderr)
+        expect(r.stdout, "hit 3 of breakpoint 0: nt!NtWriteFile+0x0", "3 hits")
