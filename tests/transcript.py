@@ -3,7 +3,7 @@
     # What it shows.
     target: fakekernel a --stopped | replay FILE... | image FILE | guest a [run options] | none
                                    (`a,b` for the variant: once with each, and both must look the same)
-    options: -lines            (more options of ringside; optional)
+    options: -lines            (more options of ringside; optional; %VARIANT% is the target's)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
     > command
     > command
@@ -149,7 +149,8 @@ def run_case(case, build, words, timeout):
         tmp = pathlib.Path(d)
         words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)) for w in words]
         with target(words, build, tmp) as kd:
-            expand = lambda s: s.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
+            variant = words[1] if len(words) > 1 else ""
+            expand = lambda s: s.replace("%VARIANT%", variant).replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
             text, code = ringside(build, kd + [expand(o) for o in case.options], [expand(c) for c in case.commands], timeout,
                                   env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
         text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
