@@ -725,8 +725,9 @@ void KdInitSystem(void)
 	KiOutByte(COM1 + 0, 1);
 	KiOutByte(COM1 + 1, 0);
 	KiOutByte(COM1 + 3, 3); /* 8 data bits, no parity */
-	KiOutByte(COM1 + 2,
-		1); /* FIFO on, what is in it stays: the debugger may have spoken already */
+	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14: QEMU hands over as
+	 * many bytes at once as the level says, and each hand-over is a turn of its main loop. */
+	KiOutByte(COM1 + 2, 0xc1);
 	KiOutByte(COM1 + 4, 0xb); /* DTR, RTS, interrupts */
 	kd_init();
 }
