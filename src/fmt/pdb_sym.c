@@ -252,6 +252,7 @@ enum { LITERALS = 4, LITERAL_MAX = 64 };
 typedef struct needles {
 	char text[LITERALS][LITERAL_MAX]; /* lower case */
 	size_t len[LITERALS];
+	size_t rare[LITERALS]; /* where its least frequent letter stands: looked for first */
 	size_t n;
 } needles;
 
@@ -275,8 +276,18 @@ static void needle_add(needles *x, str s)
 	if (s.n < 2 || x->n == LITERALS)
 		return;
 	s = str_take(s, LITERAL_MAX);
-	for (size_t i = 0; i < s.n; i++)
+	size_t rank = 0, at = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		static const char by_frequency[] = "e_tiranosclpdumghfbyvwkxjzq";
+		const char *p = strchr(by_frequency, lower(s.p[i]));
+		size_t r = p ? (size_t)(p - by_frequency) : 18;
+		if (r > rank) {
+			rank = r;
+			at = i;
+		}
 		x->text[x->n][i] = lower(s.p[i]);
+	}
+	x->rare[x->n] = at;
 	x->len[x->n++] = s.n;
 }
 
@@ -304,17 +315,26 @@ static needles needles_of(str pattern)
 	return x;
 }
 
-static bool holds(str name, const char *lit, size_t n)
+static bool equal(const char *p, const char *lit, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (lower(p[i]) != lit[i])
+			return false;
+	return true;
+}
+
+static bool holds(str name, const char *lit, size_t n, size_t rare)
 {
 	if (name.n < n)
 		return false;
-	for (const char *p = name.p, *end = name.p + (name.n - n); p <= end; p++) {
-		size_t i = 0;
-		while (i < n && lower(p[i]) == lit[i])
-			i++;
-		if (i == n)
-			return true;
-	}
+	char c[2] = {lit[rare], lit[rare]};
+	if (c[0] >= 'a' && c[0] <= 'z')
+		c[1] = (char)(c[0] - 32);
+	const char *begin = name.p + rare, *end = name.p + name.n - (n - 1 - rare);
+	for (int i = 0; i < 2 && (!i || c[1] != c[0]); i++)
+		for (const char *p = begin; p < end && (p = memchr(p, c[i], (size_t)(end - p))); p++)
+			if (equal(p - rare, lit, n))
+				return true;
 	return false;
 }
 
@@ -325,7 +345,7 @@ static bool may_match(const needles *x, str name)
 	if (x->n && name.n && name.p[0] == '?' && memchr(name.p + 1, '?', name.n - 1))
 		return true;
 	for (size_t i = 0; i < x->n; i++)
-		if (!holds(name, x->text[i], x->len[i]))
+		if (!holds(name, x->text[i], x->len[i], x->rare[i]))
 			return false;
 	return true;
 }

@@ -116,7 +116,7 @@ static err after(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp)
 	return ERR_OK;
 }
 
-static err each(sym_file *f, str literal, sym_rec_fn *fn, void *u)
+static err each(sym_file *f, str pattern, sym_rec_fn *fn, void *u)
 {
 	TRY(read_all(xf(f)));
 	for (size_t i = 0; i < xf(f)->n; i++) {

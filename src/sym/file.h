@@ -14,7 +14,7 @@
 enum { SYM_NO_RVA = 0xffffffff };
 
 typedef struct sym_rec {
-	str name; /* undecorated; empty in each() for names that still have to be undecorated */
+	str name; /* undecorated; empty in each() of everything if that is still to do */
 	str raw;  /* as stored */
 	sym_kind kind;
 	bool code, is_static;
@@ -36,9 +36,9 @@ typedef struct sym_file_ops {
 	err (*at)(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp);
 	err (*after)(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp);
 	err (*func)(sym_file *f, uint32_t rva, sym_rec *ret);
-	/* All names. literal: text that every wanted name contains (may be empty): a hint that
-	 * saves undecorating. Address, size and type may be missing: fill(). */
-	err (*each)(sym_file *f, str literal, sym_rec_fn *fn, void *u);
+	/* Every name that the pattern matches and some that it does not: a hint that saves
+	 * undecorating; "*" and "" are all. Address, size and type may be missing: fill(). */
+	err (*each)(sym_file *f, str pattern, sym_rec_fn *fn, void *u);
 	void (*fill)(sym_file *f, sym_rec *r);
 
 	err (*type_find)(sym_file *f, str name, bool fold, uint32_t *ret);

@@ -8,6 +8,8 @@
  */
 #include "sym/priv.h"
 
+#include "base/wild.h"
+
 #include <stdlib.h>
 
 enum { MATCH_MAX = 4 << 20, COMPLETE_SCAN_MAX = 4096 };
@@ -339,88 +341,17 @@ err sym_func_at(sym_store *s, uint64_t pc, sym_func *ret)
 
 /* ---- patterns ---- */
 
-/*
- * A pattern made ready for many names. Most hold nothing but '*' and '?': those are matched by
- * plain backtracking to the last star; the others by str_wild.
- */
-typedef struct pattern {
-	str text;
-	bool simple, all;
-	bool exact;  /* no wildcard at all: the file's own hash knows */
-	str literal; /* longest run without wildcards: every match contains it */
-} pattern;
-
-static void pattern_init(pattern *p, str text)
+/* No wildcard at all: the file's own hash knows. */
+static bool is_exact(str pattern)
 {
-	*p = (pattern){.text = text, .simple = true, .all = str_eq(text, STR("*"))};
-	size_t run = 0;
-	bool in_list = false;
-	for (size_t i = 0; i <= text.n; i++) {
-		char c = i < text.n ? text.p[i] : '*';
-		if (in_list) {
-			in_list = c != ']';
-			run = i + 1;
-			continue;
-		}
-		if (!strchr("*?[]#+\\", c))
-			continue;
-		if (c != '*' && c != '?')
-			p->simple = false;
-		size_t end = i;
-		if ((c == '#' || c == '+') && end > run)
-			end--; /* the character before may be absent */
-		if (end > run && end - run > p->literal.n)
-			p->literal = (str){text.p + run, end - run};
-		in_list = c == '[';
-		if (c == '\\')
-			i++;
-		run = i + 1;
-	}
-	p->exact = !str_has_wild(text) && text.n && text.p[0] != '_' &&
-		   str_chr(text, '\\') == SIZE_MAX;
-	/* a leading underscore matches any number of them, none included */
-	if (text.n && text.p[0] == '_') {
-		p->simple = false;
-		if (p->literal.p == text.p)
-			p->literal = str_skip(p->literal, 1);
-	}
-}
-
-static unsigned char low(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
-static bool pattern_hit(const pattern *p, str name)
-{
-	if (p->all)
-		return true;
-	if (!p->simple)
-		return str_wild(p->text, name, true);
-	size_t i = 0, j = 0, star = SIZE_MAX, mark = 0;
-	while (j < name.n) {
-		if (i < p->text.n && p->text.p[i] == '*') {
-			star = i++;
-			mark = j;
-		} else if (i < p->text.n &&
-			   (p->text.p[i] == '?' || low(p->text.p[i]) == low(name.p[j]))) {
-			i++;
-			j++;
-		} else if (star != SIZE_MAX) {
-			i = star + 1;
-			j = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (i < p->text.n && p->text.p[i] == '*')
-		i++;
-	return i == p->text.n;
+	return !str_has_wild(pattern) && pattern.n && pattern.p[0] != '_' &&
+	       str_chr(pattern, '\\') == SIZE_MAX;
 }
 
 typedef struct matching {
 	sym_mod *m;
-	const pattern *p;
+	const wild *p;
+	bool exact;
 	unsigned flags;
 	sym_list *out;
 	size_t looked;
@@ -448,7 +379,7 @@ static bool match_one(void *u, const sym_rec *r)
 	matching *x = u;
 	if ((++x->looked & 4095) == 0 && cancelled(x->m->store->host.cancel))
 		return false;
-	if (!x->p->exact && !pattern_hit(x->p, r->name))
+	if (!x->exact && !wild_match(x->p, r->name))
 		return true;
 	sym_rec full = *r;
 	x->m->file->ops->fill(x->m->file, &full);
@@ -458,7 +389,7 @@ static bool match_one(void *u, const sym_rec *r)
 		x->toobig = true;
 		return false;
 	}
-	full.name = sym_file_undec(x->m->file, r->raw);
+	full.name = r->raw; /* merge() undecorates what it keeps */
 	sym s;
 	sym_of(x->m, &full, &s);
 	list_push(x->out, &s);
@@ -483,30 +414,70 @@ static int cmp_name(const void *a, const void *b)
 	return r ? r : cmp_addr(a, b);
 }
 
-/* Sorted by address: a public is dropped where a private record of its name, or of a decorated one,
- * stands at the same address; the same name twice is one. */
+/*
+ * What stands at one address, [*at, end), to the end of what is kept, n. A decorated public is
+ * dropped where a private record stands, the same name twice is one.
+ */
+static size_t merge_run(sym_list *l, size_t n, size_t at, size_t end, map *seen)
+{
+	enum { FEW = 16 };
+	size_t from = n;
+	bool private = false;
+	for (size_t i = at; i < end; i++)
+		private |= rank_of(l->p[i].kind) > 3;
+	for (size_t i = at; i < end; i++) {
+		sym *s = &l->p[i];
+		if (private && s->kind == SYM_K_PUBLIC && s->raw.n && s->raw.p[0] == '?')
+			continue;
+		l->p[n] = *s;
+		l->p[n].name = sym_file_undec(s->mod->file, s->raw);
+		n++;
+	}
+	if (n - from < 2)
+		return n;
+	qsort(l->p + from, n - from, sizeof *l->p, cmp_addr);
+	size_t kept = from;
+	bool many = n - from > FEW;
+	for (size_t i = from; i < n; i++) {
+		const sym *s = &l->p[i];
+		bool same = many && map_hass(seen, s->name);
+		for (size_t j = kept; j > from && !same && !many; j--)
+			same = str_eq(l->p[j - 1].name, s->name);
+		if (many && !same)
+			map_sets(seen, s->name, l);
+		if (!same)
+			l->p[kept++] = *s;
+	}
+	if (many)
+		map_clear(seen);
+	return kept;
+}
+
+static int cmp_place(const void *a, const void *b)
+{
+	const sym *x = a, *y = b;
+	bool xc = x->kind == SYM_K_CONST, yc = y->kind == SYM_K_CONST;
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return xc - yc;
+}
+
+/* By address, without what is there twice. A constant's value is no address. */
 static void merge(sym_list *l, size_t from)
 {
+	map seen;
+	size_t n = from, end;
 	if (l->n == from)
 		return;
-	qsort(l->p + from, l->n - from, sizeof *l->p, cmp_addr);
-	size_t out = from;
-	for (size_t i = from; i < l->n; i++) {
-		const sym *s = &l->p[i];
-		bool drop = false;
-		for (size_t j = out; j > from && !drop && l->p[j - 1].addr == s->addr; j--) {
-			const sym *o = &l->p[j - 1];
-			if (o->kind == SYM_K_CONST || s->kind == SYM_K_CONST)
-				drop = o->kind == s->kind && str_eq(o->name, s->name);
-			else
-				drop = str_eq(o->name, s->name) ||
-				       (rank_of(o->kind) > 3 && s->kind == SYM_K_PUBLIC &&
-					       s->raw.n && s->raw.p[0] == '?');
-		}
-		if (!drop)
-			l->p[out++] = *s;
+	qsort(l->p + from, l->n - from, sizeof *l->p, cmp_place);
+	map_init(&seen);
+	for (size_t i = from; i < l->n; i = end) {
+		for (end = i + 1; end < l->n && !cmp_place(&l->p[i], &l->p[end]);)
+			end++;
+		n = merge_run(l, n, i, end, &seen);
 	}
-	l->n = out;
+	map_deinit(&seen);
+	l->n = n;
 }
 
 static err match_in(matching *x, diag *d)
@@ -517,10 +488,10 @@ static err match_in(matching *x, diag *d)
 		return ERR_OK;
 	TRY(e);
 	size_t from = x->out->n;
-	if (x->p->exact)
-		e = f->ops->find(f, x->p->text, true, match_one, x);
+	if (x->exact)
+		e = f->ops->find(f, x->p->pattern, true, match_one, x);
 	else
-		e = f->ops->each(f, x->p->literal, match_one, x);
+		e = f->ops->each(f, x->p->pattern, match_one, x);
 	if (e == ERR_NOTFOUND)
 		e = ERR_OK;
 	if (cancelled(x->m->store->host.cancel))
@@ -537,10 +508,10 @@ err sym_match(sym_store *s, str text, unsigned flags, sym_list *ret, diag *d)
 	bool has_mod = split(str_trim(text), &mod, &rest);
 	if (!rest.n)
 		rest = STR("*");
-	pattern p;
-	pattern_init(&p, rest);
+	wild p;
+	wild_init(&p, rest, true);
 	sym_list l = {0};
-	matching x = {.p = &p, .flags = flags, .out = &l};
+	matching x = {.p = &p, .exact = is_exact(rest), .flags = flags, .out = &l};
 	err e = ERR_OK;
 	bool any = false;
 	for (size_t i = 0; e == ERR_OK && (x.m = sym_mod_nth(s, i)); i++) {
@@ -585,10 +556,11 @@ typedef struct completing {
 static bool complete_one(void *u, const sym_rec *r)
 {
 	completing *x = u;
-	if (r->kind == SYM_K_TYPEDEF || !str_istarts(r->name, x->prefix))
+	str name = r->name.n ? r->name : sym_file_undec(x->m->file, r->raw);
+	if (r->kind == SYM_K_TYPEDEF || !str_istarts(name, x->prefix))
 		return true;
-	str s = x->qualified ? str_printf(x->a, "%.*s!%.*s", STR_ARG(x->m->name), STR_ARG(r->name))
-			     : str_dup(x->a, r->name);
+	str s = x->qualified ? str_printf(x->a, "%.*s!%.*s", STR_ARG(x->m->name), STR_ARG(name))
+			     : str_dup(x->a, name);
 	vec_push(&x->v, s);
 	return x->v.n < COMPLETE_SCAN_MAX && !cancelled(x->m->store->host.cancel);
 }
@@ -614,6 +586,7 @@ err sym_complete(sym_store *s, arena *a, str prefix, size_t max, str **ret, size
 	str mod, rest;
 	bool has_mod = split(prefix, &mod, &rest);
 	completing x = {.qualified = has_mod, .prefix = rest, .a = a};
+	str pattern = str_printf(a, "%.*s*", STR_ARG(rest));
 	for (size_t i = 0; (x.m = sym_mod_nth(s, i)); i++) {
 		sym_file *f;
 		if (has_mod ? !str_ieq(mod, x.m->name) : !x.m->file) {
@@ -625,7 +598,7 @@ err sym_complete(sym_store *s, arena *a, str prefix, size_t max, str **ret, size
 			vec_push(&x.v, str_printf(a, "%.*s!", STR_ARG(x.m->name)));
 		if ((!has_mod && !rest.n) || sym_mod_file(x.m, &f, NULL) != ERR_OK)
 			continue;
-		if (f->ops->each(f, rest, complete_one, &x) != ERR_OK)
+		if (f->ops->each(f, pattern, complete_one, &x) != ERR_OK)
 			break;
 		if (rest.n && f->ops->type_each && f->ops->type_each(f, complete_type, &x) != ERR_OK)
 			break;

@@ -102,9 +102,8 @@ typedef struct relay {
 	sym_rec_fn *fn;
 	void *u;
 	size_t n;
-	str want, literal;
-	size_t rare; /* rarest(literal) */
-	bool fold, stop;
+	str want;
+	bool fold, stop, all;
 	buf tmp;
 } relay;
 
@@ -119,119 +118,10 @@ static bool relay_one(void *u, const pdb_sym *s)
 	return !x->stop;
 }
 
-static unsigned char low(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
-static bool same_fold(const char *a, const char *b, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (low(a[i]) != low(b[i]))
-			return false;
-	return true;
-}
-
-/* The character of a text that names hold least often: where a search for the text looks first. */
-static size_t rarest(str text)
-{
-	static const char common[] = "eatrionscldupmghfbywvkxjzq";
-	size_t best = 0, rank = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		const char *p = strchr(common, low(text.p[i]));
-		size_t r = p ? (size_t)(p - common) : text.p[i] == '_' ? 3 : 18;
-		if (r >= rank) {
-			rank = r;
-			best = i;
-		}
-	}
-	return best;
-}
-
-/* Does raw hold the text, case folded? at: rarest(text). */
-static bool holds_at(str raw, str text, size_t at)
-{
-	if (text.n > raw.n)
-		return false;
-	char lower = (char)low(text.p[at]);
-	char upper = lower >= 'a' && lower <= 'z' ? (char)(lower - 32) : lower;
-	const char *begin = raw.p + at, *end = raw.p + raw.n - (text.n - 1 - at);
-	for (const char *p = begin; p < end && (p = memchr(p, lower, (size_t)(end - p))); p++)
-		if (same_fold(p - at, text.p, text.n))
-			return true;
-	for (const char *p = begin;
-		upper != lower && p < end && (p = memchr(p, upper, (size_t)(end - p))); p++)
-		if (same_fold(p - at, text.p, text.n))
-			return true;
-	return false;
-}
-
-static bool holds(str raw, str text)
-{
-	return holds_at(raw, text, rarest(text));
-}
-
-/*
- * Words that undecorating makes up: they stand in no decorated name, so a literal that may be part
- * of one of them rules nothing out.
- */
-static const char made_up[] =
-	"operator new delete operator() operator[] operator-> operator== operator!= operator<=> "
-	"`vftable' "
-	"`vbtable' `vcall' `typeof' `local static guard' `string' `vbase destructor' `vector "
-	"deleting "
-	"destructor' `default constructor closure' `scalar deleting destructor' `vector "
-	"constructor "
-	"iterator' `vector destructor iterator' `vector vbase constructor iterator' `virtual "
-	"displacement "
-	"map' `eh vector constructor iterator' `copy constructor closure' `udt returning' `RTTI "
-	"Type "
-	"Descriptor' `RTTI Base Class Descriptor at' `RTTI Base Class Array' `RTTI Class Hierarchy "
-	"Descriptor' `RTTI Complete Object Locator' `local vftable' `managed vector' `dynamic "
-	"initializer "
-	"for' `dynamic atexit destructor for' `anonymous namespace' unsigned signed __int8 __int16 "
-	"__int64 "
-	"__int128 int char short long float double bool void wchar_t char8_t char16_t char32_t "
-	"class struct "
-	"enum union const volatile nullptr_t auto decltype cdecl stdcall fastcall thiscall "
-	"vectorcall "
-	"0123456789 adjustor vtordisp lambda";
-
-static bool telling(str literal)
-{
-	if (!literal.n || holds(STR(made_up), literal))
-		return false;
-	for (size_t i = 0; i < literal.n; i++) {
-		char c = literal.p[i];
-		if (c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z'))
-			continue;
-		return false;
-	}
-	return true;
-}
-
-/* The last identifier of "ns::Class<int>::name": it stands in the decorated name as it is. */
-static str last_word(str name)
-{
-	size_t end = name.n;
-	while (end &&
-		!(name.p[end - 1] == '_' || (name.p[end - 1] >= '0' && name.p[end - 1] <= '9') ||
-			((name.p[end - 1] | 32) >= 'a' && (name.p[end - 1] | 32) <= 'z')))
-		end--;
-	size_t begin = end;
-	while (begin &&
-		(name.p[begin - 1] == '_' ||
-			(name.p[begin - 1] >= '0' && name.p[begin - 1] <= '9') ||
-			((name.p[begin - 1] | 32) >= 'a' && (name.p[begin - 1] | 32) <= 'z')))
-		begin--;
-	return (str){name.p + begin, end - begin};
-}
-
 static bool scan_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
-	if (!decorated(pf(x->f), s->name) ||
-		(x->literal.n && !holds_at(s->name, x->literal, x->rare)))
+	if (!decorated(pf(x->f), s->name))
 		return true;
 	buf_clear(&x->tmp);
 	str name = s->name;
@@ -257,12 +147,8 @@ static err find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
 	}
 	if (x.n || x.stop || map_has(&f->misses, key))
 		return x.n ? ERR_OK : ERR_NOTFOUND;
-	x.literal = last_word(name);
-	if (!telling(x.literal))
-		x.literal = (str){0};
-	x.rare = rarest(x.literal);
 	buf_init(&x.tmp, UND_MAX * 2);
-	e = pdb_each_name(pf(f)->pdb, PDB_MASK(PDB_PUBLIC), scan_one, &x);
+	e = pdb_each_like(pf(f)->pdb, PDB_MASK(PDB_PUBLIC), name, scan_one, &x);
 	buf_deinit(&x.tmp);
 	if (e == ERR_CANCELLED)
 		return e;
@@ -274,14 +160,14 @@ static err find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
 static bool each_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
-	if (x->literal.n && !holds_at(s->name, x->literal, x->rare))
-		return true;
 	sym_rec r;
 	rec_of(x->f, s, &r);
 	r.name = s->name;
 	if (decorated(pf(x->f), s->name)) {
 		buf_clear(&x->tmp);
-		if (s->name.p[0] != '?')
+		if (x->all)
+			r.name = (str){0};
+		else if (s->name.p[0] != '?')
 			r.name = sym_file_undec(x->f, s->name);
 		else if (undname(s->name, UND_NAME, &x->tmp))
 			r.name = buf_str(&x->tmp);
@@ -289,12 +175,11 @@ static bool each_one(void *u, const pdb_sym *s)
 	return x->fn(x->u, &r);
 }
 
-static err each(sym_file *f, str literal, sym_rec_fn *fn, void *u)
+static err each(sym_file *f, str pattern, sym_rec_fn *fn, void *u)
 {
-	relay x = {.f = f, .fn = fn, .u = u, .literal = telling(literal) ? literal : (str){0}};
-	x.rare = rarest(x.literal);
+	relay x = {.f = f, .fn = fn, .u = u, .all = !pattern.n || str_eq(pattern, STR("*"))};
 	buf_init(&x.tmp, UND_MAX * 2);
-	err e = pdb_each_name(pf(f)->pdb, WANT | PDB_MASK(PDB_PUBLIC), each_one, &x);
+	err e = pdb_each_like(pf(f)->pdb, WANT | PDB_MASK(PDB_PUBLIC), pattern, each_one, &x);
 	buf_deinit(&x.tmp);
 	return e;
 }

@@ -8,6 +8,8 @@
  */
 #include "sym/priv.h"
 
+#include "base/wild.h"
+
 enum {
 	MADE_LEVELS = 7,
 	MADE_SHIFT = 28,
@@ -416,7 +418,7 @@ err sym_type_field(sym_type t, str path, sym_field *ret, diag *d)
 
 typedef struct type_match {
 	sym_mod *m;
-	str pat;
+	wild pat;
 	arena *a;
 	VEC(sym_type) types;
 	VEC(str) names;
@@ -429,7 +431,7 @@ static bool match_one(void *u, str name, uint32_t id)
 	type_match *x = u;
 	if ((++x->looked & 1023) == 0 && cancelled(x->m->store->host.cancel))
 		return false;
-	if (!str_wild(x->pat, name, true) || map_hass(&x->seen, name))
+	if (!wild_match(&x->pat, name) || map_hass(&x->seen, name))
 		return true;
 	map_sets(&x->seen, name, x);
 	sym_type t = {x->m->file, id};
@@ -443,9 +445,9 @@ err sym_type_match(
 {
 	size_t bang = str_chr(text, '!');
 	str mod = bang == SIZE_MAX ? (str){0} : str_trim(str_take(text, bang));
-	type_match x = {
-		.pat = bang == SIZE_MAX ? text : str_trim(str_skip(text, bang + 1)), .a = a};
+	type_match x = {.a = a};
 	err e = ERR_OK;
+	wild_init(&x.pat, bang == SIZE_MAX ? text : str_trim(str_skip(text, bang + 1)), true);
 	map_init(&x.seen);
 	for (size_t i = 0; e == ERR_OK && (x.m = sym_mod_nth(s, i)); i++) {
 		sym_file *f;
