@@ -363,3 +363,31 @@ def guest_api_example(build):
                             str(ROOT / build / "guest/b/pub")], capture_output=True, text=True, timeout=90)
         must(r.returncode == 0, r.stdout + r.stderr)
         expect(r.stdout, "hit 3 of breakpoint 0: nt!NtWriteFile+0x0", "3 hits")
+
+
+# ---- the command line ----
+
+def command_line(build):
+    """Options of KD and CDB, exit codes, and wrong options named."""
+    image = str(ROOT / build / "tests/debuggee/debuggee.exe")
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        pathlib.Path(d, "script").write_text(".echo from the script\n")
+        cases = [
+            (["-version"], [], 0, ["Ringside"]),
+            (["-?"], [], 0, ["-k", "-z", "-y"]),
+            (["-z", image, "-c", ".echo from -c; q"], [], 0, ["from -c"]),
+            (["-z", image, "-cf", f"{d}/script"], ["q"], 0, ["from the script"]),
+            (["-z", image, "-y", d, "-srcpath", f"{d}/src"], [".sympath", ".srcpath", "q"], 0,
+             [f"Symbol search path is: {d}", f"Source search path is: {d}/src"]),
+            (["-z", image, "-logo", f"{d}/log"], [".echo logged", "q"], 0, ["logged"]),
+            (["-z", image, "-lines"], ["u debuggee!add L1", "q"], 0, ["debuggee.c @ "]),
+            (["-z", image, "-xe", "ld", "-x"], ["sx", "q"], 0, ["ld - Load module - break", "av - Access violation - second-chance break"]),
+            (["-z", f"{d}/nosuch.exe"], ["q"], None, ["nosuch.exe"]),
+            (["-nosuch"], [], 2, ["-nosuch"]),
+            (["-z"], [], 2, ["-z"]),
+        ]
+        for args, commands, want, parts in cases:
+            text, code = rs(build, d, args, commands, 60)
+            must(code == want if want is not None else code not in (0, None), f"{args}: exit code {code}\n{text[-1500:]}")
+            expect(text, *parts)
+        expect(pathlib.Path(d, "log").read_text(), "logged")
