@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { INSNS_MAX = 64 * 1024 };
+enum { INSNS_MAX = 64 * 1024, TABLE_BACK = 8, TABLE_MAX = 1024 };
 
 typedef struct flow {
 	cmd *c;
@@ -75,6 +75,36 @@ static void queue(flow *f, uint64_t addr)
 	vec_push(&f->todo, addr);
 }
 
+/* A switch's jump: lea gives a base (the table itself, or the image), a load with a scaled index and
+ * perhaps a displacement finds the entry, and base plus entry is the target. The table ends where an
+ * entry leaves the function or code begins. */
+static void follow_table(flow *f)
+{
+	uint64_t base = 0;
+	int64_t disp = 0;
+	size_t i = f->insns.n - 1;
+	for (size_t back = 0; !base && i > 0 && back < TABLE_BACK; back++) {
+		const x64_insn *in = &f->insns.p[--i];
+		size_t op = (in->bytes[0] & 0xf0) == 0x40;
+		uint8_t modrm = in->bytes[op + 1];
+		if (in->bytes[op] == 0x8d && in->rip_relative)
+			base = in->rip_target;
+		else if (in->bytes[op] == 0x8b && modrm >> 6 == 2 && (modrm & 7) == 4 && in->len == op + 7)
+			disp = (int32_t)le32(in->bytes + op + 3);
+	}
+	for (size_t k = 0; base && k < TABLE_MAX; k++) {
+		uint64_t at = base + (uint64_t)disp + k * 4, to;
+		uint8_t raw[4];
+		if (map_has(&f->seen, at) || eng_read_all(f->c->e, at, raw, sizeof raw, NULL) != ERR_OK)
+			return;
+		to = base + (uint64_t)(int64_t)(int32_t)le32(raw);
+		if (!in_function(f, to))
+			return;
+		map_set(&f->target, to, f);
+		queue(f, to);
+	}
+}
+
 /* True if execution can go on behind the instruction. */
 static bool falls_through(flow *f, const x64_insn *in)
 {
@@ -110,6 +140,8 @@ static void visit(flow *f, uint64_t addr)
 			map_set(&f->target, in.target, f);
 			queue(f, in.target);
 		}
+		if (in.flow == X64_FLOW_JMP && !in.has_target && !in.rip_relative)
+			follow_table(f);
 		if (!falls_through(f, &in))
 			return;
 		addr += in.len;
