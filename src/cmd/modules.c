@@ -392,7 +392,10 @@ static err reload_part(const reload *x, bool user)
 	size_t n = 0;
 	for (size_t i = 0; (m = sym_mod_nth(x->c->e->syms, i)); i++)
 		n += m->user == user;
-	out(x->c->e, "Loading %s Symbols\n", user ? "User" : "Kernel");
+	if (x->c->e->mode == ENG_KERNEL || x->c->e->mode == ENG_LOCAL_KERNEL)
+		out(x->c->e, "Loading %s Symbols\n", user ? "User" : "Kernel");
+	else
+		out(x->c->e, "Reloading current modules\n");
 	size_t done = 0;
 	for (size_t i = 0; (m = sym_mod_nth(x->c->e->syms, i)); i++) {
 		if (m->user != user)
