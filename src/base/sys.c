@@ -70,6 +70,12 @@ void sys_map_close(sys_map *m)
 	*m = (sys_map){0};
 }
 
+void sys_map_forget(const sys_map *m)
+{
+	if (m->n)
+		(void)madvise((void *)(uintptr_t)m->p, m->n, MADV_DONTNEED);
+}
+
 err sys_read_file(arena *a, const char *path, size_t max, str *ret, diag *d)
 {
 	sys_map m;

@@ -11,10 +11,16 @@
 #include "fmt/pe.h"
 #include "fmt/undname.h"
 
+/* Names that a scan hands on between two times of letting go of the pages behind them: each may
+ * have touched 64 KB of the file. */
+enum { FORGET_EVERY = 128 };
+
 typedef struct pdbfile {
 	sys_map map;
 	pdb *pdb;
 	bool x86;
+	map info; /* type id -> sym_type_info in sym_file.names */
+	map args; /* function type and position -> type id + 1, ARG_NONE */
 } pdbfile;
 
 static pdbfile *pf(sym_file *f)
@@ -161,6 +167,8 @@ static bool each_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
 	sym_rec r;
+	if (++x->n % FORGET_EVERY == 0)
+		sys_map_forget(&pf(x->f)->map);
 	rec_of(x->f, s, &r);
 	r.name = s->name;
 	if (decorated(pf(x->f), s->name)) {
@@ -308,7 +316,7 @@ static err type_plain(sym_file *f, uint32_t id, pdb_type *t)
 	return ERR_CORRUPT;
 }
 
-static err type_get(sym_file *f, uint32_t id, sym_type_info *ret)
+static err type_make(sym_file *f, uint32_t id, sym_type_info *ret)
 {
 	pdb_type t;
 	TRY(type_plain(f, id, &t));
@@ -326,6 +334,20 @@ static err type_get(sym_file *f, uint32_t id, sym_type_info *ret)
 	}
 	if (ret->kind >= SYM_T_STRUCT && ret->kind <= SYM_T_ENUM)
 		ret->n_fields = t.count;
+	return ERR_OK;
+}
+
+/* A listing asks for the same few types over and over: they are kept. */
+static err type_get(sym_file *f, uint32_t id, sym_type_info *ret)
+{
+	sym_type_info *known = map_get(&pf(f)->info, id);
+	if (!known) {
+		sym_type_info t;
+		TRY(type_make(f, id, &t));
+		known = arena_dup(&f->names, &t, sizeof t);
+		map_set(&pf(f)->info, id, known);
+	}
+	*ret = *known;
 	return ERR_OK;
 }
 
@@ -398,13 +420,32 @@ static err type_fields(sym_file *f, uint32_t id, arena *a, sym_field **ret, size
 	return e;
 }
 
-static err type_arg(sym_file *f, uint32_t id, uint32_t i, uint32_t *ret)
+static err arg_make(sym_file *f, uint32_t id, uint32_t i, uint32_t *ret)
 {
 	pdb_type t;
 	TRY(type_plain(f, id, &t));
 	if (t.kind != PDB_T_FUNC && t.kind != PDB_T_METHOD)
 		return ERR_NOTFOUND;
 	return pdb_type_arg(pf(f)->pdb, t.ti, i, ret);
+}
+
+static err type_arg(sym_file *f, uint32_t id, uint32_t i, uint32_t *ret)
+{
+	const uintptr_t ARG_NONE = UINT32_MAX + (uintptr_t)2;
+	uint64_t key = (uint64_t)id << 32 | i;
+	uintptr_t known = (uintptr_t)map_get(&pf(f)->args, key);
+	if (!known) {
+		uint32_t arg;
+		err e = arg_make(f, id, i, &arg);
+		if (e != ERR_OK && e != ERR_NOTFOUND)
+			return e;
+		known = e == ERR_OK ? (uintptr_t)arg + 1 : ARG_NONE;
+		map_set(&pf(f)->args, key, (void *)known);
+	}
+	if (known == ARG_NONE)
+		return ERR_NOTFOUND;
+	*ret = (uint32_t)(known - 1);
+	return ERR_OK;
 }
 
 typedef struct each_type_ctx {
@@ -560,6 +601,8 @@ static void close_(sym_file *f)
 {
 	pdb_close(pf(f)->pdb);
 	sys_map_close(&pf(f)->map);
+	map_deinit(&pf(f)->info);
+	map_deinit(&pf(f)->args);
 	mem_free(f->u);
 }
 
@@ -599,7 +642,9 @@ err sym_pdb_open(sym_store *s, const char *path, sym_file **ret, diag *d)
 	}
 	pdb_cancel_set(p, s->host.cancel);
 	pdbfile *x = mem_alloc(sizeof *x);
-	*x = (pdbfile){m, p, pdb_id_get(p)->machine == PE_MACHINE_I386};
+	*x = (pdbfile){.map = m, .pdb = p, .x86 = pdb_id_get(p)->machine == PE_MACHINE_I386};
+	map_init(&x->info);
+	map_init(&x->args);
 	sym_file *f = sym_file_new(s, &ops, path, x);
 	f->status = has_private(p) ? SYM_PRIVATE : SYM_PUBLIC;
 	*ret = f;
