@@ -98,7 +98,8 @@ static void gates(fix *f)
 	fake_regs(f->f, 0)->idtr_limit = sizeof g - 1;
 }
 
-static int start(void **state, bool layout_b)
+/* list, data: the kernel's facts, for a run without symbols; 0: found by name. */
+static int start_with(void **state, bool layout_b, uint64_t list, uint64_t data)
 {
 	fix *f = mem_alloc(sizeof *f);
 	diag d = {0};
@@ -106,15 +107,14 @@ static int start(void **state, bool layout_b)
 	f->layout_b = layout_b;
 	arena_init(&f->a);
 	buf_init(&f->out, 0);
-	world_build(&f->w, "cmd_nt", layout_b, "");
+	world_build(&f->w, data ? "cmd_nt_bare" : "cmd_nt", layout_b, "");
 	setenv("XDG_STATE_HOME", f->w.dir, 1);
 	f->f = fake_create(NULL);
 	fake_mem(f->f, as_current(), KERNEL_BASE, f->w.image, f->w.n);
 	fake_version(f->f, &v);
 	fake_fact(f->f, TGT_F_KERNEL_BASE, 0, KERNEL_BASE);
-	/* not told: found by name */
-	fake_fact(f->f, TGT_F_MODULE_LIST, 0, 0);
-	fake_fact(f->f, TGT_F_DEBUGGER_DATA, 0, 0);
+	fake_fact(f->f, TGT_F_MODULE_LIST, 0, list);
+	fake_fact(f->f, TGT_F_DEBUGGER_DATA, 0, data);
 	*fake_caps(f->f) = (tgt_caps){.kernel = true, .live = true, .spaces = 1u << AS_CURRENT | 1u << AS_PHYS,
 		.max_soft = 32, .max_hard = 4, .phys_write = true, .can_step = true};
 	fake_regs(f->f, 1)->rip = KERNEL_BASE + 0x1000;
@@ -122,7 +122,8 @@ static int start(void **state, bool layout_b)
 	f->e = eng_create();
 	f->e->hooks.u = f;
 	f->e->hooks.output = output;
-	sym_path_set(f->e->syms, str_of(f->w.dir));
+	if (!data)
+		sym_path_set(f->e->syms, str_of(f->w.dir));
 	f->c = cmd_create(f->e);
 	tgt_event ev = {.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = KERNEL_BASE + 0x1000, .n_units = 2,
 		.first_chance = true, .exr_address = KERNEL_BASE + 0x1000, .n_params = 1};
@@ -130,10 +131,17 @@ static int start(void **state, bool layout_b)
 	assert_int_equal(eng_attach(f->e, fake_tgt(f->f), ENG_KERNEL, &d), ERR_OK);
 	if (eng_wait(f->e, 1000, &d) != ERR_OK)
 		fail_msg("first stop: %s", d.text);
-	map_user(f);
-	gates(f);
+	if (!data) {
+		map_user(f);
+		gates(f);
+	}
 	*state = f;
 	return 0;
+}
+
+static int start(void **state, bool layout_b)
+{
+	return start_with(state, layout_b, 0, 0);
 }
 
 static int setup_a(void **state)
@@ -249,7 +257,7 @@ static void test_process_threads(void **state)
 	fix *f = *state;
 	uint64_t th = at(f, "CaptureThread");
 	run(f, "!process 48 7");
-	has(f, "        THREAD %016llx  Cid 0048.0054  Teb: %016llx Win32Thread: 0000000000000000 "
+	has(f, "        THREAD %016llx  Cid 0048.0054  Teb: %016llx Win32Thread: ? "
 	       "WAIT: (WrQueue) UserMode Non-Alertable\n",
 		u(th), u(peek(f, sub(f, "CaptureThread", "_ETHREAD", "Tcb.Teb"), 8)));
 	has(f, "THREAD %016llx  Cid 0048.0058", u(at(f, "CaptureThread2")));
@@ -675,6 +683,25 @@ static void test_hostile(void **state)
 	}
 }
 
+/* Exports and the kernel's debugger data only: a field that they do not tell is not shown as zero. */
+static void test_bare(void **state)
+{
+	fix *k = *state, *f;
+	void *bare;
+	uint64_t system = at(k, "SystemProcess"), thread = at(k, "CaptureThread");
+	start_with(&bare, false, at(k, "PsLoadedModuleList"), at(k, "KdpDebuggerDataListHead"));
+	f = bare;
+	run(f, "!process 0 0");
+	has(f, "PROCESS %016llx", u(system));
+	has(f, "  ObjectTable: ?  HandleCount: ?\n    Image: System\n");
+	has_not(f, "HandleCount:   0");
+	run(f, "!thread %llx", u(thread));
+	has(f, "THREAD %016llx", u(thread));
+	has(f, "Win32Thread: ? ");
+	has(f, "Priority ? BasePriority ?\n");
+	teardown(&bare);
+}
+
 #define BOTH(fn)                                                                                   \
 	cmocka_unit_test_setup_teardown(fn, setup_a, teardown),                                    \
 		cmocka_unit_test_setup_teardown(fn, setup_b, teardown)
@@ -683,6 +710,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads), BOTH(test_thread),
 		BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers), BOTH(test_vm), BOTH(test_user),
-		BOTH(test_ubp), BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile)};
+		BOTH(test_ubp), BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile),
+		cmocka_unit_test_setup_teardown(test_bare, setup_a, teardown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,15 +271,30 @@ static err show_threads(cmd *c, const os_process *p, unsigned flags)
 	return e;
 }
 
+/* A field that this kernel's symbols do not tell is no zero. */
+static void show_field(buf *b, nt *n, const char *type, const char *field, const char *fmt, uint64_t v)
+{
+	if (nt_has(n, type, field))
+		buf_addf(b, fmt, (unsigned long long)v);
+	else
+		buf_addc(b, '?');
+}
+
 err ntc_show_process(cmd *c, const os_process *p, unsigned flags)
 {
 	nt *n;
+	buf b;
 	TRY(ntc_get(c, &n));
 	out(c->e, "PROCESS %016llx  SessionId: %u  Cid: %04llx    Peb: %08llx  ParentCid: %04llx\n",
 		(unsigned long long)p->id_addr, p->session, (unsigned long long)p->pid,
 		(unsigned long long)p->peb, (unsigned long long)p->parent_pid);
-	out(c->e, "    DirBase: %08llx  ObjectTable: %016llx  HandleCount: %3u.\n", (unsigned long long)p->root,
-		(unsigned long long)p->object_table, p->handle_count);
+	buf_init(&b, 256);
+	buf_addf(&b, "    DirBase: %08llx  ObjectTable: ", (unsigned long long)p->root);
+	show_field(&b, n, "_EPROCESS", "ObjectTable", "%016llx", p->object_table);
+	buf_addz(&b, "  HandleCount: ");
+	show_field(&b, n, "_EPROCESS", "ObjectTable", "%3llu.", p->handle_count);
+	out(c->e, "%s\n", buf_z(&b));
+	buf_deinit(&b);
 	out(c->e, "    Image: %s\n", p->image);
 	if (flags & NTC_TIMES)
 		show_stats(c, n, p);
@@ -473,6 +488,29 @@ static void stack_of(cmd *c, const os_thread *t, unsigned flags, const char *ind
 	eng_ctx_restore(e, &saved);
 }
 
+static void show_stack_and_priority(cmd *c, nt *n, const os_thread *t, uint64_t kt, const char *in)
+{
+	buf b;
+	uint64_t call = nt_get_or(n, kt, "_KTHREAD", "CallbackStack", 0);
+	buf_init(&b, 256);
+	buf_addf(&b, "%sStack Init ", in);
+	show_field(&b, n, "_KTHREAD", "InitialStack", "%016llx", t->initial_stack);
+	buf_addz(&b, " Current ");
+	show_field(&b, n, "_KTHREAD", "KernelStack", "%016llx", t->kernel_stack);
+	buf_addf(&b, "\n%sBase ", in);
+	show_field(&b, n, "_KTHREAD", "StackBase", "%016llx", t->stack_base);
+	buf_addz(&b, " Limit ");
+	show_field(&b, n, "_KTHREAD", "StackLimit", "%016llx", t->stack_limit);
+	buf_addz(&b, " Call ");
+	show_field(&b, n, "_KTHREAD", "CallbackStack", "%016llx", call);
+	buf_addf(&b, "\n%sPriority ", in);
+	show_field(&b, n, "_KTHREAD", "Priority", "%llu", t->priority);
+	buf_addz(&b, " BasePriority ");
+	show_field(&b, n, "_KTHREAD", "BasePriority", "%llu", t->base_priority);
+	out_str(c->e, OUT_NORMAL, buf_str(&b));
+	buf_deinit(&b);
+}
+
 err ntc_show_thread(cmd *c, const os_thread *t, unsigned flags, const char *indent)
 {
 	nt *n;
@@ -483,10 +521,12 @@ err ntc_show_thread(cmd *c, const os_thread *t, unsigned flags, const char *inde
 		f.off = 0;
 	uint64_t kt = t->id_addr + f.off;
 	buf_init(&b, 1024);
-	buf_addf(&b, "%sTHREAD %016llx  Cid %04llx.%04llx  Teb: %016llx Win32Thread: %016llx ", indent,
+	buf_addf(&b, "%sTHREAD %016llx  Cid %04llx.%04llx  Teb: %016llx Win32Thread: ", indent,
 		(unsigned long long)t->id_addr, (unsigned long long)t->pid, (unsigned long long)t->tid,
-		(unsigned long long)t->teb,
-		(unsigned long long)nt_get_or(n, kt, "_KTHREAD", "Win32Thread", 0));
+		(unsigned long long)t->teb);
+	show_field(&b, n, "_KTHREAD", "Win32Thread", "%016llx",
+		nt_get_or(n, kt, "_KTHREAD", "Win32Thread", 0));
+	buf_addc(&b, ' ');
 	state_words(n, t, kt, &b);
 	buf_addc(&b, '\n');
 	out_str(c->e, OUT_NORMAL, buf_str(&b));
@@ -503,12 +543,7 @@ err ntc_show_thread(cmd *c, const os_thread *t, unsigned flags, const char *inde
 	show_owner(c, n, t, kt, in);
 	show_start(c, in, "Win32 Start Address", t->win32_start);
 	show_start(c, in, "Start Address", t->win32_start == t->start ? 0 : t->start);
-	out(c->e, "%sStack Init %016llx Current %016llx\n", in, (unsigned long long)t->initial_stack,
-		(unsigned long long)t->kernel_stack);
-	out(c->e, "%sBase %016llx Limit %016llx Call %016llx\n", in, (unsigned long long)t->stack_base,
-		(unsigned long long)t->stack_limit,
-		(unsigned long long)nt_get_or(n, kt, "_KTHREAD", "CallbackStack", 0));
-	out(c->e, "%sPriority %u BasePriority %u", in, t->priority, t->base_priority);
+	show_stack_and_priority(c, n, t, kt, in);
 	if (nt_get(n, kt, "_KTHREAD", "PriorityDecrement", &v, NULL) == ERR_OK)
 		out(c->e, " PriorityDecrement %llu", (unsigned long long)v);
 	out(c->e, "\n");
