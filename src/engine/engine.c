@@ -190,12 +190,12 @@ static const char *machine_text(uint16_t machine)
 	}
 }
 
-static void banner(engine *e)
+/* In two halves: what looking at the kernel has to say about symbols belongs between them. */
+static void banner_contact(engine *e)
 {
 	char when[64];
 	time_t now = time(NULL);
 	struct tm tm;
-	buf b;
 
 	strftime(when, sizeof when, "%a %b %e %H:%M:%S %Y", localtime_r(&now, &tm));
 	out(e, "Connected to Windows %u %s target at (%s), ptr64 %s\n", e->version.minor,
@@ -205,6 +205,11 @@ static void banner(engine *e)
 	if (!path.n)
 		path = STR("*** Invalid *** (set one with .sympath or _NT_SYMBOL_PATH)");
 	out(e, "Symbol search path is: %.*s\n", STR_ARG(path));
+}
+
+static void banner_system(engine *e)
+{
+	buf b;
 	buf_init(&b, 0);
 	if (e->os && e->os->ops->version && e->os->ops->version(e->os, &b, NULL) == ERR_OK)
 		out_str(e, OUT_NORMAL, buf_str(&b));
@@ -244,10 +249,11 @@ err eng_connected(engine *e, diag *d)
 	TRY(tgt_query(e->t, TGT_F_DEBUGGER_DATA, &e->debugger_data, 8, d));
 	e->os = os_nt_create(&host, &e->version, e->kernel_base, e->module_list, e->debugger_data);
 	ctx_from_event(e);
+	banner_contact(e);
 	/* During early boot there is no list yet: load events fill it. */
 	if (e->os->ops->kernel_modules(e->os, &why) != ERR_OK)
 		out_as(e, OUT_WARNING, "Loaded module list: %s\n", why.text);
-	banner(e);
+	banner_system(e);
 	mend_pages(e);
 	bp_resolve_all(e);
 	eng_notice_send(e, ENG_N_SESSION, 0);
