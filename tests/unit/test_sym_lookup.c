@@ -349,6 +349,32 @@ static void image_facts(void **state)
 	buf_deinit(&t);
 }
 
+static sym_space asked_scope(void *u)
+{
+	++*(int *)u;
+	return 7;
+}
+
+/* A stop whose condition needs no user symbol costs no question about the process. */
+static void scope_is_asked_when_needed(void **state)
+{
+	int asked = 0;
+	sym_store *t = open_store("");
+	sym_mod *a = sym_mod_add(t, 0, 0x1000, 0x1000, 1, 0, STR("nt"), STR("nt.exe"));
+	sym_mod *b = sym_mod_add(t, 7, 0x10000, 0x1000, 1, 0, (str){0}, STR("app.exe"));
+	sym_scope_ask(t, asked_scope, &asked);
+	assert_ptr_equal(sym_mod_at(t, 0x1800), a);
+	assert_int_equal(asked, 0);
+	assert_ptr_equal(sym_mod_at(t, 0x10800), b);
+	assert_ptr_equal(sym_mod_find(t, STR("app")), b);
+	assert_int_equal(asked, 1);
+	sym_scope_ask(t, asked_scope, &asked);
+	sym_scope_set(t, 0);
+	assert_null(sym_mod_find(t, STR("app")));
+	assert_int_equal(asked, 1);
+	sym_store_destroy(t);
+}
+
 static void modules(void **state)
 {
 	sym_store *t = open_store("");
@@ -642,7 +668,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily),
 		cmocka_unit_test(names_and_addresses), cmocka_unit_test(wildcards),
 		cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
-		cmocka_unit_test(image_facts), cmocka_unit_test(modules),
+		cmocka_unit_test(image_facts), cmocka_unit_test(modules), cmocka_unit_test(scope_is_asked_when_needed),
 		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
 		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
 		cmocka_unit_test(cancelled_load)};

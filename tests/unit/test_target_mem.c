@@ -140,6 +140,27 @@ static void faults_are_remembered_and_reads_are_short(void **state)
 	assert_int_equal(tgt_read_all(T_, as_current(), KCODE + 8190, b, 4, NULL), ERR_OK);
 }
 
+static void a_word_read_sparingly_brings_no_neighbours(void **state)
+{
+	uint8_t b[16], want[16];
+	fill(as_current(), KCODE, 4096);
+	stop_at(KCODE + 0x800);
+	assert_true(fake_peek(F, as_current(), KCODE + 8, want, sizeof want));
+	fake_calls_clear(F);
+	tgt_read_sparingly(T_, true);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(tgt_read_all(T_, as_current(), KCODE + 8, b, 8, NULL), ERR_OK);
+		assert_memory_equal(b, want, 8);
+	}
+	assert_int_equal(calls(FAKE_READ), 2); /* not kept */
+	size_t n;
+	assert_int_equal(fake_calls(F, &n)[0].n, 8);
+	assert_int_equal(tgt_read_all(T_, as_current(), KCODE + 8, b, 16, NULL), ERR_OK);
+	tgt_read_sparingly(T_, false);
+	assert_int_equal(tgt_read_all(T_, as_current(), KCODE + 8, b, 8, NULL), ERR_OK);
+	assert_int_equal(calls(FAKE_READ), 3);
+}
+
 static void large_reads_go_out_in_large_pieces(void **state)
 {
 	static uint8_t b[300000], want[300000];
@@ -490,6 +511,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(cached_until_it_runs),
 		T(faults_are_remembered_and_reads_are_short), T(large_reads_go_out_in_large_pieces),
+		T(a_word_read_sparingly_brings_no_neighbours),
 		T(planted_bytes_do_not_show), T(writes_go_under), T(out_and_in_again_costs_nothing),
 		T(full_table_makes_room_of_what_is_pending), T(dropped_by_the_target),
 		T(through_a_root), T(physical_traps), T(shared_pages),

@@ -596,6 +596,7 @@ err kd_open(str options, const kd_open_opts *opts, const tgt_host *host, tgt **r
 	k->link = link;
 	k->spec = spec;
 	k->n_cpu = 1;
+	k->pace_ns = 3000;
 	kdp_init(&k->p);
 	k->p.trace = kd_trace_frame;
 	k->p.trace_u = k;

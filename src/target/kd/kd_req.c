@@ -8,10 +8,6 @@
  */
 #include "target/kd/kd_int.h"
 
-#include <time.h>
-
-enum { DOZE_BYTES = 128, DOZE_MAX_US = 1000 };
-
 bool kd_refused(const kd *k, uint32_t api)
 {
 	return k->served[api - KD_API_FIRST] == SERVED_NO;
@@ -181,21 +177,6 @@ err kd_request_optional(kd *k, kd_manip *m, const void *data, size_t n, bool pro
 
 /* ---- streams ---- */
 
-/*
- * While a large reply is arriving byte by byte nobody has to look at every byte: that costs the
- * sender a wake-up for each. But a unix socket holds fewer than 280 writes of one byte, so the
- * pause is as long as some 128 bytes take.
- */
-static void doze(size_t missing, size_t came, uint64_t took_us)
-{
-	size_t bytes = missing / 2 < DOZE_BYTES ? missing / 2 : DOZE_BYTES;
-	uint64_t us = came ? took_us * bytes / came : 0;
-	if (us < 50)
-		return;
-	struct timespec t = {0, (long)(us < DOZE_MAX_US ? us : DOZE_MAX_US) * 1000};
-	nanosleep(&t, NULL);
-}
-
 static void stream_send(kd *k, uint32_t api, uint64_t at, uint32_t flags, size_t n)
 {
 	uint8_t h[KD_MANIP_SIZE];
@@ -217,8 +198,7 @@ static size_t piece_size(size_t left)
 static bool stream_await(
 	kd *k, uint32_t api, uint64_t next_at, uint32_t flags, size_t next_n, bool *asked)
 {
-	uint64_t last = sys_now_ms(), bytes = k->p.st.bytes_in, began_us = 0;
-	size_t began = 0;
+	uint64_t last = sys_now_ms(), bytes = k->p.st.bytes_in;
 	for (;;) {
 		uint64_t now = sys_now_ms();
 		if (k->p.st.bytes_in != bytes) {
@@ -233,13 +213,6 @@ static bool stream_await(
 			stream_send(k, api, next_at, flags, next_n);
 			kd_flush(k);
 			*asked = true;
-		}
-		size_t missing = kdp_missing(&k->p);
-		if (missing > began || !began_us) {
-			began = missing;
-			began_us = sys_now_us();
-		} else if (missing) {
-			doze(missing, began - missing, sys_now_us() - began_us);
 		}
 		kd_pump(k, last + KD_REPEATED_MS * 2);
 	}
