@@ -113,7 +113,7 @@ typedef struct _KSPECIAL_REGISTERS {
 /* ---- wdbgexts.h ---- */
 
 typedef struct _DBGKD_GET_VERSION64 {
-	uint16_t MajorVersion; /* high byte: DBGKD_MAJOR_NT = 0; low byte: 0xC free, 0xF checked */
+	uint16_t MajorVersion; /* high byte: DBGKD_MAJOR_NT = 0; low byte: 0xF free, 0xC checked */
 	uint16_t MinorVersion; /* build number */
 	uint8_t ProtocolVersion;    /* 6: 64 bit, version 2 */
 	uint8_t KdSecondaryVersion; /* 2: the CONTEXT above */

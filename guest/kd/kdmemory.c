@@ -467,7 +467,7 @@ static void get_version(kd_call *c)
 	DBGKD_GET_VERSION64 *v = &c->m->u.version;
 	kd_port_zero(v, sizeof(*v));
 	kd_port_version(v);
-	v->MajorVersion = 0xC; /* NT, free build */
+	v->MajorVersion = 0xF; /* NT, free build */
 	v->ProtocolVersion = 6;
 	v->KdSecondaryVersion = 2;
 	v->Flags |= DBGKD_VERS_FLAG_DATA | DBGKD_VERS_FLAG_PTR64;

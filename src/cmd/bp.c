@@ -194,6 +194,12 @@ static err parse_place(cmd *c, str *rest, options *o, bool *unresolved)
 		if (o->spec.process)
 			sym_scope_set(c->e->syms, o->spec.process);
 		err r = eng_eval_prefix(c->e, &s, &o->spec.addr, &c->d);
+		if (r == ERR_NOTFOUND && o->spec.process && c->e->os && c->e->os->ops->user_modules &&
+			c->e->os->ops->user_modules(c->e->os, o->spec.process, NULL) == ERR_OK) {
+			/* Its modules were not asked for yet. */
+			s = before;
+			r = eng_eval_prefix(c->e, &s, &o->spec.addr, &c->d);
+		}
 		eng_ctx_restore(c->e, &saved);
 		if (r == ERR_OK) {
 			o->spec.has_addr = true;
