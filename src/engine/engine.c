@@ -231,7 +231,7 @@ static void mend_pages(engine *e)
 
 err eng_connected(engine *e, diag *d)
 {
-	os_host host = {e, e->t, e->syms, &e->cancel, host_warn};
+	os_host host = {e, e->t, e->syms, &e->cancel, &e->n_units, host_warn};
 	diag why = {0};
 
 	tgt_caps_get(e->t, &e->caps);

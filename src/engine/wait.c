@@ -265,12 +265,12 @@ static err died(engine *e)
 }
 
 /* Preparing or resuming failed: the target is as it was, unless it is gone. */
-static err stuck(engine *e, err r, diag *d)
+static err stuck(engine *e, err r)
 {
 	if (r == ERR_DEAD)
 		return died(e);
 	stopped(e);
-	return diag_add(d, r, "resuming the target");
+	return r;
 }
 
 static err resume(engine *e, diag *d)
@@ -301,7 +301,7 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		if (r == ERR_OK)
 			r = resume(e, d);
 		if (r != ERR_OK)
-			return stuck(e, r, d);
+			return stuck(e, r);
 	}
 	for (;;) {
 		tgt_event ev = {0};
@@ -356,6 +356,6 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		if (r == ERR_OK)
 			r = resume(e, d);
 		if (r != ERR_OK)
-			return stuck(e, r, d);
+			return stuck(e, r);
 	}
 }

@@ -49,6 +49,7 @@ typedef struct os_host {
 	tgt *t;
 	sym_store *syms;
 	const cancel *cancel;
+	const uint32_t *n_units; /* processors that the target reports; may be NULL */
 	void (*warn)(void *u, str line);
 } os_host;
 

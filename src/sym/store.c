@@ -278,17 +278,18 @@ sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size
 		sym_mod *m = s->mods.p[i];
 		bool same = str_ieq(str_base(path), m->image) &&
 			    (!timestamp || !m->timestamp || timestamp == m->timestamp) &&
-			    (!size || !m->size || size == m->size);
+			    (!size || !m->size || size == m->size || !m->timestamp);
 		if (same) {
 			m->mark = true;
-			if (!m->timestamp)
-				m->timestamp = timestamp;
 			if (!m->checksum)
 				m->checksum = checksum;
-			if (!m->size && size) {
+			/* A size that came without a time stamp was a guess at an image being loaded. */
+			if (size && size != m->size) {
 				m->size = size;
 				sym_touch(s);
 			}
+			if (!m->timestamp)
+				m->timestamp = timestamp;
 			return m;
 		}
 		sym_mod_remove(s, m); /* another image took the place */

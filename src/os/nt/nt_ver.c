@@ -117,6 +117,9 @@ err nt_version(os *o, buf *out, diag *d)
 	/* DBGKD_VERS_FLAG_MP 1; major 0xF is a free build, 0xC a checked one (wdbgexts.h). */
 	bool checked = (n->version.major & 0xff) == 0x0c, mp = n->version.flags & 1;
 	uint32_t units = nt_units(n);
+	/* Early in the boot the kernel's own count is one; the state change may know better. */
+	if (o->host.n_units && *o->host.n_units > units)
+		units = *o->host.n_units;
 	buf_addf(out, "%s Kernel Version %u %s", product_name(n->version.minor), n->version.minor,
 		mp || units > 1 ? "MP" : "UP");
 	if (mp || units > 1)
