@@ -3,8 +3,8 @@
  *
  * The model and the names are DbgEng's (IDebugClient5, IDebugControl3, IDebugDataSpaces,
  * IDebugRegisters, IDebugSymbols, IDebugBreakpoint2), one to one: Method becomes rs_method, the
- * interface pointer becomes the session, GetXxx/SetXxx keep their argument order, HRESULTs keep their
- * values. docs/api.md has the table. What DbgEng does not have is marked "(own)".
+ * interface pointer becomes the session, GetXxx/SetXxx keep their argument order, HRESULTs keep
+ * their values. docs/api.md has the table. What DbgEng does not have is marked "(own)".
  *
  *   rs_session *s;
  *   rs_create(&s);
@@ -16,8 +16,8 @@
  *
  * Threads: a session belongs to the thread that created it; calls from another thread return
  * RS_E_UNEXPECTED at once, except rs_set_interrupt, rs_get_execution_status and
- * rs_set_kernel_connection_options, which any thread may call at any time (rs_set_interrupt also from
- * a signal handler). Callbacks arrive on the session's thread.
+ * rs_set_kernel_connection_options, which any thread may call at any time (rs_set_interrupt also
+ * from a signal handler). Callbacks arrive on the session's thread.
  */
 #ifndef RINGSIDE_H
 #define RINGSIDE_H
@@ -39,9 +39,10 @@ extern "C" {
 
 typedef int32_t rs_result; /* HRESULT: negative is failure */
 
-#define RS_S_OK		  ((rs_result)0)
-#define RS_S_FALSE	  ((rs_result)1)	  /* partial: buffer too small, timeout, "no" */
-#define RS_E_UNEXPECTED	  ((rs_result)0x8000FFFF) /* target not accessible, engine in the wrong state */
+#define RS_S_OK	   ((rs_result)0)
+#define RS_S_FALSE ((rs_result)1) /* partial: buffer too small, timeout, "no" */
+#define RS_E_UNEXPECTED                                                                            \
+	((rs_result)0x8000FFFF) /* target not accessible, engine in the wrong state */
 #define RS_E_NOTIMPL	  ((rs_result)0x80004001)
 #define RS_E_NOINTERFACE  ((rs_result)0x80004002) /* object not found */
 #define RS_E_FAIL	  ((rs_result)0x80004005)
@@ -59,7 +60,8 @@ typedef struct bp rs_breakpoint; /* opaque */
 RS_API rs_result rs_create(rs_session **session);
 /* Ends whatever is attached as RS_END_PASSIVE does and frees the session; NULL is legal. */
 RS_API void rs_destroy(rs_session *session);
-/* (own) Words of the last failure on this session; "" if there was none. Valid until the next call. */
+/* (own) Words of the last failure on this session; "" if there was none. Valid until the next call.
+ */
 RS_API const char *rs_error_text(const rs_session *session);
 RS_API const char *rs_version(void); /* (own) "0.1.0" */
 
@@ -69,7 +71,8 @@ RS_API const char *rs_version(void); /* (own) "0.1.0" */
 
 /*
  * AttachKernel. connect_options: the string after WinDbg's -k. The target is acquired only when
- * rs_wait_for_event has returned. RS_E_INVALIDARG: unknown flag or option (named in the error text).
+ * rs_wait_for_event has returned. RS_E_INVALIDARG: unknown flag or option (named in the error
+ * text).
  */
 RS_API rs_result rs_attach_kernel(rs_session *session, uint32_t flags, const char *connect_options);
 /* OpenDumpFile's twin for -z (own): a PE image as a static target. */
@@ -77,8 +80,8 @@ RS_API rs_result rs_open_image(rs_session *session, const char *path);
 
 /* GetKernelConnectionOptions: the options used to connect. size and *needed in bytes with the NUL;
  * RS_S_FALSE: truncated. RS_E_UNEXPECTED: no live kernel target. */
-RS_API rs_result rs_get_kernel_connection_options(rs_session *session, char *buffer, uint32_t size,
-	uint32_t *needed);
+RS_API rs_result rs_get_kernel_connection_options(
+	rs_session *session, char *buffer, uint32_t size, uint32_t *needed);
 /* SetKernelConnectionOptions: "resync" or "cycle_speed" (does nothing unless COM). RS_E_INVALIDARG:
  * another word. RS_E_UNEXPECTED: no live kernel target. Any thread. */
 RS_API rs_result rs_set_kernel_connection_options(rs_session *session, const char *options);
@@ -143,34 +146,36 @@ RS_API rs_result rs_get_interrupt(rs_session *session);
  * Execute: runs a command string. A lone g or p only sets the status and returns before it happens;
  * in a sequence ("g; k") the wait is implicit. RS_E_FAIL: a command failed (its words were output).
  */
-RS_API rs_result rs_execute(rs_session *session, uint32_t output_control, const char *command,
-	uint32_t flags);
+RS_API rs_result rs_execute(
+	rs_session *session, uint32_t output_control, const char *command, uint32_t flags);
 /* ExecuteCommandFile: the lines of a file. */
-RS_API rs_result rs_execute_command_file(rs_session *session, uint32_t output_control, const char *file,
-	uint32_t flags);
-/* Evaluate, 64-bit integers only: *remainder_index is where the expression ended. RS_E_FAIL: syntax,
- * unknown symbol, division by zero. */
-RS_API rs_result rs_evaluate(rs_session *session, const char *expression, uint64_t *value,
-	uint32_t *remainder_index);
+RS_API rs_result rs_execute_command_file(
+	rs_session *session, uint32_t output_control, const char *file, uint32_t flags);
+/* Evaluate, 64-bit integers only: *remainder_index is where the expression ended. RS_E_FAIL:
+ * syntax, unknown symbol, division by zero. */
+RS_API rs_result rs_evaluate(
+	rs_session *session, const char *expression, uint64_t *value, uint32_t *remainder_index);
 
 #define RS_CURRENT_DEFAULT 0xfu
 /* OutputCurrentState: registers as set, symbol and instruction at the current place. */
-RS_API rs_result rs_output_current_state(rs_session *session, uint32_t output_control, uint32_t flags);
+RS_API rs_result rs_output_current_state(
+	rs_session *session, uint32_t output_control, uint32_t flags);
 /* GetPromptText: "0: kd" without the bracket, as DbgEng. */
-RS_API rs_result rs_get_prompt_text(rs_session *session, char *buffer, uint32_t size, uint32_t *needed);
+RS_API rs_result rs_get_prompt_text(
+	rs_session *session, char *buffer, uint32_t size, uint32_t *needed);
 RS_API rs_result rs_get_number_processors(rs_session *session, uint32_t *number);
 /* GetLastEventInformation, cut down: DEBUG_EVENT_xxx bits, processor, and its description. */
 #define RS_EVENT_BREAKPOINT    0x1u
 #define RS_EVENT_EXCEPTION     0x2u
 #define RS_EVENT_LOAD_MODULE   0x40u
 #define RS_EVENT_UNLOAD_MODULE 0x80u
-RS_API rs_result rs_get_last_event_information(rs_session *session, uint32_t *type, uint32_t *processor,
-	char *description, uint32_t size, uint32_t *needed);
+RS_API rs_result rs_get_last_event_information(rs_session *session, uint32_t *type,
+	uint32_t *processor, char *description, uint32_t size, uint32_t *needed);
 /* ReadBugCheckData */
 RS_API rs_result rs_read_bug_check_data(rs_session *session, uint32_t *code, uint64_t args[4]);
 
-#define RS_ENGOPT_INITIAL_BREAK	 0x20u
-#define RS_ENGOPT_FINAL_BREAK	 0x80u
+#define RS_ENGOPT_INITIAL_BREAK		  0x20u
+#define RS_ENGOPT_FINAL_BREAK		  0x80u
 #define RS_ENGOPT_SYNCHRONIZE_BREAKPOINTS 0x800u
 RS_API rs_result rs_add_engine_options(rs_session *session, uint32_t options);
 RS_API rs_result rs_remove_engine_options(rs_session *session, uint32_t options);
@@ -180,21 +185,21 @@ RS_API rs_result rs_get_engine_options(rs_session *session, uint32_t *options);
 
 /* ReadVirtual: the current context's view, planted breakpoints hidden. *done < size is success; the
  * first byte unreadable is RS_E_FAIL. */
-RS_API rs_result rs_read_virtual(rs_session *session, uint64_t offset, void *buffer, uint32_t size,
-	uint32_t *done);
-RS_API rs_result rs_write_virtual(rs_session *session, uint64_t offset, const void *buffer, uint32_t size,
-	uint32_t *done);
-RS_API rs_result rs_read_physical(rs_session *session, uint64_t offset, void *buffer, uint32_t size,
-	uint32_t *done);
-RS_API rs_result rs_write_physical(rs_session *session, uint64_t offset, const void *buffer, uint32_t size,
-	uint32_t *done);
+RS_API rs_result rs_read_virtual(
+	rs_session *session, uint64_t offset, void *buffer, uint32_t size, uint32_t *done);
+RS_API rs_result rs_write_virtual(
+	rs_session *session, uint64_t offset, const void *buffer, uint32_t size, uint32_t *done);
+RS_API rs_result rs_read_physical(
+	rs_session *session, uint64_t offset, void *buffer, uint32_t size, uint32_t *done);
+RS_API rs_result rs_write_physical(
+	rs_session *session, uint64_t offset, const void *buffer, uint32_t size, uint32_t *done);
 
 /* ---- registers (IDebugRegisters) ---- */
 
 RS_API rs_result rs_get_number_registers(rs_session *session, uint32_t *number);
 /* GetDescription / GetIndexByName */
-RS_API rs_result rs_get_register_name(rs_session *session, uint32_t index, char *buffer, uint32_t size,
-	uint32_t *needed);
+RS_API rs_result rs_get_register_name(
+	rs_session *session, uint32_t index, char *buffer, uint32_t size, uint32_t *needed);
 RS_API rs_result rs_get_index_by_name(rs_session *session, const char *name, uint32_t *index);
 /* GetValue / SetValue: the low 64 bits. */
 RS_API rs_result rs_get_value(rs_session *session, uint32_t index, uint64_t *value);
@@ -207,14 +212,15 @@ RS_API rs_result rs_get_stack_offset(rs_session *session, uint64_t *offset);
 /* RS_E_FAIL: not found. */
 RS_API rs_result rs_get_offset_by_name(rs_session *session, const char *symbol, uint64_t *offset);
 /* "module!name", *displacement from it. RS_S_FALSE: truncated. */
-RS_API rs_result rs_get_name_by_offset(rs_session *session, uint64_t offset, char *buffer, uint32_t size,
-	uint32_t *needed, uint64_t *displacement);
-RS_API rs_result rs_get_symbol_path(rs_session *session, char *buffer, uint32_t size, uint32_t *needed);
+RS_API rs_result rs_get_name_by_offset(rs_session *session, uint64_t offset, char *buffer,
+	uint32_t size, uint32_t *needed, uint64_t *displacement);
+RS_API rs_result rs_get_symbol_path(
+	rs_session *session, char *buffer, uint32_t size, uint32_t *needed);
 RS_API rs_result rs_set_symbol_path(rs_session *session, const char *path);
 RS_API rs_result rs_reload(rs_session *session, const char *module);
 /* GetFieldOffset by names: module!type, dotted field. */
-RS_API rs_result rs_get_field_offset(rs_session *session, const char *type, const char *field,
-	uint32_t *offset);
+RS_API rs_result rs_get_field_offset(
+	rs_session *session, const char *type, const char *field, uint32_t *offset);
 
 /* ---- contexts (IDebugSystemObjects) ---- */
 
@@ -243,14 +249,16 @@ RS_API rs_result rs_set_implicit_thread_data_offset(rs_session *session, uint64_
 #define RS_BREAK_IO	 8u
 
 /* AddBreakpoint: new, disabled, at 0. RS_E_INVALIDARG: id in use or bad type. */
-RS_API rs_result rs_add_breakpoint(rs_session *session, uint32_t type, uint32_t desired_id,
-	rs_breakpoint **breakpoint);
+RS_API rs_result rs_add_breakpoint(
+	rs_session *session, uint32_t type, uint32_t desired_id, rs_breakpoint **breakpoint);
 RS_API rs_result rs_remove_breakpoint(rs_session *session, rs_breakpoint *breakpoint);
 RS_API rs_result rs_get_number_breakpoints(rs_session *session, uint32_t *number);
-/* RS_E_NOINTERFACE: there is none. The pointer is valid until the breakpoint is removed; a call with
- * one that was removed returns RS_E_NOINTERFACE. */
-RS_API rs_result rs_get_breakpoint_by_id(rs_session *session, uint32_t id, rs_breakpoint **breakpoint);
-RS_API rs_result rs_get_breakpoint_by_index(rs_session *session, uint32_t index, rs_breakpoint **breakpoint);
+/* RS_E_NOINTERFACE: there is none. The pointer is valid until the breakpoint is removed; a call
+ * with one that was removed returns RS_E_NOINTERFACE. */
+RS_API rs_result rs_get_breakpoint_by_id(
+	rs_session *session, uint32_t id, rs_breakpoint **breakpoint);
+RS_API rs_result rs_get_breakpoint_by_index(
+	rs_session *session, uint32_t index, rs_breakpoint **breakpoint);
 
 RS_API rs_result rs_breakpoint_get_id(rs_session *session, rs_breakpoint *bp, uint32_t *id);
 RS_API rs_result rs_breakpoint_get_type(rs_session *session, rs_breakpoint *bp, uint32_t *type);
@@ -261,27 +269,34 @@ RS_API rs_result rs_breakpoint_remove_flags(rs_session *session, rs_breakpoint *
 RS_API rs_result rs_breakpoint_get_offset(rs_session *session, rs_breakpoint *bp, uint64_t *offset);
 RS_API rs_result rs_breakpoint_set_offset(rs_session *session, rs_breakpoint *bp, uint64_t offset);
 /* SetOffsetExpression: one that cannot be evaluated makes it deferred. */
-RS_API rs_result rs_breakpoint_get_offset_expression(rs_session *session, rs_breakpoint *bp, char *buffer,
-	uint32_t size, uint32_t *needed);
-RS_API rs_result rs_breakpoint_set_offset_expression(rs_session *session, rs_breakpoint *bp,
-	const char *expression);
+RS_API rs_result rs_breakpoint_get_offset_expression(
+	rs_session *session, rs_breakpoint *bp, char *buffer, uint32_t size, uint32_t *needed);
+RS_API rs_result rs_breakpoint_set_offset_expression(
+	rs_session *session, rs_breakpoint *bp, const char *expression);
 /* RS_E_NOINTERFACE on a code breakpoint. Size x64: 1 2 4 8; READ implies READ|WRITE. */
-RS_API rs_result rs_breakpoint_get_data_parameters(rs_session *session, rs_breakpoint *bp, uint32_t *size,
-	uint32_t *access);
-RS_API rs_result rs_breakpoint_set_data_parameters(rs_session *session, rs_breakpoint *bp, uint32_t size,
-	uint32_t access);
+RS_API rs_result rs_breakpoint_get_data_parameters(
+	rs_session *session, rs_breakpoint *bp, uint32_t *size, uint32_t *access);
+RS_API rs_result rs_breakpoint_set_data_parameters(
+	rs_session *session, rs_breakpoint *bp, uint32_t size, uint32_t access);
 /* Original number; the current one counts down to 1, where it triggers. Set resets both. */
-RS_API rs_result rs_breakpoint_get_pass_count(rs_session *session, rs_breakpoint *bp, uint32_t *count);
-RS_API rs_result rs_breakpoint_set_pass_count(rs_session *session, rs_breakpoint *bp, uint32_t count);
-RS_API rs_result rs_breakpoint_get_current_pass_count(rs_session *session, rs_breakpoint *bp, uint32_t *count);
-RS_API rs_result rs_breakpoint_get_command(rs_session *session, rs_breakpoint *bp, char *buffer,
-	uint32_t size, uint32_t *needed);
-RS_API rs_result rs_breakpoint_set_command(rs_session *session, rs_breakpoint *bp, const char *command);
+RS_API rs_result rs_breakpoint_get_pass_count(
+	rs_session *session, rs_breakpoint *bp, uint32_t *count);
+RS_API rs_result rs_breakpoint_set_pass_count(
+	rs_session *session, rs_breakpoint *bp, uint32_t count);
+RS_API rs_result rs_breakpoint_get_current_pass_count(
+	rs_session *session, rs_breakpoint *bp, uint32_t *count);
+RS_API rs_result rs_breakpoint_get_command(
+	rs_session *session, rs_breakpoint *bp, char *buffer, uint32_t size, uint32_t *needed);
+RS_API rs_result rs_breakpoint_set_command(
+	rs_session *session, rs_breakpoint *bp, const char *command);
 /* (own) EPROCESS that it is bound to, 0 for any; DbgEng has only the thread. */
-RS_API rs_result rs_breakpoint_set_match_process(rs_session *session, rs_breakpoint *bp, uint64_t process);
+RS_API rs_result rs_breakpoint_set_match_process(
+	rs_session *session, rs_breakpoint *bp, uint64_t process);
 /* Kernel: ETHREAD address. RS_E_NOINTERFACE: none set; RS_E_INVALIDARG: kernel data breakpoint. */
-RS_API rs_result rs_breakpoint_get_match_thread(rs_session *session, rs_breakpoint *bp, uint64_t *thread);
-RS_API rs_result rs_breakpoint_set_match_thread(rs_session *session, rs_breakpoint *bp, uint64_t thread);
+RS_API rs_result rs_breakpoint_get_match_thread(
+	rs_session *session, rs_breakpoint *bp, uint64_t *thread);
+RS_API rs_result rs_breakpoint_set_match_thread(
+	rs_session *session, rs_breakpoint *bp, uint64_t thread);
 
 /* ---- callbacks ---- */
 
@@ -301,31 +316,33 @@ typedef struct rs_exception {
 typedef struct rs_event_callbacks {
 	uint32_t (*breakpoint)(void *u, rs_breakpoint *bp, uint32_t id);
 	uint32_t (*exception)(void *u, const rs_exception *e);
-	uint32_t (*load_module)(void *u, uint64_t base, uint32_t size, const char *path, uint32_t checksum);
+	uint32_t (*load_module)(
+		void *u, uint64_t base, uint32_t size, const char *path, uint32_t checksum);
 	uint32_t (*unload_module)(void *u, const char *path, uint64_t base);
-	uint32_t (*session_status)(void *u, uint32_t status);	      /* DEBUG_SESSION_xxx */
-	uint32_t (*change_debuggee_state)(void *u, uint32_t flags);   /* DEBUG_CDS_xxx */
-	uint32_t (*change_engine_state)(void *u, uint32_t flags);     /* DEBUG_CES_xxx */
-	uint32_t (*change_symbol_state)(void *u, uint32_t flags);     /* DEBUG_CSS_xxx */
+	uint32_t (*session_status)(void *u, uint32_t status);	    /* DEBUG_SESSION_xxx */
+	uint32_t (*change_debuggee_state)(void *u, uint32_t flags); /* DEBUG_CDS_xxx */
+	uint32_t (*change_engine_state)(void *u, uint32_t flags);   /* DEBUG_CES_xxx */
+	uint32_t (*change_symbol_state)(void *u, uint32_t flags);   /* DEBUG_CSS_xxx */
 } rs_event_callbacks;
-RS_API rs_result rs_set_event_callbacks(rs_session *session, const rs_event_callbacks *callbacks, void *u);
+RS_API rs_result rs_set_event_callbacks(
+	rs_session *session, const rs_event_callbacks *callbacks, void *u);
 
 /* DEBUG_OUTPUT_xxx masks. */
-#define RS_OUTPUT_NORMAL	  0x1u
-#define RS_OUTPUT_ERROR		  0x2u
-#define RS_OUTPUT_WARNING	  0x4u
-#define RS_OUTPUT_VERBOSE	  0x8u
-#define RS_OUTPUT_PROMPT	  0x10u
+#define RS_OUTPUT_NORMAL	   0x1u
+#define RS_OUTPUT_ERROR		   0x2u
+#define RS_OUTPUT_WARNING	   0x4u
+#define RS_OUTPUT_VERBOSE	   0x8u
+#define RS_OUTPUT_PROMPT	   0x10u
 #define RS_OUTPUT_PROMPT_REGISTERS 0x20u
-#define RS_OUTPUT_DEBUGGEE	  0x80u
-#define RS_OUTPUT_DEBUGGEE_PROMPT 0x100u
-#define RS_OUTPUT_SYMBOLS	  0x200u
-#define RS_OUTPUT_STATUS	  0x400u
+#define RS_OUTPUT_DEBUGGEE	   0x80u
+#define RS_OUTPUT_DEBUGGEE_PROMPT  0x100u
+#define RS_OUTPUT_SYMBOLS	   0x200u
+#define RS_OUTPUT_STATUS	   0x400u
 /* IDebugOutputCallbacks. text is not NUL-terminated; no newline is added. */
 typedef void rs_output_fn(void *u, uint32_t mask, const char *text, size_t n);
 RS_API rs_result rs_set_output_callbacks(rs_session *session, rs_output_fn *fn, void *u);
-/* IDebugInputCallbacks, synchronous (own): fills buffer with a line (no newline), returns its length
- * or -1 when there will be none. */
+/* IDebugInputCallbacks, synchronous (own): fills buffer with a line (no newline), returns its
+ * length or -1 when there will be none. */
 typedef int rs_input_fn(void *u, const char *prompt, char *buffer, size_t size);
 RS_API rs_result rs_set_input_callbacks(rs_session *session, rs_input_fn *fn, void *u);
 
@@ -333,13 +350,14 @@ RS_API rs_result rs_set_input_callbacks(rs_session *session, rs_input_fn *fn, vo
 
 /* Did q, qq or qd run? *leave_running is 0 only for an abandoned target. */
 RS_API int rs_quit_requested(rs_session *session);
-/* What an empty line after this command runs: the command, "db" after "db 1000" (it goes on), or "". */
-RS_API rs_result rs_get_repeat_line(rs_session *session, const char *command, char *buffer, uint32_t size,
-	uint32_t *needed);
+/* What an empty line after this command runs: the command, "db" after "db 1000" (it goes on), or
+ * "". */
+RS_API rs_result rs_get_repeat_line(
+	rs_session *session, const char *command, char *buffer, uint32_t size, uint32_t *needed);
 /* Candidates for the word that ends at `at` in line; sorted, at most max. Freed by
  * rs_free_completions. *start: where the word begins. */
-RS_API size_t rs_complete(rs_session *session, const char *line, size_t at, size_t max, char ***ret,
-	size_t *start);
+RS_API size_t rs_complete(
+	rs_session *session, const char *line, size_t at, size_t max, char ***ret, size_t *start);
 RS_API void rs_free_completions(char **list, size_t n);
 /* Rows of the command tables, for help, man page and documents. Returns 0 behind the end. */
 typedef struct rs_command_info {
@@ -348,10 +366,11 @@ typedef struct rs_command_info {
 	int kernel, user;
 } rs_command_info;
 RS_API int rs_get_command_info(size_t index, rs_command_info *ret);
-RS_API rs_result rs_set_command_line(rs_session *session, int argc, const char *const *argv); /* vercommand */
-RS_API rs_result rs_toggle_packet_trace(rs_session *session, int *on_ret);		/* Ctrl+D */
-RS_API rs_result rs_cycle_reboot_break(rs_session *session, const char **state_ret);	/* Ctrl+K */
-RS_API rs_result rs_toggle_verbose(rs_session *session, int *on_ret);			/* Ctrl+V */
+RS_API rs_result rs_set_command_line(
+	rs_session *session, int argc, const char *const *argv);	   /* vercommand */
+RS_API rs_result rs_toggle_packet_trace(rs_session *session, int *on_ret); /* Ctrl+D */
+RS_API rs_result rs_cycle_reboot_break(rs_session *session, const char **state_ret); /* Ctrl+K */
+RS_API rs_result rs_toggle_verbose(rs_session *session, int *on_ret);		     /* Ctrl+V */
 RS_API rs_result rs_save_workspace(rs_session *session, const char *file);
 RS_API rs_result rs_load_workspace(rs_session *session, const char *file);
 

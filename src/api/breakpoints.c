@@ -28,8 +28,13 @@ rs_result rs_add_breakpoint(rs_session *s, uint32_t type, uint32_t id, rs_breakp
 		return RS_E_INVALIDARG;
 	if (!s->e->t)
 		return RS_E_UNEXPECTED;
-	bp_spec spec = {.id = id, .kind = type == RS_BREAKPOINT_DATA ? BP_BA : BP_BP, .has_addr = true, .disabled = true,
-		.fresh = true, .size = 1, .access = TGT_TRAP_EXEC};
+	bp_spec spec = {.id = id,
+		.kind = type == RS_BREAKPOINT_DATA ? BP_BA : BP_BP,
+		.has_addr = true,
+		.disabled = true,
+		.fresh = true,
+		.size = 1,
+		.access = TGT_TRAP_EXEC};
 	return api_result(bp_add(s->e, &spec, ret, NULL, &s->d));
 }
 
@@ -101,15 +106,18 @@ rs_result rs_breakpoint_get_flags(rs_session *s, rs_breakpoint *b, uint32_t *fla
 	BP_ENTER(s, b);
 	if (!flags)
 		return RS_E_INVALIDARG;
-	*flags = (b->enabled ? RS_BREAKPOINT_ENABLED : 0) | (b->deferred ? RS_BREAKPOINT_DEFERRED : 0) |
-		 (b->go_only ? RS_BREAKPOINT_GO_ONLY : 0) | (b->one_shot ? RS_BREAKPOINT_ONE_SHOT : 0) |
+	*flags = (b->enabled ? RS_BREAKPOINT_ENABLED : 0) |
+		 (b->deferred ? RS_BREAKPOINT_DEFERRED : 0) |
+		 (b->go_only ? RS_BREAKPOINT_GO_ONLY : 0) |
+		 (b->one_shot ? RS_BREAKPOINT_ONE_SHOT : 0) |
 		 (b->adder_only ? RS_BREAKPOINT_ADDER_ONLY : 0);
 	return RS_S_OK;
 }
 
 static rs_result change_flags(rs_session *s, rs_breakpoint *b, uint32_t flags, bool on)
 {
-	const uint32_t known = RS_BREAKPOINT_ENABLED | RS_BREAKPOINT_GO_ONLY | RS_BREAKPOINT_ONE_SHOT | RS_BREAKPOINT_ADDER_ONLY;
+	const uint32_t known = RS_BREAKPOINT_ENABLED | RS_BREAKPOINT_GO_ONLY |
+			       RS_BREAKPOINT_ONE_SHOT | RS_BREAKPOINT_ADDER_ONLY;
 	if (flags & ~known)
 		return RS_E_INVALIDARG;
 	if (flags & RS_BREAKPOINT_GO_ONLY)
@@ -156,14 +164,15 @@ rs_result rs_breakpoint_set_offset(rs_session *s, rs_breakpoint *b, uint64_t off
 	return api_result(bp_move(s->e, b, offset, &s->d));
 }
 
-rs_result rs_breakpoint_get_offset_expression(rs_session *s, rs_breakpoint *b, char *buffer, uint32_t size,
-	uint32_t *needed)
+rs_result rs_breakpoint_get_offset_expression(
+	rs_session *s, rs_breakpoint *b, char *buffer, uint32_t size, uint32_t *needed)
 {
 	BP_ENTER(s, b);
 	return api_copy(b->expr, buffer, size, needed);
 }
 
-rs_result rs_breakpoint_set_offset_expression(rs_session *s, rs_breakpoint *b, const char *expression)
+rs_result rs_breakpoint_set_offset_expression(
+	rs_session *s, rs_breakpoint *b, const char *expression)
 {
 	BP_ENTER(s, b);
 	if (!expression || !*expression)
@@ -180,7 +189,8 @@ static tgt_trap_kind kind_of(uint32_t access)
 	return access == RS_BREAK_WRITE ? TGT_TRAP_WRITE : TGT_TRAP_RW;
 }
 
-rs_result rs_breakpoint_get_data_parameters(rs_session *s, rs_breakpoint *b, uint32_t *size, uint32_t *access)
+rs_result rs_breakpoint_get_data_parameters(
+	rs_session *s, rs_breakpoint *b, uint32_t *size, uint32_t *access)
 {
 	BP_ENTER(s, b);
 	if (b->kind != BP_BA)
@@ -188,14 +198,15 @@ rs_result rs_breakpoint_get_data_parameters(rs_session *s, rs_breakpoint *b, uin
 	if (size)
 		*size = b->size;
 	if (access)
-		*access = b->access == TGT_TRAP_EXEC   ? RS_BREAK_EXECUTE
-			  : b->access == TGT_TRAP_IO   ? RS_BREAK_IO
+		*access = b->access == TGT_TRAP_EXEC	? RS_BREAK_EXECUTE
+			  : b->access == TGT_TRAP_IO	? RS_BREAK_IO
 			  : b->access == TGT_TRAP_WRITE ? RS_BREAK_WRITE
 							: RS_BREAK_READ | RS_BREAK_WRITE;
 	return RS_S_OK;
 }
 
-rs_result rs_breakpoint_set_data_parameters(rs_session *s, rs_breakpoint *b, uint32_t size, uint32_t access)
+rs_result rs_breakpoint_set_data_parameters(
+	rs_session *s, rs_breakpoint *b, uint32_t size, uint32_t access)
 {
 	BP_ENTER(s, b);
 	if (b->kind != BP_BA)
@@ -233,7 +244,8 @@ rs_result rs_breakpoint_get_current_pass_count(rs_session *s, rs_breakpoint *b, 
 	return RS_S_OK;
 }
 
-rs_result rs_breakpoint_get_command(rs_session *s, rs_breakpoint *b, char *buffer, uint32_t size, uint32_t *needed)
+rs_result rs_breakpoint_get_command(
+	rs_session *s, rs_breakpoint *b, char *buffer, uint32_t size, uint32_t *needed)
 {
 	BP_ENTER(s, b);
 	return api_copy(b->command, buffer, size, needed);
@@ -279,7 +291,8 @@ rs_result rs_breakpoint_set_match_thread(rs_session *s, rs_breakpoint *b, uint64
 		thread = 0;
 	if (b->kind == BP_BA && thread)
 		return RS_E_INVALIDARG;
-	if (thread && (!s->e->os || !s->e->os->ops->thread || s->e->os->ops->thread(s->e->os, thread, &t, &s->d) != ERR_OK))
+	if (thread && (!s->e->os || !s->e->os->ops->thread ||
+			      s->e->os->ops->thread(s->e->os, thread, &t, &s->d) != ERR_OK))
 		return RS_E_NOINTERFACE;
 	b->thread = thread;
 	return RS_S_OK;

@@ -11,7 +11,8 @@ int rs_quit_requested(rs_session *s)
 	return s && s->c->quit;
 }
 
-rs_result rs_get_repeat_line(rs_session *s, const char *command, char *buffer, uint32_t size, uint32_t *needed)
+rs_result rs_get_repeat_line(
+	rs_session *s, const char *command, char *buffer, uint32_t size, uint32_t *needed)
 {
 	API_ENTER(s);
 	if (!command)
@@ -24,8 +25,9 @@ int rs_get_command_info(size_t index, rs_command_info *ret)
 	for (const cmd_family *const *f = cmd_families; *f; f++) {
 		if (index < (*f)->n) {
 			const cmd_row *r = &(*f)->rows[index];
-			*ret = (rs_command_info){(*f)->title, r->name, r->usage, r->summary, r->help, (r->flags & CMD_LATER) != 0,
-				(r->flags & CMD_KERNEL) != 0, (r->flags & CMD_USER) != 0};
+			*ret = (rs_command_info){(*f)->title, r->name, r->usage, r->summary,
+				r->help, (r->flags & CMD_LATER) != 0, (r->flags & CMD_KERNEL) != 0,
+				(r->flags & CMD_USER) != 0};
 			return 1;
 		}
 		index -= (*f)->n;
@@ -70,7 +72,10 @@ static void complete_symbols(rs_session *s, list *l, str word, size_t max)
 		sym_list found = {0};
 		if (sym_match(s->e->syms, word, SYM_M_SORT_NAME, &found, NULL) == ERR_OK)
 			for (size_t i = 0; i < found.n && l->n < max; i++)
-				add(l, arena_printf(&a, "%.*s!%.*s", STR_ARG(found.p[i].mod->name), STR_ARG(found.p[i].name)), max);
+				add(l,
+					arena_printf(&a, "%.*s!%.*s", STR_ARG(found.p[i].mod->name),
+						STR_ARG(found.p[i].name)),
+					max);
 		sym_list_deinit(&found);
 	} else if (sym_complete(s->e->syms, &a, word, max, &names, &n) == ERR_OK) {
 		for (size_t i = 0; i < n; i++)
@@ -84,7 +89,8 @@ static int order(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-size_t rs_complete(rs_session *s, const char *line, size_t at, size_t max, char ***ret, size_t *start)
+size_t rs_complete(
+	rs_session *s, const char *line, size_t at, size_t max, char ***ret, size_t *start)
 {
 	list l = {0};
 	if (api_enter(s) < 0 || !line || !ret || !start)

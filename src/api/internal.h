@@ -21,9 +21,9 @@ struct rs_session {
 	void *output_u;
 	rs_input_fn *input;
 	void *input_u;
-	bool muted;		/* RS_OUTCTL_IGNORE */
+	bool muted; /* RS_OUTCTL_IGNORE */
 	bool traced;
-	unsigned reboot_break;	/* 0 none, 1 on reboot, 2 on first module */
+	unsigned reboot_break; /* 0 none, 1 on reboot, 2 on first module */
 	uint32_t options;
 	atomic_uint interrupts; /* 1 << RS_INTERRUPT_xxx that wait */
 };

@@ -94,27 +94,39 @@ eng_status api_notice(void *u, const eng_notice *n)
 
 	switch (n->kind) {
 	case ENG_N_BREAKPOINT:
-		return cb->breakpoint ? vote(cb->breakpoint(s->events_u, bp_find(s->e, n->id), n->id)) : ST_NO_CHANGE;
+		return cb->breakpoint
+			       ? vote(cb->breakpoint(s->events_u, bp_find(s->e, n->id), n->id))
+			       : ST_NO_CHANGE;
 	case ENG_N_EXCEPTION:
 		if (!cb->exception)
 			return ST_NO_CHANGE;
-		x = (rs_exception){ev->code, ev->flags, ev->exr_address, ev->n_params, {0}, ev->first_chance};
+		x = (rs_exception){
+			ev->code, ev->flags, ev->exr_address, ev->n_params, {0}, ev->first_chance};
 		for (uint32_t i = 0; i < ev->n_params && i < TGT_EXR_PARAMS; i++)
 			x.parameters[i] = ev->params[i];
 		return vote(cb->exception(s->events_u, &x));
 	case ENG_N_LOAD:
-		return cb->load_module ? vote(cb->load_module(s->events_u, ev->base, (uint32_t)ev->size, ev->path, ev->checksum))
+		return cb->load_module ? vote(cb->load_module(s->events_u, ev->base,
+						 (uint32_t)ev->size, ev->path, ev->checksum))
 				       : ST_NO_CHANGE;
 	case ENG_N_UNLOAD:
-		return cb->unload_module ? vote(cb->unload_module(s->events_u, ev->path, ev->base)) : ST_NO_CHANGE;
+		return cb->unload_module ? vote(cb->unload_module(s->events_u, ev->path, ev->base))
+					 : ST_NO_CHANGE;
 	case ENG_N_SESSION:
-		return cb->session_status ? vote(cb->session_status(s->events_u, (uint32_t)n->arg)) : ST_NO_CHANGE;
+		return cb->session_status ? vote(cb->session_status(s->events_u, (uint32_t)n->arg))
+					  : ST_NO_CHANGE;
 	case ENG_N_TARGET:
-		return cb->change_debuggee_state ? vote(cb->change_debuggee_state(s->events_u, (uint32_t)n->arg)) : ST_NO_CHANGE;
+		return cb->change_debuggee_state
+			       ? vote(cb->change_debuggee_state(s->events_u, (uint32_t)n->arg))
+			       : ST_NO_CHANGE;
 	case ENG_N_ENGINE:
-		return cb->change_engine_state ? vote(cb->change_engine_state(s->events_u, (uint32_t)n->arg)) : ST_NO_CHANGE;
+		return cb->change_engine_state
+			       ? vote(cb->change_engine_state(s->events_u, (uint32_t)n->arg))
+			       : ST_NO_CHANGE;
 	case ENG_N_SYMBOLS:
-		return cb->change_symbol_state ? vote(cb->change_symbol_state(s->events_u, (uint32_t)n->arg)) : ST_NO_CHANGE;
+		return cb->change_symbol_state
+			       ? vote(cb->change_symbol_state(s->events_u, (uint32_t)n->arg))
+			       : ST_NO_CHANGE;
 	default:
 		return ST_NO_CHANGE;
 	}
@@ -165,9 +177,10 @@ rs_result rs_attach_kernel(rs_session *s, uint32_t flags, const char *options)
 {
 	API_ENTER(s);
 	if (flags == RS_ATTACH_LOCAL_KERNEL || flags == RS_ATTACH_EXDI_DRIVER) {
-		diag_set(&s->d, ERR_UNSUPPORTED, "%s", flags == RS_ATTACH_LOCAL_KERNEL
-			? "debugging the local kernel is not supported on this system"
-			: "the EXDI transport is not supported yet; use -k");
+		diag_set(&s->d, ERR_UNSUPPORTED, "%s",
+			flags == RS_ATTACH_LOCAL_KERNEL
+				? "debugging the local kernel is not supported on this system"
+				: "the EXDI transport is not supported yet; use -k");
 		return RS_E_NOTIMPL;
 	}
 	if (flags != RS_ATTACH_KERNEL_CONNECTION) {
@@ -194,7 +207,8 @@ static rs_result live_kernel(rs_session *s)
 	return RS_E_UNEXPECTED;
 }
 
-rs_result rs_get_kernel_connection_options(rs_session *s, char *buffer, uint32_t size, uint32_t *needed)
+rs_result rs_get_kernel_connection_options(
+	rs_session *s, char *buffer, uint32_t size, uint32_t *needed)
 {
 	API_ENTER(s);
 	rs_result r = live_kernel(s);
@@ -212,7 +226,8 @@ rs_result rs_set_kernel_connection_options(rs_session *s, const char *options)
 		return api_result(tgt_ctl(s->e->t, TGT_CTL_RESYNC, 0, NULL));
 	if (str_ieq(str_of(options), STR("cycle_speed"))) {
 		err e = tgt_ctl(s->e->t, TGT_CTL_CYCLE_SPEED, 0, NULL);
-		return e == ERR_UNSUPPORTED ? RS_S_OK : api_result(e); /* nothing to cycle unless COM */
+		return e == ERR_UNSUPPORTED ? RS_S_OK
+					    : api_result(e); /* nothing to cycle unless COM */
 	}
 	return RS_E_INVALIDARG;
 }
@@ -264,7 +279,8 @@ rs_result rs_get_execution_status(rs_session *s, uint32_t *status)
 {
 	if (!s || !status)
 		return RS_E_INVALIDARG;
-	*status = s->e->inside_wait && s->e->status != ST_WAIT_INPUT ? RS_STATUS_BREAK : (uint32_t)s->e->status;
+	*status = s->e->inside_wait && s->e->status != ST_WAIT_INPUT ? RS_STATUS_BREAK
+								     : (uint32_t)s->e->status;
 	return RS_S_OK;
 }
 
@@ -326,7 +342,8 @@ rs_result rs_execute(rs_session *s, uint32_t output_control, const char *command
 	return e == ERR_OK ? RS_S_OK : RS_E_FAIL;
 }
 
-rs_result rs_execute_command_file(rs_session *s, uint32_t output_control, const char *file, uint32_t flags)
+rs_result rs_execute_command_file(
+	rs_session *s, uint32_t output_control, const char *file, uint32_t flags)
 {
 	API_ENTER(s);
 	if (!file)
@@ -346,7 +363,8 @@ rs_result rs_evaluate(rs_session *s, const char *expression, uint64_t *value, ui
 	if (!expression || !value)
 		return RS_E_INVALIDARG;
 	str rest = str_of(expression);
-	err e = remainder ? eng_eval_prefix(s->e, &rest, value, &s->d) : eng_eval(s->e, rest, value, &s->d);
+	err e = remainder ? eng_eval_prefix(s->e, &rest, value, &s->d)
+			  : eng_eval(s->e, rest, value, &s->d);
 	if (e == ERR_OK && remainder)
 		*remainder = (uint32_t)(rest.p - expression);
 	return e == ERR_OK ? RS_S_OK : RS_E_FAIL;
@@ -386,8 +404,8 @@ rs_result rs_get_number_processors(rs_session *s, uint32_t *number)
 	return RS_S_OK;
 }
 
-rs_result rs_get_last_event_information(rs_session *s, uint32_t *type, uint32_t *processor, char *description,
-	uint32_t size, uint32_t *needed)
+rs_result rs_get_last_event_information(rs_session *s, uint32_t *type, uint32_t *processor,
+	char *description, uint32_t size, uint32_t *needed)
 {
 	API_ENTER(s);
 	if (!s->e->has_event)
@@ -410,7 +428,9 @@ rs_result rs_read_bug_check_data(rs_session *s, uint32_t *code, uint64_t args[4]
 		return RS_E_INVALIDARG;
 	err e = eng_accessible(s->e, &s->d);
 	if (e == ERR_OK)
-		e = s->e->os && s->e->os->ops->bugcheck ? s->e->os->ops->bugcheck(s->e->os, code, args, &s->d) : ERR_UNSUPPORTED;
+		e = s->e->os && s->e->os->ops->bugcheck
+			    ? s->e->os->ops->bugcheck(s->e->os, code, args, &s->d)
+			    : ERR_UNSUPPORTED;
 	return api_result(e);
 }
 
@@ -418,7 +438,8 @@ rs_result rs_read_bug_check_data(rs_session *s, uint32_t *code, uint64_t args[4]
 
 static rs_result set_options(rs_session *s, uint32_t options)
 {
-	const uint32_t known = RS_ENGOPT_INITIAL_BREAK | RS_ENGOPT_FINAL_BREAK | RS_ENGOPT_SYNCHRONIZE_BREAKPOINTS;
+	const uint32_t known =
+		RS_ENGOPT_INITIAL_BREAK | RS_ENGOPT_FINAL_BREAK | RS_ENGOPT_SYNCHRONIZE_BREAKPOINTS;
 	if (options & ~known)
 		return RS_E_INVALIDARG;
 	s->options = options;

@@ -6,7 +6,8 @@
 
 /* ---- memory ---- */
 
-rs_result rs_read_virtual(rs_session *s, uint64_t offset, void *buffer, uint32_t size, uint32_t *done)
+rs_result rs_read_virtual(
+	rs_session *s, uint64_t offset, void *buffer, uint32_t size, uint32_t *done)
 {
 	API_ENTER(s);
 	size_t n = 0;
@@ -18,7 +19,8 @@ rs_result rs_read_virtual(rs_session *s, uint64_t offset, void *buffer, uint32_t
 	return api_result(e);
 }
 
-rs_result rs_write_virtual(rs_session *s, uint64_t offset, const void *buffer, uint32_t size, uint32_t *done)
+rs_result rs_write_virtual(
+	rs_session *s, uint64_t offset, const void *buffer, uint32_t size, uint32_t *done)
 {
 	API_ENTER(s);
 	if (!buffer && size)
@@ -29,7 +31,8 @@ rs_result rs_write_virtual(rs_session *s, uint64_t offset, const void *buffer, u
 	return api_result(e);
 }
 
-rs_result rs_read_physical(rs_session *s, uint64_t offset, void *buffer, uint32_t size, uint32_t *done)
+rs_result rs_read_physical(
+	rs_session *s, uint64_t offset, void *buffer, uint32_t size, uint32_t *done)
 {
 	API_ENTER(s);
 	size_t n = 0;
@@ -41,7 +44,8 @@ rs_result rs_read_physical(rs_session *s, uint64_t offset, void *buffer, uint32_
 	return api_result(e);
 }
 
-rs_result rs_write_physical(rs_session *s, uint64_t offset, const void *buffer, uint32_t size, uint32_t *done)
+rs_result rs_write_physical(
+	rs_session *s, uint64_t offset, const void *buffer, uint32_t size, uint32_t *done)
 {
 	API_ENTER(s);
 	if (!buffer && size)
@@ -66,7 +70,8 @@ rs_result rs_get_number_registers(rs_session *s, uint32_t *number)
 	return RS_S_OK;
 }
 
-rs_result rs_get_register_name(rs_session *s, uint32_t index, char *buffer, uint32_t size, uint32_t *needed)
+rs_result rs_get_register_name(
+	rs_session *s, uint32_t index, char *buffer, uint32_t size, uint32_t *needed)
 {
 	API_ENTER(s);
 	uint32_t n;
@@ -140,8 +145,8 @@ rs_result rs_get_offset_by_name(rs_session *s, const char *symbol, uint64_t *off
 	return api_result(e);
 }
 
-rs_result rs_get_name_by_offset(rs_session *s, uint64_t offset, char *buffer, uint32_t size, uint32_t *needed,
-	uint64_t *displacement)
+rs_result rs_get_name_by_offset(rs_session *s, uint64_t offset, char *buffer, uint32_t size,
+	uint32_t *needed, uint64_t *displacement)
 {
 	API_ENTER(s);
 	sym found;
@@ -159,7 +164,9 @@ rs_result rs_get_name_by_offset(rs_session *s, uint64_t offset, char *buffer, ui
 		*displacement = disp;
 	arena a;
 	arena_init(&a);
-	rs_result r = api_copy(str_printf(&a, "%.*s!%.*s", STR_ARG(found.mod->name), STR_ARG(found.name)), buffer, size, needed);
+	rs_result r =
+		api_copy(str_printf(&a, "%.*s!%.*s", STR_ARG(found.mod->name), STR_ARG(found.name)),
+			buffer, size, needed);
 	arena_deinit(&a);
 	return r;
 }

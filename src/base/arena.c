@@ -1,4 +1,5 @@
-/* arena: see arena.h. Invariant: head is the block that allocation comes from; older ones follow. */
+/* arena: see arena.h. Invariant: head is the block that allocation comes from; older ones follow.
+ */
 #include "base/arena.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
  * err and diag: how every room reports failure.
  *
- * An action returns `err` (ERR_OK is 0). The words live in the caller's `diag`: the place that fails
- * sets them, each level above prepends what it was doing ("reading nt!PsLoadedModuleList: ...").
- * A probing call passes d = NULL and costs no formatting.
+ * An action returns `err` (ERR_OK is 0). The words live in the caller's `diag`: the place that
+ * fails sets them, each level above prepends what it was doing ("reading nt!PsLoadedModuleList:
+ * ..."). A probing call passes d = NULL and costs no formatting.
  */
 #ifndef RS_BASE_ERR_H
 #define RS_BASE_ERR_H
@@ -52,7 +52,8 @@ err diag_set(diag *d, err e, const char *fmt, ...) PRINTF(3, 4);
 err diag_vset(diag *d, err e, const char *fmt, va_list ap);
 /* As diag_set, with the range [begin, end) of the source text at fault. */
 err diag_set_at(diag *d, err e, size_t begin, size_t end, const char *fmt, ...) PRINTF(5, 6);
-/* Prepends "words: " to what is there and returns e; sets the code's name first if diag was empty. */
+/* Prepends "words: " to what is there and returns e; sets the code's name first if diag was empty.
+ */
 err diag_add(diag *d, err e, const char *fmt, ...) PRINTF(3, 4);
 void diag_clear(diag *d);
 

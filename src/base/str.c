@@ -151,7 +151,9 @@ bool str_u64(str s, unsigned base, uint64_t *ret)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = lower(s.p[i]);
-		unsigned digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'z' ? c - 'a' + 10 : 99;
+		unsigned digit = c >= '0' && c <= '9'	? c - '0'
+				 : c >= 'a' && c <= 'z' ? c - 'a' + 10
+							: 99;
 		if (digit >= base || __builtin_mul_overflow(v, base, &v) ||
 			__builtin_add_overflow(v, digit, &v))
 			return false;

@@ -33,17 +33,17 @@ int str_icmp(str a, str b); /* ASCII case folded order */
 bool str_starts(str s, str prefix);
 bool str_istarts(str s, str prefix);
 bool str_iends(str s, str suffix);
-str str_trim(str s);		       /* blanks (space, tab, CR, LF) at both ends */
-str str_skip(str s, size_t n);	       /* without the first n bytes (or empty) */
-str str_take(str s, size_t n);	       /* at most the first n bytes */
-size_t str_find(str s, str what);      /* SIZE_MAX if absent */
-size_t str_chr(str s, char c);	       /* SIZE_MAX if absent */
-size_t str_rchr(str s, char c);	       /* SIZE_MAX if absent */
-str str_base(str path);		       /* after the last / or \ */
-str str_stem(str path);		       /* str_base without its last extension */
-str str_word(str *rest);	       /* next run of non-blanks, removed from rest */
-str str_dup(arena *a, str s);	       /* the copy is NUL-terminated behind its end */
-char *str_z(arena *a, str s);	       /* NUL-terminated copy */
+str str_trim(str s);		  /* blanks (space, tab, CR, LF) at both ends */
+str str_skip(str s, size_t n);	  /* without the first n bytes (or empty) */
+str str_take(str s, size_t n);	  /* at most the first n bytes */
+size_t str_find(str s, str what); /* SIZE_MAX if absent */
+size_t str_chr(str s, char c);	  /* SIZE_MAX if absent */
+size_t str_rchr(str s, char c);	  /* SIZE_MAX if absent */
+str str_base(str path);		  /* after the last / or \ */
+str str_stem(str path);		  /* str_base without its last extension */
+str str_word(str *rest);	  /* next run of non-blanks, removed from rest */
+str str_dup(arena *a, str s);	  /* the copy is NUL-terminated behind its end */
+char *str_z(arena *a, str s);	  /* NUL-terminated copy */
 str str_lower(arena *a, str s);
 str str_printf(arena *a, const char *fmt, ...) PRINTF(2, 3);
 /* Digits of the base, all of s, no sign or prefix; false if not so or over 64 bits. */

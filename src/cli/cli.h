@@ -16,17 +16,17 @@
 enum { CLI_COMMANDS_MAX = 32 };
 
 typedef struct cli_options {
-	const char *connect;	 /* -k */
-	bool local, have_k;	 /* -kl, a -k was there */
-	const char *exdi;	 /* -kx */
-	const char *image;	 /* -z */
+	const char *connect;			/* -k */
+	bool local, have_k;			/* -kl, a -k was there */
+	const char *exdi;			/* -kx */
+	const char *image;			/* -z */
 	const char *commands[CLI_COMMANDS_MAX]; /* -c, -cf as "$$<file", settings; in order */
 	size_t n_commands;
-	const char *before[CLI_COMMANDS_MAX];	/* run before anything is attached */
+	const char *before[CLI_COMMANDS_MAX]; /* run before anything is attached */
 	size_t n_before;
 	const char *restart_script; /* -cfr */
-	const char *symbols;	 /* -y */
-	const char *workspace;	 /* -W */
+	const char *symbols;	    /* -y */
+	const char *workspace;	    /* -W */
 	bool initial_break, verbose, no_inifile, break_on_load;
 	bool doctor, show_version, show_help;
 } cli_options;
@@ -38,10 +38,10 @@ void options_help(FILE *to);
 typedef struct cli {
 	rs_session *s;
 	cli_options o;
-	bool terminal;	  /* standard input is one: line editing, keys */
+	bool terminal; /* standard input is one: line editing, keys */
 	bool colours;
 	bool at_line_start; /* of what was printed */
-	char last[4096];  /* command that an empty line repeats */
+	char last[4096];    /* command that an empty line repeats */
 	int exit_code;
 } cli;
 

@@ -23,7 +23,8 @@ static bool in_path(const char *program, char *found, size_t size)
 
 static void say(bool ok, const char *what, const char *advice)
 {
-	printf("  [%s] %s%s%s\n", ok ? "ok" : "--", what, ok || !*advice ? "" : ": ", ok ? "" : advice);
+	printf("  [%s] %s%s%s\n", ok ? "ok" : "--", what, ok || !*advice ? "" : ": ",
+		ok ? "" : advice);
 }
 
 static void check_symbols(void)
@@ -33,7 +34,9 @@ static void check_symbols(void)
 
 	rs_create(&s);
 	rs_get_symbol_path(s, path, sizeof path, NULL);
-	say(*path, "symbol path", "none; set _NT_SYMBOL_PATH or use -y, e.g. srv*https://msdl.microsoft.com/download/symbols");
+	say(*path, "symbol path",
+		"none; set _NT_SYMBOL_PATH or use -y, e.g. "
+		"srv*https://msdl.microsoft.com/download/symbols");
 	if (*path)
 		printf("       %s\n", path);
 	(void)command;
@@ -41,7 +44,8 @@ static void check_symbols(void)
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	char dir[4096];
 	snprintf(dir, sizeof dir, "%s", cache && *cache ? cache : home ? home : ".");
-	say(!access(dir, W_OK), "symbol cache directory can be written", "set XDG_CACHE_HOME to a directory that can");
+	say(!access(dir, W_OK), "symbol cache directory can be written",
+		"set XDG_CACHE_HOME to a directory that can");
 }
 
 static void print(void *u, uint32_t mask, const char *text, size_t n)
@@ -60,7 +64,9 @@ static bool check_endpoint(const cli_options *o)
 	if (r >= 0)
 		r = rs_wait_for_event(s, 0, 6000);
 	bool ok = r == RS_S_OK;
-	say(ok, "kernel target answers", r == RS_S_FALSE ? "connected, but it is running or silent; -b asks it to break in" : rs_error_text(s));
+	say(ok, "kernel target answers",
+		r == RS_S_FALSE ? "connected, but it is running or silent; -b asks it to break in"
+				: rs_error_text(s));
 	rs_destroy(s);
 	return ok || r == RS_S_FALSE;
 }
@@ -72,9 +78,12 @@ int doctor_run(const cli_options *o)
 
 	printf("Ringside %s\n", rs_version());
 	bool qemu = in_path("qemu-system-x86_64", where, sizeof where);
-	say(qemu, qemu ? where : "qemu-system-x86_64", "needed for the bundled guest: apt-get install qemu-system-x86");
-	say(!access("/dev/kvm", R_OK | W_OK), "/dev/kvm can be used", "virtual machines run without acceleration; add yourself to the group kvm");
-	say(!access("/dev/ttyS0", R_OK | W_OK), "/dev/ttyS0 can be used", "only needed for a real serial line; add yourself to the group dialout");
+	say(qemu, qemu ? where : "qemu-system-x86_64",
+		"needed for the bundled guest: apt-get install qemu-system-x86");
+	say(!access("/dev/kvm", R_OK | W_OK), "/dev/kvm can be used",
+		"virtual machines run without acceleration; add yourself to the group kvm");
+	say(!access("/dev/ttyS0", R_OK | W_OK), "/dev/ttyS0 can be used",
+		"only needed for a real serial line; add yourself to the group dialout");
 	check_symbols();
 	if (o->connect && !check_endpoint(o))
 		code = 1;

@@ -19,8 +19,8 @@ enum { TYPED_MAX = 1024, AGAIN_MS = 1500 };
 
 static struct {
 	cli *c;
-	atomic_int abandon;	 /* times Ctrl+B was typed */
-	atomic_long last_break;	 /* ms of the Ctrl+C before */
+	atomic_int abandon;	/* times Ctrl+B was typed */
+	atomic_long last_break; /* ms of the Ctrl+C before */
 	pthread_t thread;
 	int stop[2];
 	bool watching;
@@ -116,7 +116,8 @@ bool keys_line(cli *c, const char *line)
 
 static void *watch(void *u)
 {
-	struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = k.stop[0], .events = POLLIN}};
+	struct pollfd p[2] = {
+		{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = k.stop[0], .events = POLLIN}};
 	char ch;
 
 	(void)u;
@@ -149,7 +150,8 @@ void keys_watch_begin(cli *c)
 	sigset_t block, old;
 	sigemptyset(&block);
 	sigaddset(&block, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &block, &old); /* Ctrl+C interrupts the waiting thread, not this one */
+	pthread_sigmask(
+		SIG_BLOCK, &block, &old); /* Ctrl+C interrupts the waiting thread, not this one */
 	k.watching = !pthread_create(&k.thread, NULL, watch, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!k.watching)

@@ -4,12 +4,14 @@
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <histedit.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* libedit's callbacks carry no pointer of ours but EL_CLIENTDATA; this is the editor it hangs on. */
+/* libedit's callbacks carry no pointer of ours but EL_CLIENTDATA; this is the editor it hangs on.
+ */
 typedef struct editor {
 	EditLine *el;
 	History *history;
@@ -65,7 +67,8 @@ static unsigned char complete(EditLine *el, int ch)
 	size_t start;
 	const LineInfo *info = el_line(el);
 	char line[4096];
-	size_t n = (size_t)(info->lastchar - info->buffer), at = (size_t)(info->cursor - info->buffer);
+	size_t n = (size_t)(info->lastchar - info->buffer),
+	       at = (size_t)(info->cursor - info->buffer);
 
 	(void)ch;
 	if (n >= sizeof line || el_get(el, EL_CLIENTDATA, &c))
@@ -170,7 +173,8 @@ static bool read_terminal(cli *c, const char *prompt, char *buffer, size_t size)
 		return false;
 	size_t len = strcspn(line, "\n");
 	if (len >= size) {
-		fprintf(stderr, "The line is longer than %zu characters and was not run.\n", size - 1);
+		fprintf(stderr, "The line is longer than %zu characters and was not run.\n",
+			size - 1);
 		len = 0;
 	}
 	memcpy(buffer, line, len);
@@ -181,20 +185,33 @@ static bool read_terminal(cli *c, const char *prompt, char *buffer, size_t size)
 	return true;
 }
 
+/* A signal (Ctrl+C while nothing runs) is no end of the input; what came before it is kept. */
+static int plain_char(void)
+{
+	int ch;
+	while ((ch = getchar()) == EOF && ferror(stdin) && errno == EINTR)
+		clearerr(stdin);
+	return ch;
+}
+
 static bool read_plain(cli *c, const char *prompt, char *buffer, size_t size)
 {
+	size_t len = 0;
+	int ch;
+
 	fputs(prompt, stdout);
 	fflush(stdout);
-	if (!fgets(buffer, (int)size, stdin)) {
+	while ((ch = plain_char()) != EOF && ch != '\n' && len + 1 < size)
+		buffer[len++] = (char)ch;
+	if (ch == EOF && !len) {
 		putchar('\n');
 		return false;
 	}
-	size_t len = strcspn(buffer, "\n");
-	if (!buffer[len] && !feof(stdin)) {
-		int ch;
-		while ((ch = getchar()) != EOF && ch != '\n')
+	if (ch != EOF && ch != '\n') {
+		while ((ch = plain_char()) != EOF && ch != '\n')
 			;
-		fprintf(stderr, "The line is longer than %zu characters and was not run.\n", size - 1);
+		fprintf(stderr, "The line is longer than %zu characters and was not run.\n",
+			size - 1);
 		len = 0;
 	}
 	buffer[len] = 0;

@@ -1,8 +1,8 @@
 /*
  * main: the loop of the command line - prompt, execute, wait, show. A client of ringside.h only.
  *
- * Exit code: 0 the session ended as asked (q, end of input); 1 no target, or it was lost; 2 a mistake
- * on the command line.
+ * Exit code: 0 the session ended as asked (q, end of input); 1 no target, or it was lost; 2 a
+ * mistake on the command line.
  */
 #include "cli.h"
 
@@ -60,7 +60,8 @@ static int on_input(void *u, const char *prompt, char *buffer, size_t size)
 
 static void complain(const cli *c, const char *what)
 {
-	fprintf(stderr, "ringside: %s%s%s\n", what, *rs_error_text(c->s) ? ": " : "", rs_error_text(c->s));
+	fprintf(stderr, "ringside: %s%s%s\n", what, *rs_error_text(c->s) ? ": " : "",
+		rs_error_text(c->s));
 }
 
 static uint32_t status(const cli *c)
@@ -94,7 +95,8 @@ static bool wait_and_show(cli *c)
 		if (r != RS_E_PENDING) {
 			if (!c->at_line_start)
 				putchar('\n');
-			/* The target did not set off (gu with no caller, say): it is as stopped as it was. */
+			/* The target did not set off (gu with no caller, say): it is as stopped as
+			 * it was. */
 			if (status(c) == RS_STATUS_BREAK) {
 				printf("%s\n", rs_error_text(c->s));
 				return true;
@@ -159,7 +161,8 @@ static bool attach(cli *c)
 	if (o->image)
 		r = rs_open_image(c->s, o->image);
 	else if (o->local || o->exdi)
-		r = rs_attach_kernel(c->s, o->local ? RS_ATTACH_LOCAL_KERNEL : RS_ATTACH_EXDI_DRIVER, o->exdi);
+		r = rs_attach_kernel(
+			c->s, o->local ? RS_ATTACH_LOCAL_KERNEL : RS_ATTACH_EXDI_DRIVER, o->exdi);
 	else if (o->have_k)
 		r = rs_attach_kernel(c->s, RS_ATTACH_KERNEL_CONNECTION, o->connect);
 	if (r < 0) {

@@ -11,14 +11,18 @@ static const char usage[] =
 	"Usage: ringside [options]\n"
 	"\n"
 	"Target\n"
-	"  -k com:pipe,port=PATH[,reconnect][,resets=N]   kernel over a unix socket (QEMU, libvirt)\n"
+	"  -k com:pipe,port=PATH[,reconnect][,resets=N]   kernel over a unix socket (QEMU, "
+	"libvirt)\n"
 	"  -k com:port=/dev/ttyS0,baud=115200             kernel over a serial line or pty\n"
 	"  -k com:ipport=PORT,port=HOST                   kernel over TCP\n"
-	"  -k                                             (last) taken from _NT_DEBUG_PORT, _NT_DEBUG_BAUD_RATE\n"
+	"  -k                                             (last) taken from _NT_DEBUG_PORT, "
+	"_NT_DEBUG_BAUD_RATE\n"
 	"  -kl, -kx OPTIONS                               local kernel, EXDI: not supported yet\n"
-	"  -z IMAGE                                       a PE image by itself: symbols, types, code\n"
+	"  -z IMAGE                                       a PE image by itself: symbols, types, "
+	"code\n"
 	"  -b, -bonc                                      break in as soon as there is contact\n"
-	"  -d                                             break at the first module load after a reboot\n"
+	"  -d                                             break at the first module load after a "
+	"reboot\n"
 	"\n"
 	"Commands and files\n"
 	"  -c \"COMMANDS\"      run at the first prompt\n"
@@ -59,7 +63,8 @@ static const char *join(const char *a, const char *b)
 static bool push(const char **list, size_t *n, const char *text)
 {
 	if (*n == CLI_COMMANDS_MAX) {
-		fprintf(stderr, "ringside: too many options that run commands (at most %d)\n", CLI_COMMANDS_MAX);
+		fprintf(stderr, "ringside: too many options that run commands (at most %d)\n",
+			CLI_COMMANDS_MAX);
 		return false;
 	}
 	list[(*n)++] = text;
@@ -71,17 +76,30 @@ static const struct {
 	const char *option, *command;
 	bool before;
 } as_command[] = {
-	{"-c", "", false},	   {"-cf", "$$<", false},	{"-i", ".exepath ", true},
-	{"-srcpath", ".srcpath ", true}, {"-logo", ".logopen ", true}, {"-loga", ".logappend ", true},
-	{"-ee", ".expr /s ", true}, {"-xe", "sxe ", true},	{"-xd", "sxd ", true},
-	{"-xn", "sxn ", true},	   {"-xi", "sxi ", true},	{"-pt", NULL, true},
+	{"-c", "", false},
+	{"-cf", "$$<", false},
+	{"-i", ".exepath ", true},
+	{"-srcpath", ".srcpath ", true},
+	{"-logo", ".logopen ", true},
+	{"-loga", ".logappend ", true},
+	{"-ee", ".expr /s ", true},
+	{"-xe", "sxe ", true},
+	{"-xd", "sxd ", true},
+	{"-xn", "sxn ", true},
+	{"-xi", "sxi ", true},
+	{"-pt", NULL, true},
 };
 
 static const struct {
 	const char *option, *command;
 } flag_command[] = {
-	{"-lines", ".lines -e"}, {"-n", "!sym noisy"}, {"-s", ".symopt- 4"}, {"-x", "sxd av"},
-	{"-kqm", "sqe"},	 {"-g", "sxi ibp"},    {"-G", "sxd epr"},
+	{"-lines", ".lines -e"},
+	{"-n", "!sym noisy"},
+	{"-s", ".symopt- 4"},
+	{"-x", "sxd av"},
+	{"-kqm", "sqe"},
+	{"-g", "sxi ibp"},
+	{"-G", "sxd epr"},
 };
 
 /* 1: taken, 0: not one of these, -1: error. */
@@ -98,7 +116,8 @@ static int parse_command(int argc, char **argv, int *i, cli_options *o)
 		if (!as_command[k].command)
 			return 1; /* -pt: kernel targets are waited for without limit */
 		const char *text = join(as_command[k].command, value);
-		bool ok = as_command[k].before ? push(o->before, &o->n_before, text) : push(o->commands, &o->n_commands, text);
+		bool ok = as_command[k].before ? push(o->before, &o->n_before, text)
+					       : push(o->commands, &o->n_commands, text);
 		return ok ? 1 : -1;
 	}
 	for (size_t k = 0; k < sizeof flag_command / sizeof flag_command[0]; k++)

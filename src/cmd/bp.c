@@ -1,5 +1,6 @@
 /*
- * bp: breakpoint commands. Parses what the user typed into a bp_spec; everything else is the engine's.
+ * bp: breakpoint commands. Parses what the user typed into a bp_spec; everything else is the
+ * engine's.
  *
  *   bp[ID] [Options] [Address [Passes]] ["Commands"]
  */
@@ -127,14 +128,16 @@ static err parse_options(cmd *c, str *rest, bool bm, options *o)
 		} else if (str_eq(sw, STR("c")) || str_eq(sw, STR("C"))) {
 			TRY(cmd_arg_expr(c, rest, &v));
 			if (o->spec.has_max || o->spec.has_min)
-				return cmd_fail(c, ERR_ARG, "/c and /C exclude each other and may stand once");
+				return cmd_fail(c, ERR_ARG,
+					"/c and /C exclude each other and may stand once");
 			if (sw.p[0] == 'c')
 				o->spec.has_max = true, o->spec.depth_max = (uint32_t)v;
 			else
 				o->spec.has_min = true, o->spec.depth_min = (uint32_t)v;
 		} else if (str_eq(sw, STR("w"))) {
 			return cmd_fail(c, ERR_UNSUPPORTED,
-				"/w needs the data model, which is not there yet; use \"j (condition) ''; 'gc'\"");
+				"/w needs the data model, which is not there yet; use \"j "
+				"(condition) ''; 'gc'\"");
 		} else if (bm && str_eq(sw, STR("a"))) {
 			o->data = true;
 		} else if (bm && str_eq(sw, STR("d"))) {
@@ -154,7 +157,8 @@ static err parse_options(cmd *c, str *rest, bool bm, options *o)
 	return ERR_OK;
 }
 
-/* The text of an expression that does not evaluate now: up to a blank outside brackets and quotes. */
+/* The text of an expression that does not evaluate now: up to a blank outside brackets and quotes.
+ */
 static str expr_text(str s)
 {
 	int depth = 0;
@@ -194,7 +198,8 @@ static err parse_place(cmd *c, str *rest, options *o, bool *unresolved)
 		if (o->spec.process)
 			sym_scope_set(c->e->syms, o->spec.process);
 		err r = eng_eval_prefix(c->e, &s, &o->spec.addr, &c->d);
-		if (r == ERR_NOTFOUND && o->spec.process && c->e->os && c->e->os->ops->user_modules &&
+		if (r == ERR_NOTFOUND && o->spec.process && c->e->os &&
+			c->e->os->ops->user_modules &&
 			c->e->os->ops->user_modules(c->e->os, o->spec.process, NULL) == ERR_OK) {
 			/* Its modules were not asked for yet. */
 			s = before;
@@ -243,23 +248,27 @@ static void warn_context(cmd *c, const bp_spec *s)
 	uint64_t thread, active, view;
 	char there[OS_NAME_MAX], here[OS_NAME_MAX];
 
-	if (e->mode != ENG_KERNEL || s->direct || s->process || !s->has_addr || !eng_is_user(e, s->addr))
+	if (e->mode != ENG_KERNEL || s->direct || s->process || !s->has_addr ||
+		!eng_is_user(e, s->addr))
 		return;
-	if (!e->os || !e->os->ops->running || e->os->ops->running(e->os, e->ev.unit, &thread, &active, NULL) != ERR_OK ||
+	if (!e->os || !e->os->ops->running ||
+		e->os->ops->running(e->os, e->ev.unit, &thread, &active, NULL) != ERR_OK ||
 		eng_process(e, &view, NULL) != ERR_OK || view == active)
 		return;
 	image_name(e, active, there, sizeof there);
 	image_name(e, view, here, sizeof here);
 	out_as(e, OUT_WARNING,
-		"Note: %s is a user-mode address and the processor is in %s, not in %s: on g the breakpoint lands in %s.\n"
+		"Note: %s is a user-mode address and the processor is in %s, not in %s: on g the "
+		"breakpoint lands in %s.\n"
 		"      Use .process /i %s and g first, or bp /p %s %s to plant it in %s.\n",
-		out_addr(e, s->addr), there, here, there, out_addr(e, view), out_addr(e, view), out_addr(e, s->addr), here);
+		out_addr(e, s->addr), there, here, there, out_addr(e, view), out_addr(e, view),
+		out_addr(e, s->addr), here);
 }
 
 static void choose_direct(cmd *c, bp_spec *s)
 {
-	s->direct = s->process && s->has_addr && s->kind != BP_BA && c->e->caps.phys_write && c->e->os &&
-		    c->e->os->ops->process && eng_is_user(c->e, s->addr);
+	s->direct = s->process && s->has_addr && s->kind != BP_BA && c->e->caps.phys_write &&
+		    c->e->os && c->e->os->ops->process && eng_is_user(c->e, s->addr);
 }
 
 static err set(cmd *c, const options *o)
@@ -273,9 +282,13 @@ static err set(cmd *c, const options *o)
 		x64_walk w;
 		os_process p;
 		if (c->e->os->ops->process(c->e->os, b->process, &p, NULL) == ERR_OK &&
-			(tgt_translate(c->e->t, os_space(&p, true).id, b->loc.addr, &w, NULL) != ERR_OK || !w.present)) {
+			(tgt_translate(c->e->t, os_space(&p, true).id, b->loc.addr, &w, NULL) !=
+					ERR_OK ||
+				!w.present)) {
 			b->loc.site->absent = true;
-			out(c->e, "The page is not resident; the breakpoint goes in when it is (.pagein /p %s %s brings it in).\n",
+			out(c->e,
+				"The page is not resident; the breakpoint goes in when it is "
+				"(.pagein /p %s %s brings it in).\n",
 				out_addr(c->e, b->process), out_addr(c->e, b->loc.addr));
 		}
 	}
@@ -295,7 +308,9 @@ static err bp_or_bu(cmd *c, cmd_call *call, bp_kind kind)
 	TRY(parse_place(c, &rest, &o, &unresolved));
 	if (unresolved) {
 		if (kind == BP_BP)
-			out(c->e, "Bp expression '%.*s' could not be resolved, adding deferred bp\n", STR_ARG(o.spec.expr));
+			out(c->e,
+				"Bp expression '%.*s' could not be resolved, adding deferred bp\n",
+				STR_ARG(o.spec.expr));
 		o.spec.kind = BP_BU;
 		o.spec.deferred = true;
 	}
@@ -340,7 +355,10 @@ static err cmd_ba(cmd *c, cmd_call *call)
 		o.spec.access = TGT_TRAP_IO;
 		break;
 	default:
-		return cmd_fail(c, ERR_SYNTAX, "'%c' is no access: use e (execute), r (read or write), w (write) or i (I/O)", rest.p[0]);
+		return cmd_fail(c, ERR_SYNTAX,
+			"'%c' is no access: use e (execute), r (read or write), w (write) or i "
+			"(I/O)",
+			rest.p[0]);
 	}
 	rest = str_trim(str_skip(rest, 1));
 	size_t n = 0;
@@ -353,7 +371,8 @@ static err cmd_ba(cmd *c, cmd_call *call)
 	TRY(parse_options(c, &rest, false, &o));
 	TRY(parse_place(c, &rest, &o, &unresolved));
 	if (unresolved) {
-		out(c->e, "Bp expression '%.*s' could not be resolved, adding deferred bp\n", STR_ARG(o.spec.expr));
+		out(c->e, "Bp expression '%.*s' could not be resolved, adding deferred bp\n",
+			STR_ARG(o.spec.expr));
 		o.spec.deferred = true;
 	}
 	return set(c, &o);
@@ -379,7 +398,8 @@ static err cmd_bm(cmd *c, cmd_call *call)
 	if (rest.n)
 		TRY(cmd_arg_quoted(c, &rest, true, &o.spec.command));
 	TRY(cmd_arg_end(c, rest));
-	TRY(sym_match(c->e->syms, pattern, SYM_M_SORT_ADDR | (o.data ? 0 : SYM_M_FUNC), &found, &c->d));
+	TRY(sym_match(
+		c->e->syms, pattern, SYM_M_SORT_ADDR | (o.data ? 0 : SYM_M_FUNC), &found, &c->d));
 	err r = ERR_OK;
 	for (size_t i = 0; i < found.n && r == ERR_OK; i++) {
 		const sym *s = &found.p[i];
@@ -390,17 +410,21 @@ static err cmd_bm(cmd *c, cmd_call *call)
 		spec.kind = o.to_address ? BP_BP : BP_BU;
 		spec.has_addr = true;
 		spec.addr = s->addr;
-		spec.expr = o.to_address ? (str){0} : str_printf(&c->a, "@!\"%.*s!%.*s\"", STR_ARG(s->mod->name), STR_ARG(s->name));
+		spec.expr = o.to_address ? (str){0}
+					 : str_printf(&c->a, "@!\"%.*s!%.*s\"",
+						   STR_ARG(s->mod->name), STR_ARG(s->name));
 		choose_direct(c, &spec);
 		r = bp_add(c->e, &spec, &b, NULL, &c->d);
 		if (r != ERR_OK)
 			break;
-		out(c->e, "%3u: %s @!\"%.*s!%.*s\"\n", b->id, out_addr(c->e, s->addr), STR_ARG(s->mod->name), STR_ARG(s->name));
+		out(c->e, "%3u: %s @!\"%.*s!%.*s\"\n", b->id, out_addr(c->e, s->addr),
+			STR_ARG(s->mod->name), STR_ARG(s->name));
 		made++;
 	}
 	sym_list_deinit(&found);
 	if (r == ERR_OK && !made)
-		return cmd_fail(c, ERR_NOTFOUND, "No matching code symbols found for '%.*s'", STR_ARG(pattern));
+		return cmd_fail(c, ERR_NOTFOUND, "No matching code symbols found for '%.*s'",
+			STR_ARG(pattern));
 	return r;
 }
 
@@ -443,7 +467,8 @@ static err for_list(cmd *c, cmd_call *call, list_fn *fn)
 {
 	id_list ids = {0};
 	if (!call->args.n)
-		return cmd_fail(c, ERR_SYNTAX, "%.*s needs breakpoint numbers, or * for all", STR_ARG(call->name));
+		return cmd_fail(c, ERR_SYNTAX, "%.*s needs breakpoint numbers, or * for all",
+			STR_ARG(call->name));
 	err r = parse_list(c, call->args, &ids);
 	for (size_t i = 0; i < ids.n && r == ERR_OK; i++) {
 		bp *b = bp_find(c->e, ids.p[i]);
@@ -572,7 +597,8 @@ static err cmd_bpsync(cmd *c, cmd_call *call)
 		return cmd_syntax(c, call->args);
 	out(c->e, "Breakpoint synchronization %s\n", *on ? "enabled" : "disabled");
 	if (*on && c->e->mode == ENG_KERNEL)
-		out(c->e, "(In kernel mode a displaced instruction is emulated where possible: nothing slips through.)\n");
+		out(c->e, "(In kernel mode a displaced instruction is emulated where possible: "
+			  "nothing slips through.)\n");
 	return ERR_OK;
 }
 
@@ -587,7 +613,8 @@ static err cmd_workspace(cmd *c, cmd_call *call)
 		return ERR_OK;
 	}
 	if (!path)
-		return cmd_fail(c, ERR_ARG, "which file? .workspace %.*s FILE, or start with -W FILE", STR_ARG(verb));
+		return cmd_fail(c, ERR_ARG,
+			"which file? .workspace %.*s FILE, or start with -W FILE", STR_ARG(verb));
 	if (str_ieq(verb, STR("save"))) {
 		TRY(workspace_save(c->e, path, &c->d));
 		out(c->e, "Saved %s\n", path);
@@ -608,41 +635,64 @@ static err cmd_workspace(cmd *c, cmd_call *call)
 	"  /f            accept an address in the middle of an instruction\n"
 
 static const cmd_row rows[] = {
-	{"bp", "bp[ID] [Options] [Address [Passes]] [\"CommandString\"]", "Set a software breakpoint at an address",
-		"Without an address: the current instruction. An address that does not resolve makes a\n"
-		"deferred breakpoint (bu). Passes counts arrivals by g; the target stops at the last one.\n"
-		"The commands run when it triggers; a command that runs the target ends them.\n" OPTIONS_HELP
-		"A kernel has room for 32 software breakpoints. Bytes are in the target only while it runs.\n"
+	{"bp", "bp[ID] [Options] [Address [Passes]] [\"CommandString\"]",
+		"Set a software breakpoint at an address",
+		"Without an address: the current instruction. An address that does not resolve "
+		"makes a\n"
+		"deferred breakpoint (bu). Passes counts arrivals by g; the target stops at the "
+		"last one.\n"
+		"The commands run when it triggers; a command that runs the target ends "
+		"them.\n" OPTIONS_HELP "A kernel has room for 32 software breakpoints. Bytes are "
+				       "in the target only while it runs.\n"
 		"Example: bp nt!NtOpenFile 5 \"kb;g\"",
 		CMD_ANY | CMD_LIVE | CMD_TARGET | CMD_SUFFIX, cmd_bp},
-	{"bu", "bu[ID] [Options] [Address [Passes]] [\"CommandString\"]", "Set a breakpoint by expression, also before its module is loaded",
-		"The expression is kept and evaluated again whenever a module is loaded or unloaded.\n" OPTIONS_HELP,
+	{"bu", "bu[ID] [Options] [Address [Passes]] [\"CommandString\"]",
+		"Set a breakpoint by expression, also before its module is loaded",
+		"The expression is kept and evaluated again whenever a module is loaded or "
+		"unloaded.\n" OPTIONS_HELP,
 		CMD_ANY | CMD_LIVE | CMD_TARGET | CMD_SUFFIX, cmd_bu},
-	{"bm", "bm [Options] SymbolPattern [Passes] [\"CommandString\"]", "Set breakpoints on all symbols that match a pattern",
-		"Each match becomes a bu breakpoint.\n" OPTIONS_HELP "  /a            also matches in data\n"
+	{"bm", "bm [Options] SymbolPattern [Passes] [\"CommandString\"]",
+		"Set breakpoints on all symbols that match a pattern",
+		"Each match becomes a bu breakpoint.\n" OPTIONS_HELP
+		"  /a            also matches in data\n"
 		"  /d            convert to addresses (bp), which don't follow the module\n"
 		"  /(            the pattern includes a parameter list\n",
 		CMD_ANY | CMD_LIVE | CMD_TARGET, cmd_bm},
-	{"ba", "ba[ID] Access Size [Options] [Address [Passes]] [\"CommandString\"]", "Set a processor breakpoint on access to data or execution",
-		"Access: e execute (size 1), r read or write, w write, i I/O port. Size: 1, 2, 4 or 8; the\n"
-		"address must be a multiple of it. The processor has four such breakpoints.\n" OPTIONS_HELP,
+	{"ba", "ba[ID] Access Size [Options] [Address [Passes]] [\"CommandString\"]",
+		"Set a processor breakpoint on access to data or execution",
+		"Access: e execute (size 1), r read or write, w write, i I/O port. Size: 1, 2, 4 "
+		"or 8; the\n"
+		"address must be a multiple of it. The processor has four such "
+		"breakpoints.\n" OPTIONS_HELP,
 		CMD_ANY | CMD_LIVE | CMD_TARGET | CMD_SUFFIX, cmd_ba},
 	{"bl", "bl [/L] [Breakpoints]", "List breakpoints",
-		"Columns: number, e (enabled) or d, u if unresolved, address, access and size of ba, passes\n"
-		"left and (at the start), symbol or (expression), \"commands\". /L shows addresses, not lines.",
+		"Columns: number, e (enabled) or d, u if unresolved, address, access and size of "
+		"ba, passes\n"
+		"left and (at the start), symbol or (expression), \"commands\". /L shows "
+		"addresses, not lines.",
 		CMD_ANY, cmd_bl},
-	{"bc", "bc Breakpoints", "Delete breakpoints", "Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_bc},
-	{"bd", "bd Breakpoints", "Disable breakpoints", "Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_bd},
-	{"be", "be Breakpoints", "Enable breakpoints", "Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_be},
-	{"br", "br OldID NewID [OldID2 NewID2 ...]", "Renumber breakpoints", "Fails if the new number is taken.", CMD_ANY, cmd_br},
-	{"bs", "bs ID [\"CommandString\"]", "Replace the commands of a breakpoint", "Without commands: removes them.", CMD_ANY, cmd_bs},
-	{"bsc", "bsc ID Condition [\"CommandString\"]", "Replace the condition and commands of a breakpoint",
+	{"bc", "bc Breakpoints", "Delete breakpoints",
+		"Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_bc},
+	{"bd", "bd Breakpoints", "Disable breakpoints",
+		"Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_bd},
+	{"be", "be Breakpoints", "Enable breakpoints",
+		"Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_be},
+	{"br", "br OldID NewID [OldID2 NewID2 ...]", "Renumber breakpoints",
+		"Fails if the new number is taken.", CMD_ANY, cmd_br},
+	{"bs", "bs ID [\"CommandString\"]", "Replace the commands of a breakpoint",
+		"Without commands: removes them.", CMD_ANY, cmd_bs},
+	{"bsc", "bsc ID Condition [\"CommandString\"]",
+		"Replace the condition and commands of a breakpoint",
 		"The same as: bs ID \"j Condition 'CommandString'; 'gc'\".", CMD_ANY, cmd_bsc},
-	{".bpcmds", ".bpcmds", "Show breakpoints as the commands that recreate them", NULL, CMD_ANY, cmd_bpcmds},
-	{".bpsync", ".bpsync [0|1]", "Freeze other threads while a breakpoint is stepped past", NULL, CMD_ANY, cmd_bpsync},
+	{".bpcmds", ".bpcmds", "Show breakpoints as the commands that recreate them", NULL, CMD_ANY,
+		cmd_bpcmds},
+	{".bpsync", ".bpsync [0|1]", "Freeze other threads while a breakpoint is stepped past",
+		NULL, CMD_ANY, cmd_bpsync},
 	{".workspace", ".workspace [save|load [File]]", "Save or load bu breakpoints and settings",
-		"The file is a script of commands. bu and bm breakpoints are in it, bp and ba are not: an\n"
-		"address means nothing in the next session. -W FILE at start loads it, and saves at the end.",
+		"The file is a script of commands. bu and bm breakpoints are in it, bp and ba are "
+		"not: an\n"
+		"address means nothing in the next session. -W FILE at start loads it, and saves "
+		"at the end.",
 		CMD_ANY, cmd_workspace},
 };
 

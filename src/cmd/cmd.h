@@ -2,11 +2,12 @@
  * cmd: the command language. Text -> lexer (`;`, quotes, braces, aliases) -> row -> function.
  *
  * A command is a row in its family's table: name, usage, summary, help, flags, function. Help,
- * completion, docs/commands/ and the man page are generated from the rows. Refuses to know terminals.
+ * completion, docs/commands/ and the man page are generated from the rows. Refuses to know
+ * terminals.
  *
- * A command function gets the text behind its name (blanks skipped, quotes and braces untouched) and
- * returns err; the interpreter prints the words of c->d. Long work polls cancelled(&c->e->cancel).
- * Scratch memory: c->a, freed when the command is done.
+ * A command function gets the text behind its name (blanks skipped, quotes and braces untouched)
+ * and returns err; the interpreter prints the words of c->d. Long work polls
+ * cancelled(&c->e->cancel). Scratch memory: c->a, freed when the command is done.
  */
 #ifndef RS_CMD_CMD_H
 #define RS_CMD_CMD_H
@@ -17,19 +18,19 @@ typedef struct cmd cmd;
 
 typedef struct cmd_call {
 	const struct cmd_row *row;
-	str name;	/* as typed: "dt", ".Process", "!process" */
-	str args;	/* behind the name, trimmed of leading blanks, up to `;` (or all, CMD_REST) */
-	bool glued;	/* args followed the name with no blank: "bp3", "r$t0=1" */
-	bool has_unit;	/* processor prefix: "2r" */
+	str name;   /* as typed: "dt", ".Process", "!process" */
+	str args;   /* behind the name, trimmed of leading blanks, up to `;` (or all, CMD_REST) */
+	bool glued; /* args followed the name with no blank: "bp3", "r$t0=1" */
+	bool has_unit; /* processor prefix: "2r" */
 	unit_t unit;
-	str thread;	/* thread prefix "~2", without the tilde; p NULL if there is none */
+	str thread; /* thread prefix "~2", without the tilde; p NULL if there is none */
 } cmd_call;
 
 typedef err cmd_fn(cmd *c, cmd_call *call);
 
 enum {
-	CMD_KERNEL = 1,	    /* works in kernel mode */
-	CMD_USER = 2,	    /* works in user mode */
+	CMD_KERNEL = 1, /* works in kernel mode */
+	CMD_USER = 2,	/* works in user mode */
 	CMD_ANY = 3,
 	CMD_LIVE = 4,	    /* needs a target that can run */
 	CMD_TARGET = 8,	    /* needs a target that is stopped; the interpreter checks */
@@ -40,15 +41,16 @@ enum {
 	CMD_RUN = 0x100,    /* makes the target run: refused in ~e, ends lists inside a wait */
 	CMD_REPEAT = 0x200, /* ENTER repeats it (all but a few) - default; see CMD_NOREPEAT */
 	CMD_NOREPEAT = 0x400,
-	CMD_UNIT = 0x800,   /* takes a processor prefix */
-	CMD_LATER = 0x1000  /* documented, not there yet: typed, it says so */
+	CMD_UNIT = 0x800,  /* takes a processor prefix */
+	CMD_LATER = 0x1000 /* documented, not there yet: typed, it says so */
 };
 
 typedef struct cmd_row {
 	const char *name;    /* "bp", ".process", "!process" */
 	const char *usage;   /* "bp[ID] [Options] [Address [Passes]] [\"CommandString\"]" */
 	const char *summary; /* one line without full stop */
-	const char *help;    /* paragraphs: parameters, behaviour, examples; NULL if usage says it all */
+	const char
+		*help; /* paragraphs: parameters, behaviour, examples; NULL if usage says it all */
 	unsigned flags;
 	cmd_fn *fn;
 } cmd_row;
@@ -64,19 +66,19 @@ extern const cmd_family *const cmd_families[];
 
 /* State that commands of one family keep between calls, created on first use. */
 typedef struct cmd_memo {
-	uint64_t next_d, next_u;	/* where d and u go on */
-	char last_d[8], last_e[8];	/* "db": repeated by d; e */
+	uint64_t next_d, next_u;   /* where d and u go on */
+	char last_d[8], last_e[8]; /* "db": repeated by d; e */
 	bool has_next_d, has_next_u;
 } cmd_memo;
 
 struct cmd {
 	engine *e;
-	diag d;		/* words of the command that failed */
-	arena a;	/* scratch of the command that runs */
+	diag d;	 /* words of the command that failed */
+	arena a; /* scratch of the command that runs */
 	cmd_memo memo;
 	struct lang *lang; /* aliases, scripts, logs: see lang.h */
-	map state;	/* per-family state by name: cmd_state() */
-	bool quit;	/* q, qq, qd ran: the front end ends; */
+	map state;	   /* per-family state by name: cmd_state() */
+	bool quit;	   /* q, qq, qd ran: the front end ends; */
 	tgt_leave quit_how;
 	int exit_code;
 };
@@ -126,8 +128,8 @@ typedef struct cmd_range {
  * addr [addr | L count | L? count | L- count]. size: bytes of an object; def: default count.
  * Nothing typed: given = false, addr = dflt_addr. Without L? at most 256 MB.
  */
-err cmd_arg_range(cmd *c, str *rest, size_t size, uint64_t def, uint64_t dflt_addr, cmd_range *ret)
-	MUST_CHECK;
+err cmd_arg_range(cmd *c, str *rest, size_t size, uint64_t def, uint64_t dflt_addr,
+	cmd_range *ret) MUST_CHECK;
 /* ERR_SYNTAX "Extra characters ..." unless *rest is blank. */
 err cmd_arg_end(cmd *c, str rest) MUST_CHECK;
 

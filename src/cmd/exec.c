@@ -1,6 +1,6 @@
 /*
- * exec: commands that make the target run. They only say what is wanted (eng_exec_set); the wait that
- * follows does it.
+ * exec: commands that make the target run. They only say what is wanted (eng_exec_set); the wait
+ * that follows does it.
  */
 #include "cmd/cmd.h"
 
@@ -33,7 +33,8 @@ static err go(cmd *c, cmd_call *call, eng_status status, bool hard)
 	TRY(parse_start(c, &rest, &x));
 	while (rest.n) {
 		if (x.n_until == ENG_UNTIL_MAX)
-			return cmd_fail(c, ERR_LIMIT, "g takes at most %d addresses", ENG_UNTIL_MAX);
+			return cmd_fail(
+				c, ERR_LIMIT, "g takes at most %d addresses", ENG_UNTIL_MAX);
 		TRY(cmd_arg_expr(c, &rest, &x.until[x.n_until]));
 		if (c->e->refuse_mid_insn)
 			TRY(bp_check_boundary(c->e, x.until[x.n_until], &c->d));
@@ -55,7 +56,8 @@ static err cmd_ga(cmd *c, cmd_call *call)
 
 static err cmd_gh(cmd *c, cmd_call *call)
 {
-	return go(c, call, ST_GO_HANDLED, tolower((unsigned char)call->name.p[call->name.n - 1]) == 'a');
+	return go(c, call, ST_GO_HANDLED,
+		tolower((unsigned char)call->name.p[call->name.n - 1]) == 'a');
 }
 
 static err cmd_gn(cmd *c, cmd_call *call)
@@ -63,8 +65,11 @@ static err cmd_gn(cmd *c, cmd_call *call)
 	bool force = call->name.p[1] == 'N';
 	const tgt_event *ev = &c->e->ev;
 	if (!force && c->e->has_event && ev->kind == TGT_EV_EXCEPTION && ev->code == 0x80000003)
-		return cmd_fail(c, ERR_STATE, "The target stopped at a breakpoint: gn would pass it on as an exception; use gN to do so");
-	return go(c, call, ST_GO_NOT_HANDLED, tolower((unsigned char)call->name.p[call->name.n - 1]) == 'a');
+		return cmd_fail(c, ERR_STATE,
+			"The target stopped at a breakpoint: gn would pass it on as an exception; "
+			"use gN to do so");
+	return go(c, call, ST_GO_NOT_HANDLED,
+		tolower((unsigned char)call->name.p[call->name.n - 1]) == 'a');
 }
 
 static err cmd_gu(cmd *c, cmd_call *call)
@@ -121,7 +126,8 @@ static err cmd_step(cmd *c, cmd_call *call)
 	TRY(parse_start(c, &rest, &x));
 	if (str_ieq(name, STR("a"))) {
 		if (!rest.n)
-			return cmd_fail(c, ERR_SYNTAX, "%.*s needs the address to stop at", STR_ARG(call->name));
+			return cmd_fail(c, ERR_SYNTAX, "%.*s needs the address to stop at",
+				STR_ARG(call->name));
 		x.has_to = true;
 		TRY(cmd_arg_expr(c, &rest, &x.to));
 	} else if (rest.n && rest.p[0] != '"') {
@@ -157,7 +163,8 @@ typedef struct wt_run {
 	VEC(wt_entry) table;
 	uint64_t instructions, system_calls;
 	uint64_t max_depth;
-	bool has_depth, no_calls, no_indent, no_summary, no_show_ret, addresses, ret_values, ret_hex;
+	bool has_depth, no_calls, no_indent, no_summary, no_show_ret, addresses, ret_values,
+		ret_hex;
 } wt_run;
 
 static str func_name(cmd *c, uint64_t pc, uint64_t *begin)
@@ -184,8 +191,8 @@ static void wt_line(wt_run *w, const wt_level *l, size_t depth)
 	engine *e = w->c->e;
 	if (w->no_calls)
 		return;
-	out(e, "%5llu %5llu [%3zu] %*s", (unsigned long long)l->own, (unsigned long long)l->children, depth,
-		w->no_indent ? 0 : (int)depth * 2, "");
+	out(e, "%5llu %5llu [%3zu] %*s", (unsigned long long)l->own,
+		(unsigned long long)l->children, depth, w->no_indent ? 0 : (int)depth * 2, "");
 	if (w->addresses)
 		out(e, "%s ", out_addr(e, l->func));
 	out(e, "%.*s", STR_ARG(l->name));
@@ -207,7 +214,8 @@ static void wt_pop(wt_run *w)
 	wt_line(w, &l, depth);
 	if (!w->no_calls) {
 		if (w->ret_values && eng_reg_get(w->c->e, STR("rax"), &rax, NULL) == ERR_OK)
-			out(w->c->e, w->ret_hex ? " rax = %llx" : " rax = %lld", (unsigned long long)rax);
+			out(w->c->e, w->ret_hex ? " rax = %llx" : " rax = %lld",
+				(unsigned long long)rax);
 		out(w->c->e, "\n");
 	}
 	w->stack.n--;
@@ -235,8 +243,9 @@ static void wt_summary(wt_run *w)
 	out(e, "Function Name                               Invocations MinInst MaxInst AvgInst\n");
 	for (size_t i = 0; i < w->table.n; i++) {
 		const wt_entry *t = &w->table.p[i];
-		out(e, "%-43.*s %11llu %7llu %7llu %7llu\n", STR_ARG(t->name), (unsigned long long)t->calls,
-			(unsigned long long)t->min, (unsigned long long)t->max, (unsigned long long)(t->total / t->calls));
+		out(e, "%-43.*s %11llu %7llu %7llu %7llu\n", STR_ARG(t->name),
+			(unsigned long long)t->calls, (unsigned long long)t->min,
+			(unsigned long long)t->max, (unsigned long long)(t->total / t->calls));
 	}
 	if (w->system_calls)
 		out(e, "\n%llu system calls were executed\n", (unsigned long long)w->system_calls);
@@ -295,12 +304,10 @@ static err cmd_wt(cmd *c, cmd_call *call)
 	uint64_t end = 0, ip;
 
 	while (cmd_arg_switch(&rest, "-", &sw)) {
-		if (str_eq(sw, STR("l")))
-			{
+		if (str_eq(sw, STR("l"))) {
 			w.has_depth = true;
 			TRY(cmd_arg_expr(c, &rest, &w.max_depth));
-		}
-		else if (str_eq(sw, STR("nc")))
+		} else if (str_eq(sw, STR("nc")))
 			w.no_calls = true;
 		else if (str_eq(sw, STR("ni")))
 			w.no_indent = true;
@@ -315,7 +322,10 @@ static err cmd_wt(cmd *c, cmd_call *call)
 		else if (str_eq(sw, STR("oR")))
 			w.ret_values = w.ret_hex = true;
 		else
-			return cmd_fail(c, ERR_UNSUPPORTED, "wt: option -%.*s is not known (there are -l -nc -ni -ns -nw -oa -or -oR)", STR_ARG(sw));
+			return cmd_fail(c, ERR_UNSUPPORTED,
+				"wt: option -%.*s is not known (there are -l -nc -ni -ns -nw -oa "
+				"-or -oR)",
+				STR_ARG(sw));
 	}
 	TRY(parse_start(c, &rest, &start));
 	if (rest.n)
@@ -366,40 +376,65 @@ static err cmd_wt(cmd *c, cmd_call *call)
 #define EXACT (CMD_ANY | CMD_LIVE | CMD_TARGET | CMD_RUN)
 
 #define STEP_HELP                                                                                  \
-	"= StartAddress sets the instruction pointer first. Count: how many; each step is shown. The\n" \
+	"= StartAddress sets the instruction pointer first. Count: how many; each step is shown. " \
+	"The\n"                                                                                    \
 	"quoted command runs after the last step. The form with r toggles the register display.\n"
 
 #define STEPS(over, into, args, what, more)                                                        \
-	{over, over "[r] [= StartAddress] " args, "Step over " what, STEP_HELP more, EXACT, cmd_step}, \
-	{into, into "[r] [= StartAddress] " args, "Trace into " what, STEP_HELP more, EXACT, cmd_step}, \
-	{over "r", over "r [= StartAddress] " args, "The same as " over ", toggling registers", NULL, EXACT, cmd_step}, \
-	{into "r", into "r [= StartAddress] " args, "The same as " into ", toggling registers", NULL, EXACT, cmd_step}
+	{over, over "[r] [= StartAddress] " args, "Step over " what, STEP_HELP more, EXACT,        \
+		cmd_step},                                                                         \
+		{into, into "[r] [= StartAddress] " args, "Trace into " what, STEP_HELP more,      \
+			EXACT, cmd_step},                                                          \
+		{over "r", over "r [= StartAddress] " args,                                        \
+			"The same as " over ", toggling registers", NULL, EXACT, cmd_step},        \
+	{                                                                                          \
+		into "r", into "r [= StartAddress] " args,                                         \
+			"The same as " into ", toggling registers", NULL, EXACT, cmd_step          \
+	}
 
 static const cmd_row rows[] = {
 	{"g", "g[a] [= StartAddress] [BreakAddress ...]", "Let the target run",
-		"Runs until a break address (at most 10), a breakpoint, an event or Ctrl+C. ga makes the\n"
-		"break addresses processor breakpoints.", RUN, cmd_g},
-	{"ga", "ga [= StartAddress] [BreakAddress ...]", "Let the target run to processor breakpoints", NULL, EXACT, cmd_ga},
-	{"gh", "gh[a] [= StartAddress] [BreakAddress ...]", "Let the target run; the exception is handled", NULL, EXACT, cmd_gh},
-	{"gha", "gha [= StartAddress] [BreakAddress ...]", "gh with processor breakpoints", NULL, EXACT, cmd_gh},
-	{"gn", "gn[a] [= StartAddress] [BreakAddress ...]", "Let the target run; the exception is not handled",
-		"Refused when the target stopped at a breakpoint; gN does it all the same.", EXACT | CMD_CASE, cmd_gn},
-	{"gN", "gN[a] [= StartAddress] [BreakAddress ...]", "Let the target run; the exception, even a breakpoint, is not handled", NULL, EXACT | CMD_CASE, cmd_gn},
-	{"gna", "gna [= StartAddress] [BreakAddress ...]", "gn with processor breakpoints", NULL, EXACT | CMD_CASE, cmd_gn},
-	{"gNa", "gNa [= StartAddress] [BreakAddress ...]", "gN with processor breakpoints", NULL, EXACT | CMD_CASE, cmd_gn},
-	{"gu", "gu", "Run until this instance of the function returns", "Decided by the stack depth: recursion does not end it.", EXACT, cmd_gu},
-	{"gc", "gc", "Go on in the way the conditional breakpoint was reached", "For conditions in command strings: a step stays a step.", EXACT, cmd_gc},
+		"Runs until a break address (at most 10), a breakpoint, an event or Ctrl+C. ga "
+		"makes the\n"
+		"break addresses processor breakpoints.",
+		RUN, cmd_g},
+	{"ga", "ga [= StartAddress] [BreakAddress ...]",
+		"Let the target run to processor breakpoints", NULL, EXACT, cmd_ga},
+	{"gh", "gh[a] [= StartAddress] [BreakAddress ...]",
+		"Let the target run; the exception is handled", NULL, EXACT, cmd_gh},
+	{"gha", "gha [= StartAddress] [BreakAddress ...]", "gh with processor breakpoints", NULL,
+		EXACT, cmd_gh},
+	{"gn", "gn[a] [= StartAddress] [BreakAddress ...]",
+		"Let the target run; the exception is not handled",
+		"Refused when the target stopped at a breakpoint; gN does it all the same.",
+		EXACT | CMD_CASE, cmd_gn},
+	{"gN", "gN[a] [= StartAddress] [BreakAddress ...]",
+		"Let the target run; the exception, even a breakpoint, is not handled", NULL,
+		EXACT | CMD_CASE, cmd_gn},
+	{"gna", "gna [= StartAddress] [BreakAddress ...]", "gn with processor breakpoints", NULL,
+		EXACT | CMD_CASE, cmd_gn},
+	{"gNa", "gNa [= StartAddress] [BreakAddress ...]", "gN with processor breakpoints", NULL,
+		EXACT | CMD_CASE, cmd_gn},
+	{"gu", "gu", "Run until this instance of the function returns",
+		"Decided by the stack depth: recursion does not end it.", EXACT, cmd_gu},
+	{"gc", "gc", "Go on in the way the conditional breakpoint was reached",
+		"For conditions in command strings: a step stays a step.", EXACT, cmd_gc},
 	STEPS("p", "t", "[Count] [\"Command\"]", "instructions or lines", ""),
 	STEPS("pa", "ta", "StopAddress [\"Command\"]", "each instruction up to an address", ""),
 	STEPS("pc", "tc", "[Count] [\"Command\"]", "to the next call", ""),
 	STEPS("pt", "tt", "[Count] [\"Command\"]", "to the next return", ""),
 	STEPS("pct", "tct", "[Count] [\"Command\"]", "to the next call or return", ""),
 	STEPS("ph", "th", "[Count] [\"Command\"]", "to the next branching instruction", ""),
-	{"wt", "wt [-l Depth] [-nc] [-ni] [-ns] [-oa] [-or] [-oR] [= StartAddress] [EndAddress]", "Trace a whole function and report",
-		"At the start of a function: to its return; on a call: until it is back; elsewhere the same\n"
-		"as p. A line a function: own instructions, those of its callees, depth, name. -l limits the\n"
-		"depth, -nc hides the lines, -ni the indent, -ns the summary, -oa shows addresses, -or and\n"
-		"-oR the return values.", EXACT & ~CMD_RUN, cmd_wt},
+	{"wt", "wt [-l Depth] [-nc] [-ni] [-ns] [-oa] [-or] [-oR] [= StartAddress] [EndAddress]",
+		"Trace a whole function and report",
+		"At the start of a function: to its return; on a call: until it is back; elsewhere "
+		"the same\n"
+		"as p. A line a function: own instructions, those of its callees, depth, name. -l "
+		"limits the\n"
+		"depth, -nc hides the lines, -ni the indent, -ns the summary, -oa shows addresses, "
+		"-or and\n"
+		"-oR the return values.",
+		EXACT & ~CMD_RUN, cmd_wt},
 };
 
 const cmd_family cmd_family_exec = {"Execution", rows, ARRAY_LEN(rows)};

@@ -5,7 +5,10 @@
 
 static const char *break_text(sx_break b)
 {
-	return b == SX_BREAK ? "break" : b == SX_SECOND ? "second-chance break" : b == SX_OUTPUT ? "output" : "ignore";
+	return b == SX_BREAK	? "break"
+	       : b == SX_SECOND ? "second-chance break"
+	       : b == SX_OUTPUT ? "output"
+				: "ignore";
 }
 
 static void show(cmd *c, const sx_filter *f)
@@ -25,7 +28,8 @@ static void show(cmd *c, const sx_filter *f)
 	if (f->command2 && *f->command2)
 		out(e, "       Second command: \"%s\"\n", f->command2);
 	if (f->handled_by)
-		out(e, "%4s - %s continue - %s\n", f->handled_by, f->name, f->handled ? "handled" : "not handled");
+		out(e, "%4s - %s continue - %s\n", f->handled_by, f->name,
+			f->handled ? "handled" : "not handled");
 }
 
 static err cmd_sx(cmd *c, cmd_call *call)
@@ -64,7 +68,7 @@ static void replace(char **slot, str text)
 }
 
 typedef struct wish {
-	bool change, handling;	/* set the status; -h: of the handling side */
+	bool change, handling; /* set the status; -h: of the handling side */
 	sx_break brk;
 	bool has1, has2;
 	str c1, c2;
@@ -157,24 +161,30 @@ static err cmd_sx_set(cmd *c, cmd_call *call)
 		}
 	}
 	if (!rest.n)
-		return cmd_fail(c, ERR_SYNTAX, "%.*s needs an event (ld, av ...), an exception number or *", STR_ARG(call->name));
+		return cmd_fail(c, ERR_SYNTAX,
+			"%.*s needs an event (ld, av ...), an exception number or *",
+			STR_ARG(call->name));
 	return target(c, rest, &w);
 }
 
 #define SX_USAGE "[-c \"Cmd1\"] [-c2 \"Cmd2\"] [-h] {Exception | Event[:Arg] | *}"
 #define SX_HELP                                                                                    \
-	"-c and -c2 give commands for the first and second chance. -h changes whether an exception\n" \
-	"counts as handled, not whether it breaks. ld:PATTERN and ud:PATTERN name modules, out:PATTERN\n" \
+	"-c and -c2 give commands for the first and second chance. -h changes whether an "         \
+	"exception\n"                                                                              \
+	"counts as handled, not whether it breaks. ld:PATTERN and ud:PATTERN name modules, "       \
+	"out:PATTERN\n"                                                                            \
 	"text of the target. * stands for all exceptions that sx does not list.\n"
 
 static const cmd_row rows[] = {
 	{"sx", "sx", "Show what is done about events and exceptions", NULL, CMD_ANY, cmd_sx},
-	{"sxe", "sxe " SX_USAGE, "Break when it happens (first chance)", SX_HELP, CMD_ANY, cmd_sx_set},
+	{"sxe", "sxe " SX_USAGE, "Break when it happens (first chance)", SX_HELP, CMD_ANY,
+		cmd_sx_set},
 	{"sxd", "sxd " SX_USAGE, "Break at the second chance only", SX_HELP, CMD_ANY, cmd_sx_set},
 	{"sxn", "sxn " SX_USAGE, "Only say that it happened", SX_HELP, CMD_ANY, cmd_sx_set},
 	{"sxi", "sxi " SX_USAGE, "Ignore it", SX_HELP, CMD_ANY, cmd_sx_set},
 	{"sxr", "sxr", "Reset all of it to the defaults", NULL, CMD_ANY, cmd_sxr},
-	{"sx-", "sx- [-c \"Cmd1\"] [-c2 \"Cmd2\"] {Exception | Event | *}", "Change only the commands", SX_HELP, CMD_ANY, cmd_sx_set},
+	{"sx-", "sx- [-c \"Cmd1\"] [-c2 \"Cmd2\"] {Exception | Event | *}",
+		"Change only the commands", SX_HELP, CMD_ANY, cmd_sx_set},
 };
 
 const cmd_family cmd_family_filter = {"Events and exceptions", rows, ARRAY_LEN(rows)};

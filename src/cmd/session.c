@@ -54,7 +54,8 @@ static err cmd_lastevent(cmd *c, cmd_call *call)
 	if (!e->has_event)
 		return cmd_fail(c, ERR_NOTFOUND, "there was no event yet");
 	out(e, "Last event: %s\n", e->last_event[0] ? e->last_event : "(no exception)");
-	out(e, "  processor %u, thread %s, instruction %s\n", e->ev.unit, out_addr(e, e->ev.thread), out_addr(e, e->ev.pc));
+	out(e, "  processor %u, thread %s, instruction %s\n", e->ev.unit, out_addr(e, e->ev.thread),
+		out_addr(e, e->ev.pc));
 	return ERR_OK;
 }
 
@@ -80,7 +81,8 @@ static err cmd_tilde(cmd *c, cmd_call *call)
 
 	if (!s.n) {
 		for (unit_t u = 0; u < e->n_units; u++)
-			out(e, "%c %3u  processor %u%s\n", u == e->ctx.unit ? '.' : ' ', u, u, u == e->ev.unit ? "  (last event)" : "");
+			out(e, "%c %3u  processor %u%s\n", u == e->ctx.unit ? '.' : ' ', u, u,
+				u == e->ev.unit ? "  (last event)" : "");
 		return ERR_OK;
 	}
 	size_t n = 0;
@@ -92,7 +94,9 @@ static err cmd_tilde(cmd *c, cmd_call *call)
 		return ERR_OK;
 	}
 	if (!n || !str_u64(str_take(s, n), 10, &unit) || !str_ieq(verb, STR("s")))
-		return cmd_fail(c, ERR_SYNTAX, "In kernel mode ~ addresses processors: ~ lists them, ~Ns makes one current");
+		return cmd_fail(c, ERR_SYNTAX,
+			"In kernel mode ~ addresses processors: ~ lists them, ~Ns makes one "
+			"current");
 	TRY(eng_ctx_unit(e, (unit_t)(unit > UINT32_MAX ? UINT32_MAX : unit), &c->d));
 	eng_show_stop(e);
 	return ERR_OK;
@@ -156,14 +160,17 @@ static err kdfiles_load(cmd *c, kdfiles *k, str path)
 		lines[n++] = line;
 		if (n < 3)
 			continue;
-		if (!str_ieq(lines[0], STR("map")) || !lines[1].n || !lines[2].n || k->n == KDFILES_MAX)
+		if (!str_ieq(lines[0], STR("map")) || !lines[1].n || !lines[2].n ||
+			k->n == KDFILES_MAX)
 			break;
 		k->v[k->n++] = (kdfile){str_dup(k->mem, lines[1]), str_dup(k->mem, lines[2])};
 		n = 0;
 	}
 	if (n) {
 		k->n = 0;
-		return cmd_fail(c, ERR_CORRUPT, "Unable to load file associations: '%.*s' does not begin a record of the lines map, old path, new path",
+		return cmd_fail(c, ERR_CORRUPT,
+			"Unable to load file associations: '%.*s' does not begin a record of the "
+			"lines map, old path, new path",
 			STR_ARG(lines[0]));
 	}
 	k->source = str_dup(k->mem, path);
@@ -200,7 +207,8 @@ static err cmd_kdfiles(cmd *c, cmd_call *call)
 		if (k->source.n)
 			out(c->e, "KD file associations loaded from '%.*s'\n", STR_ARG(k->source));
 		for (size_t i = 0; i < k->n; i++)
-			out(c->e, "%.*s ->\n    %.*s\n", STR_ARG(k->v[i].from), STR_ARG(k->v[i].to));
+			out(c->e, "%.*s ->\n    %.*s\n", STR_ARG(k->v[i].from),
+				STR_ARG(k->v[i].to));
 		return ERR_OK;
 	}
 	if (!cmd_arg_switch(&rest, "-", &sw))
@@ -225,18 +233,30 @@ static err cmd_kdfiles(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{"q", "q", "End the session",
-		"Breakpoints are taken out and the target runs on. A second Ctrl+B while this waits\n"
-		"abandons the target as it is.", CMD_ANY | CMD_NOREPEAT, cmd_q},
-	{"qq", "qq", "End the session (also of a remote server)", NULL, CMD_ANY | CMD_NOREPEAT, cmd_q},
-	{"qd", "qd", "End the session and leave the target running", NULL, CMD_ANY | CMD_NOREPEAT, cmd_q},
-	{".detach", ".detach", "Take breakpoints out and let the target run without a debugger", NULL, CMD_ANY | CMD_NOREPEAT, cmd_detach},
-	{".restart", ".restart", "Begin again as if a new debugger had attached", NULL, CMD_KERNEL | CMD_NOREPEAT, cmd_restart},
+		"Breakpoints are taken out and the target runs on. A second Ctrl+B while this "
+		"waits\n"
+		"abandons the target as it is.",
+		CMD_ANY | CMD_NOREPEAT, cmd_q},
+	{"qq", "qq", "End the session (also of a remote server)", NULL, CMD_ANY | CMD_NOREPEAT,
+		cmd_q},
+	{"qd", "qd", "End the session and leave the target running", NULL, CMD_ANY | CMD_NOREPEAT,
+		cmd_q},
+	{".detach", ".detach", "Take breakpoints out and let the target run without a debugger",
+		NULL, CMD_ANY | CMD_NOREPEAT, cmd_detach},
+	{".restart", ".restart", "Begin again as if a new debugger had attached", NULL,
+		CMD_KERNEL | CMD_NOREPEAT, cmd_restart},
 	{".lastevent", ".lastevent", "Show the last event", NULL, CMD_ANY, cmd_lastevent},
-	{".event_code", ".event_code", "Show the code bytes at the last event", NULL, CMD_ANY | CMD_TARGET, cmd_event_code},
-	{"~", "~ | ~Ns", "List processors, or make one current", "After ~2s registers and stacks are those of processor 2.", CMD_KERNEL | CMD_TARGET | CMD_SUFFIX, cmd_tilde},
-	{".kdfiles", ".kdfiles [MapFile | -m OldPath NewPath | -s File | -c]", "Offer files of this host in place of target drivers",
-		"The map file holds records of three lines: map, the target's path, the path here; # begins\n"
-		"a comment between records. The target asks whenever it loads a module.", CMD_KERNEL, cmd_kdfiles},
+	{".event_code", ".event_code", "Show the code bytes at the last event", NULL,
+		CMD_ANY | CMD_TARGET, cmd_event_code},
+	{"~", "~ | ~Ns", "List processors, or make one current",
+		"After ~2s registers and stacks are those of processor 2.",
+		CMD_KERNEL | CMD_TARGET | CMD_SUFFIX, cmd_tilde},
+	{".kdfiles", ".kdfiles [MapFile | -m OldPath NewPath | -s File | -c]",
+		"Offer files of this host in place of target drivers",
+		"The map file holds records of three lines: map, the target's path, the path here; "
+		"# begins\n"
+		"a comment between records. The target asks whenever it loads a module.",
+		CMD_KERNEL, cmd_kdfiles},
 };
 
 const cmd_family cmd_family_session = {"Session", rows, ARRAY_LEN(rows)};

@@ -9,5 +9,4 @@ const cmd_family *const cmd_families[] = {
 #define FAMILY(x) &cmd_family_##x,
 #include "cmd/families.def"
 #undef FAMILY
-	NULL
-};
+	NULL};

@@ -1,6 +1,6 @@
 /*
- * bp: what the user asked for, and its resolution to an address. Refuses to know how a byte gets into
- * the target (site.c) and what happens at a hit (hit.c).
+ * bp: what the user asked for, and its resolution to an address. Refuses to know how a byte gets
+ * into the target (site.c) and what happens at a hit (hit.c).
  *
  * Invariant: an enabled breakpoint with an address holds one reference to its site; a disabled or
  * unresolved one holds none.
@@ -87,7 +87,8 @@ err bp_check_boundary(engine *e, uint64_t addr, diag *d)
 			x64_names names = eng_names(e);
 			x64_format(&in, &names, &b);
 			err r = diag_set(d, ERR_ARG,
-				"%s is inside the instruction at %s (%s); a breakpoint there would corrupt it",
+				"%s is inside the instruction at %s (%s); a breakpoint there would "
+				"corrupt it",
 				out_addr(e, addr), out_addr(e, at), buf_z(&b));
 			buf_deinit(&b);
 			return r;
@@ -100,13 +101,15 @@ err bp_check_boundary(engine *e, uint64_t addr, diag *d)
 static err check_access(const bp_spec *s, diag *d)
 {
 	if (s->size != 1 && s->size != 2 && s->size != 4 && s->size != 8)
-		return diag_set(d, ERR_ARG, "A processor breakpoint's size must be 1, 2, 4 or 8, not %u", s->size);
+		return diag_set(d, ERR_ARG,
+			"A processor breakpoint's size must be 1, 2, 4 or 8, not %u", s->size);
 	if (s->access == TGT_TRAP_EXEC && s->size != 1)
 		return diag_set(d, ERR_ARG, "The size of an execute breakpoint must be 1");
 	if (s->access == TGT_TRAP_IO && s->size == 8)
 		return diag_set(d, ERR_ARG, "The size of an I/O breakpoint must be 1, 2 or 4");
 	if (s->has_addr && s->addr % s->size)
-		return diag_set(d, ERR_ARG, "Data breakpoint must be aligned: %llx is no multiple of %u",
+		return diag_set(d, ERR_ARG,
+			"Data breakpoint must be aligned: %llx is no multiple of %u",
 			(unsigned long long)s->addr, s->size);
 	return ERR_OK;
 }
@@ -120,7 +123,8 @@ static bool same_place(const bp *b, const bp_spec *s)
 	if (hard && (b->access != s->access || b->size != s->size))
 		return false;
 	if (b->process != s->process || b->thread != s->thread || b->has_max != s->has_max ||
-		b->has_min != s->has_min || b->depth_max != s->depth_max || b->depth_min != s->depth_min)
+		b->has_min != s->has_min || b->depth_max != s->depth_max ||
+		b->depth_min != s->depth_min)
 		return false;
 	if (b->deferred || !s->has_addr)
 		return b->deferred && !s->has_addr && str_ieq(b->expr, s->expr);
@@ -175,7 +179,8 @@ static void sort_in(engine *e, bp *b)
 	size_t i = t->bps.n;
 	vec_push(&t->bps, b);
 	while (i > 0 && (t->bps.p[i - 1]->internal > b->internal ||
-			 (t->bps.p[i - 1]->internal == b->internal && t->bps.p[i - 1]->id > b->id))) {
+				(t->bps.p[i - 1]->internal == b->internal &&
+					t->bps.p[i - 1]->id > b->id))) {
 		t->bps.p[i] = t->bps.p[i - 1];
 		i--;
 	}
@@ -223,11 +228,13 @@ static err limits(engine *e, const bp_spec *s, diag *d)
 	bool soft = s->kind != BP_BA && !s->internal && !s->direct && !s->disabled && s->has_addr;
 	if (soft && e->caps.max_soft && soft_count(e) >= e->caps.max_soft)
 		return diag_set(d, ERR_LIMIT,
-			"The kernel has room for %u software breakpoints and all are in use; clear one with bc, or use ba",
+			"The kernel has room for %u software breakpoints and all are in use; clear "
+			"one with bc, or use ba",
 			e->caps.max_soft);
 	if (s->kind == BP_BA && e->caps.max_hard && hard_count(e) >= e->caps.max_hard)
 		return diag_set(d, ERR_LIMIT,
-			"The processor has %u breakpoint registers and all are in use; clear one with bc",
+			"The processor has %u breakpoint registers and all are in use; clear one "
+			"with bc",
 			e->caps.max_hard);
 	return ERR_OK;
 }
@@ -250,7 +257,8 @@ err bp_add(engine *e, const bp_spec *s, bp **ret, bool *redefined_ret, diag *d)
 			b = e->bps->bps.p[i];
 	bool redefined = b != NULL;
 	if (b && b->kind == BP_BA && !named)
-		return diag_set(d, ERR_EXISTS, "Breakpoint %u already watches this; use bs to change its command", b->id);
+		return diag_set(d, ERR_EXISTS,
+			"Breakpoint %u already watches this; use bs to change its command", b->id);
 	if (!b) {
 		TRY(limits(e, s, d));
 		b = mem_alloc(sizeof *b);
@@ -293,10 +301,13 @@ err bp_enable(engine *e, bp *b, bool on, diag *d)
 	if (b->enabled == on)
 		return ERR_OK;
 	if (on && b->kind == BP_BA && e->caps.max_hard && hard_count(e) >= e->caps.max_hard)
-		return diag_set(d, ERR_LIMIT, "The processor's %u breakpoint registers are all in use", e->caps.max_hard);
-	if (on && b->kind != BP_BA && !b->internal && !b->direct && !b->deferred && e->caps.max_soft &&
-		soft_count(e) >= e->caps.max_soft)
-		return diag_set(d, ERR_LIMIT, "The kernel's %u entries for software breakpoints are all in use", e->caps.max_soft);
+		return diag_set(d, ERR_LIMIT,
+			"The processor's %u breakpoint registers are all in use", e->caps.max_hard);
+	if (on && b->kind != BP_BA && !b->internal && !b->direct && !b->deferred &&
+		e->caps.max_soft && soft_count(e) >= e->caps.max_soft)
+		return diag_set(d, ERR_LIMIT,
+			"The kernel's %u entries for software breakpoints are all in use",
+			e->caps.max_soft);
 	b->enabled = on;
 	if (!on) {
 		unbind(e, b);
@@ -336,7 +347,11 @@ err bp_move(engine *e, bp *b, uint64_t addr, diag *d)
 
 err bp_access_set(engine *e, bp *b, tgt_trap_kind access, uint32_t size, diag *d)
 {
-	bp_spec s = {.kind = BP_BA, .access = access, .size = size, .has_addr = !b->deferred, .addr = b->loc.addr};
+	bp_spec s = {.kind = BP_BA,
+		.access = access,
+		.size = size,
+		.has_addr = !b->deferred,
+		.addr = b->loc.addr};
 	TRY(check_access(&s, d));
 	unbind(e, b);
 	b->access = access;
@@ -361,7 +376,8 @@ static void resolve(engine *e, bp *b)
 	eng_ctx_restore(e, &ctx);
 	if (ok && !was && addr == old)
 		return;
-	if (ok && e->refuse_mid_insn && b->kind != BP_BA && bp_check_boundary(e, addr, NULL) != ERR_OK)
+	if (ok && e->refuse_mid_insn && b->kind != BP_BA &&
+		bp_check_boundary(e, addr, NULL) != ERR_OK)
 		ok = false;
 	unbind(e, b);
 	b->deferred = !ok;
@@ -449,7 +465,8 @@ void bp_line(engine *e, const bp *b, bool addresses, buf *o)
 	if (b->deferred)
 		buf_pad(o, 22);
 	else if (!addresses && e->lines_on && sym_line_at(e->syms, b->loc.addr, &line) == ERR_OK)
-		buf_addf(o, "%s [%.*s @ %u]", out_addr(e, b->loc.addr), STR_ARG(line.file), line.line);
+		buf_addf(o, "%s [%.*s @ %u]", out_addr(e, b->loc.addr), STR_ARG(line.file),
+			line.line);
 	else
 		buf_addz(o, out_addr(e, b->loc.addr));
 	if (b->kind == BP_BA)
@@ -483,7 +500,9 @@ void bp_line(engine *e, const bp *b, bool addresses, buf *o)
 	if (b->direct)
 		buf_addf(o, "\n     Planted in this process only%s%s",
 			s && s->absent ? " (page not resident: waiting for it)" : "",
-			s && s->shared ? " (page is shared: hits of other processes are passed over)" : "");
+			s && s->shared
+				? " (page is shared: hits of other processes are passed over)"
+				: "");
 	if (s && s->state == SITE_ERROR)
 		buf_addf(o, "\n     Not inserted: %s", s->why);
 }

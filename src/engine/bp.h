@@ -21,19 +21,19 @@ typedef enum site_state { SITE_IDLE, SITE_ARMED, SITE_ERROR } site_state;
 
 typedef struct site {
 	tgt_trap_kind kind;
-	as_t as;	   /* AS_CURRENT, or AS_ROOT for a byte planted in one process */
+	as_t as; /* AS_CURRENT, or AS_ROOT for a byte planted in one process */
 	uint64_t addr;
 	uint32_t size;
 	unsigned refs;
 	site_state state;
 	uint64_t handle;
-	bool own;	   /* armed as a byte of ours in a physical page, not in the target's table */
-	uint64_t phys;	   /* own: where the byte went */
-	bool absent;	   /* AS_ROOT: page not resident, waits */
-	bool shared;	   /* AS_ROOT: hits in other processes were seen */
-	bool want;	   /* to be armed at the next resume */
+	bool own;      /* armed as a byte of ours in a physical page, not in the target's table */
+	uint64_t phys; /* own: where the byte went */
+	bool absent;   /* AS_ROOT: page not resident, waits */
+	bool shared;   /* AS_ROOT: hits in other processes were seen */
+	bool want;     /* to be armed at the next resume */
 	uint8_t original;
-	char why[160];	   /* SITE_ERROR */
+	char why[160]; /* SITE_ERROR */
 } site;
 
 typedef struct bp_loc {
@@ -45,27 +45,27 @@ typedef struct bp {
 	uint32_t id;
 	bp_kind kind;
 	bool enabled;
-	bool one_shot;	    /* /1 */
-	bool deferred;	    /* expression does not resolve now */
-	bool internal;	    /* g addr: not shown by bl */
-	bool go_only;	    /* DEBUG_BREAKPOINT_GO_ONLY */
-	bool adder_only;    /* private to a client */
-	bool direct;	    /* /p on a user address: planted through that process's page tables */
+	bool one_shot;	 /* /1 */
+	bool deferred;	 /* expression does not resolve now */
+	bool internal;	 /* g addr: not shown by bl */
+	bool go_only;	 /* DEBUG_BREAKPOINT_GO_ONLY */
+	bool adder_only; /* private to a client */
+	bool direct;	 /* /p on a user address: planted through that process's page tables */
 	void *adder;
-	str expr;	    /* as typed ("nt!NtOpenFile"); BP: may be empty */
+	str expr; /* as typed ("nt!NtOpenFile"); BP: may be empty */
 	bp_loc loc;
-	uint64_t process;   /* /p EPROCESS, 0 any */
-	uint64_t thread;    /* /t ETHREAD, 0 any */
+	uint64_t process;	       /* /p EPROCESS, 0 any */
+	uint64_t thread;	       /* /t ETHREAD, 0 any */
 	uint32_t depth_max, depth_min; /* /c, /C; 0 none */
 	bool has_max, has_min;
 	uint32_t passes, left;
-	str command;	    /* empty: none */
+	str command;	      /* empty: none */
 	tgt_trap_kind access; /* BA */
-	uint32_t size;	    /* BA */
-	masm_code *cond;    /* compiled from command, NULL: ordinary list */
+	uint32_t size;	      /* BA */
+	masm_code *cond;      /* compiled from command, NULL: ordinary list */
 	str then;
-	uint64_t hits;	    /* times triggered */
-	arena mem;	    /* owns strings and cond */
+	uint64_t hits; /* times triggered */
+	arena mem;     /* owns strings and cond */
 } bp;
 
 /* What a new or redefined breakpoint is made of. Strings are copied. */
@@ -95,7 +95,8 @@ void bp_remove(engine *e, bp *b);
 err bp_enable(engine *e, bp *b, bool on, diag *d) MUST_CHECK;
 err bp_renumber(engine *e, bp *b, uint32_t id, diag *d) MUST_CHECK; /* ERR_EXISTS */
 void bp_command_set(engine *e, bp *b, str command);
-/* Moves it (API's SetOffset, SetOffsetExpression). An expression that does not evaluate defers it. */
+/* Moves it (API's SetOffset, SetOffsetExpression). An expression that does not evaluate defers it.
+ */
 err bp_move(engine *e, bp *b, uint64_t addr, diag *d) MUST_CHECK;
 err bp_move_expr(engine *e, bp *b, str expr, diag *d) MUST_CHECK;
 err bp_access_set(engine *e, bp *b, tgt_trap_kind access, uint32_t size, diag *d) MUST_CHECK;

@@ -11,7 +11,8 @@
 err eng_accessible(engine *e, diag *d)
 {
 	if (!e->t)
-		return diag_set(d, ERR_STATE, "No runnable debuggees; attach to a target first (-k, -z)");
+		return diag_set(
+			d, ERR_STATE, "No runnable debuggees; attach to a target first (-k, -z)");
 	if (e->status != ST_BREAK && !e->inside_wait)
 		return diag_set(d, ERR_STATE, "Target is running; break in first (Ctrl+C)");
 	return ERR_OK;
@@ -71,7 +72,8 @@ err eng_read_all(engine *e, uint64_t addr, void *p, size_t n, diag *d)
 		size_t got = 0;
 		TRY(eng_read(e, addr + done, (uint8_t *)p + done, n - done, &got, d));
 		if (!got)
-			return diag_set(d, ERR_FAULT, "Memory access error at '%s'", out_addr(e, addr + done));
+			return diag_set(d, ERR_FAULT, "Memory access error at '%s'",
+				out_addr(e, addr + done));
 		done += got;
 	}
 	return ERR_OK;
@@ -83,7 +85,8 @@ static err write_all(engine *e, as_t as, uint64_t addr, const void *p, size_t n,
 		size_t got = 0;
 		TRY(tgt_write(e->t, as, addr + done, (const uint8_t *)p + done, n - done, &got, d));
 		if (!got)
-			return diag_set(d, ERR_FAULT, "Memory access error at '%s'", out_addr(e, addr + done));
+			return diag_set(d, ERR_FAULT, "Memory access error at '%s'",
+				out_addr(e, addr + done));
 		done += got;
 	}
 	return ERR_OK;
@@ -198,7 +201,9 @@ err eng_unit_regs(engine *e, unit_t u, unsigned sets, x64_regs *ret, diag *d)
 
 err eng_regs(engine *e, unsigned sets, x64_regs *ret, diag *d)
 {
-	const x64_regs *set = e->ctx.frame_set ? &e->ctx.frame_regs : e->ctx.from != REGS_UNIT ? &e->ctx.regs : NULL;
+	const x64_regs *set = e->ctx.frame_set		 ? &e->ctx.frame_regs
+			      : e->ctx.from != REGS_UNIT ? &e->ctx.regs
+							 : NULL;
 	if (!set)
 		return eng_unit_regs(e, e->ctx.unit, sets, ret, d);
 	TRY(eng_accessible(e, d));
@@ -207,7 +212,8 @@ err eng_regs(engine *e, unsigned sets, x64_regs *ret, diag *d)
 		x64_regs r = *set;
 		x64_regs unit = {0};
 		TRY(tgt_regs_get(e->t, e->ctx.unit, X64_SET_SPECIAL, &unit, d));
-		r.cr0 = unit.cr0, r.cr2 = unit.cr2, r.cr3 = unit.cr3, r.cr4 = unit.cr4, r.cr8 = unit.cr8;
+		r.cr0 = unit.cr0, r.cr2 = unit.cr2, r.cr3 = unit.cr3, r.cr4 = unit.cr4,
+		r.cr8 = unit.cr8;
 		r.gdtr_base = unit.gdtr_base, r.idtr_base = unit.idtr_base;
 		r.gdtr_limit = unit.gdtr_limit, r.idtr_limit = unit.idtr_limit;
 		r.tr = unit.tr, r.ldtr = unit.ldtr;
@@ -224,7 +230,8 @@ err eng_regs_write(engine *e, unsigned sets, const x64_regs *r, diag *d)
 	TRY(eng_accessible(e, d));
 	if (e->ctx.from != REGS_UNIT || e->ctx.frame_set)
 		return diag_set(d, ERR_STATE,
-			"Registers of a set context cannot be changed; .thread or .frame 0 resets it");
+			"Registers of a set context cannot be changed; .thread or .frame 0 resets "
+			"it");
 	if (e->has_event && e->ctx.unit != e->ev.unit)
 		return diag_set(d, ERR_STATE, "Registers of other processors cannot be changed");
 	TRY(tgt_regs_set(e->t, e->ctx.unit, sets, r, d));
@@ -240,7 +247,8 @@ err eng_regs_write(engine *e, unsigned sets, const x64_regs *r, diag *d)
 
 err eng_ip(engine *e, uint64_t *ret, diag *d)
 {
-	if (e->ctx.from == REGS_UNIT && !e->ctx.frame_set && e->has_event && e->ctx.unit == e->ev.unit) {
+	if (e->ctx.from == REGS_UNIT && !e->ctx.frame_set && e->has_event &&
+		e->ctx.unit == e->ev.unit) {
 		TRY(eng_accessible(e, d));
 		*ret = e->ev.pc;
 		return ERR_OK;
@@ -270,14 +278,18 @@ void eng_ctx_reset_regs(engine *e)
 static uint64_t unit_process(engine *e, unit_t u, uint64_t *thread)
 {
 	uint64_t process = 0;
-	if (!e->os || !e->os->ops->running || e->os->ops->running(e->os, u, thread, &process, NULL) != ERR_OK)
+	if (!e->os || !e->os->ops->running ||
+		e->os->ops->running(e->os, u, thread, &process, NULL) != ERR_OK)
 		return 0;
 	return process;
 }
 
 void ctx_from_event(engine *e)
 {
-	e->ctx = (eng_ctx){.unit = e->ev.unit, .user = as_current(), .system = as_current(), .thread = e->ev.thread};
+	e->ctx = (eng_ctx){.unit = e->ev.unit,
+		.user = as_current(),
+		.system = as_current(),
+		.thread = e->ev.thread};
 	if (e->syms)
 		sym_scope_set(e->syms, 0);
 }
@@ -290,8 +302,8 @@ static sym_space process_for_symbols(void *u)
 
 void ctx_scope(engine *e)
 {
-	/* One read, when the first name or user address is looked up: a hit whose condition needs neither is
-	 * passed over without. */
+	/* One read, when the first name or user address is looked up: a hit whose condition needs
+	 * neither is passed over without. */
 	if (e->mode == ENG_KERNEL && e->syms && !e->ctx.process)
 		sym_scope_ask(e->syms, process_for_symbols, e);
 }
@@ -346,7 +358,8 @@ err eng_ctx_unit(engine *e, unit_t u, diag *d)
 {
 	TRY(eng_accessible(e, d));
 	if (u >= e->n_units)
-		return diag_set(d, ERR_NOTFOUND, "%u is not a valid processor number: the target has %u", u, e->n_units);
+		return diag_set(d, ERR_NOTFOUND,
+			"%u is not a valid processor number: the target has %u", u, e->n_units);
 	if (u == e->ev.unit) {
 		eng_ctx_reset(e);
 		return ERR_OK;
@@ -425,7 +438,8 @@ err eng_ctx_frame(engine *e, uint32_t n, diag *d)
 	TRY(eng_regs(e, X64_SET_GENERAL, &top, d));
 	TRY(eng_stack(e, &e->stop, &top, (size_t)n + 1, &frames, &count, NULL));
 	if (n >= count)
-		return diag_set(d, ERR_NOTFOUND, "Cannot find frame 0x%x, previous scope unchanged", n);
+		return diag_set(
+			d, ERR_NOTFOUND, "Cannot find frame 0x%x, previous scope unchanged", n);
 	e->ctx.frame = n;
 	e->ctx.frame_set = true;
 	e->ctx.frame_regs = frames[n].regs;

@@ -1,6 +1,6 @@
 /*
- * engine: the session - attach, the first look at a target, what a stop shows, the end. The loop that
- * runs the target is in wait.c.
+ * engine: the session - attach, the first look at a target, what a stop shows, the end. The loop
+ * that runs the target is in wait.c.
  */
 #include "engine/internal.h"
 
@@ -33,7 +33,8 @@ static void host_progress(void *u, str what, uint64_t done, uint64_t total)
 		out_as((engine *)u, OUT_STATUS, "\r%.*s: %llu of %llu KB", STR_ARG(what),
 			(unsigned long long)(done >> 10), (unsigned long long)(total >> 10));
 	else
-		out_as((engine *)u, OUT_STATUS, "\r%.*s: %llu KB", STR_ARG(what), (unsigned long long)(done >> 10));
+		out_as((engine *)u, OUT_STATUS, "\r%.*s: %llu KB", STR_ARG(what),
+			(unsigned long long)(done >> 10));
 }
 
 static void host_warn(void *u, str line)
@@ -93,7 +94,8 @@ void eng_destroy(engine *e)
 void eng_notice_send(engine *e, eng_notice_kind kind, uint64_t arg)
 {
 	if (e->hooks.notice)
-		(void)e->hooks.notice(e->hooks.u, &(eng_notice){.kind = kind, .ev = &e->ev, .arg = arg});
+		(void)e->hooks.notice(
+			e->hooks.u, &(eng_notice){.kind = kind, .ev = &e->ev, .arg = arg});
 }
 
 err eng_attach(engine *e, tgt *t, eng_mode mode, diag *d)
@@ -222,8 +224,12 @@ static void mend_pages(engine *e)
 	size_t n = 0;
 	err r = journal_repair(e, &n, &d);
 	if (n) {
-		out(e, "Mended %zu byte(s) that a session before this one had left in physical pages.\n", n);
-		e->ev.n_stream = 0; /* may show one: the target perhaps stopped on it, and it is no more */
+		out(e,
+			"Mended %zu byte(s) that a session before this one had left in physical "
+			"pages.\n",
+			n);
+		e->ev.n_stream =
+			0; /* may show one: the target perhaps stopped on it, and it is no more */
 	}
 	if (r != ERR_OK)
 		out_as(e, OUT_WARNING, "The journal of planted bytes: %s\n", d.text);
@@ -241,7 +247,9 @@ err eng_connected(engine *e, diag *d)
 	}
 	TRY(tgt_query(e->t, TGT_F_VERSION, &e->version, sizeof e->version, d));
 	if (e->version.machine != 0x8664)
-		out_as(e, OUT_WARNING, "The target is %s (machine %04x); only x64 is known: memory commands work, others will not.\n",
+		out_as(e, OUT_WARNING,
+			"The target is %s (machine %04x); only x64 is known: memory commands work, "
+			"others will not.\n",
 			machine_text(e->version.machine), e->version.machine);
 	e->ptr_size = e->version.flags & 4 ? 8 : 4; /* DBGKD_VERS_FLAG_PTR64 */
 	TRY(tgt_query(e->t, TGT_F_KERNEL_BASE, &e->kernel_base, 8, d));
@@ -300,7 +308,8 @@ eng_status eng_status_max(eng_status a, eng_status b)
 {
 	/* Highest first (spec 23.4); the numbers themselves do not follow it. */
 	static const eng_status order[] = {ST_BREAK, ST_STEP_INTO, ST_STEP_BRANCH, ST_STEP_OVER,
-		ST_GO_NOT_HANDLED, ST_GO_HANDLED, ST_GO, ST_IGNORE_EVENT, ST_RESTART_REQUESTED, ST_NO_CHANGE};
+		ST_GO_NOT_HANDLED, ST_GO_HANDLED, ST_GO, ST_IGNORE_EVENT, ST_RESTART_REQUESTED,
+		ST_NO_CHANGE};
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (a == order[i] || b == order[i])
 			return order[i];
@@ -312,9 +321,11 @@ err eng_exec_set(engine *e, const eng_exec *x, diag *d)
 	if (!e->t)
 		return diag_set(d, ERR_STATE, "No runnable debuggees; attach to a target first");
 	if (e->no_exec_cmds)
-		return diag_set(d, ERR_STATE, "Execution commands are not allowed (.allow_exec_cmds 0)");
+		return diag_set(
+			d, ERR_STATE, "Execution commands are not allowed (.allow_exec_cmds 0)");
 	if (!e->caps.live)
-		return diag_set(d, ERR_UNSUPPORTED, "No runnable debuggees: this target is not live");
+		return diag_set(
+			d, ERR_UNSUPPORTED, "No runnable debuggees: this target is not live");
 	if (e->status != ST_BREAK && !e->inside_wait)
 		return diag_set(d, ERR_STATE, "The target is running already");
 	/* The quoted command outlives the line that it came from. */
@@ -334,8 +345,8 @@ err eng_exec_set(engine *e, const eng_exec *x, diag *d)
 
 void eng_interrupt(engine *e)
 {
-	/* While the target runs the flag is another one: `cancel` would end the very wait that has to
-	 * see the break. A command list inside the wait is cancelled as well. */
+	/* While the target runs the flag is another one: `cancel` would end the very wait that has
+	 * to see the break. A command list inside the wait is cancelled as well. */
 	if (!e->t || e->status == ST_BREAK || e->inside_wait)
 		atomic_store(&e->cancel.flag, true);
 	if (e->t && e->status != ST_BREAK) {

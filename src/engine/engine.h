@@ -1,18 +1,18 @@
 /*
  * engine: one debugging session - target, symbols, system, context, events, breakpoints, execution.
- * Refuses to know command syntax and terminals: commands reach it as verbs, and it reaches them only
- * through eng_hooks.
+ * Refuses to know command syntax and terminals: commands reach it as verbs, and it reaches them
+ * only through eng_hooks.
  *
- *   engine.c   session, attach, what a stop does       wait.c    the one loop that resumes and waits
- *   context.c  current unit, process, thread, frame,   plan.c    step, over, out, until; past a trap
- *              memory and register views               bp.c      what the user asked for (bp.h)
- *   pseudo.c   pseudo-registers, expressions           site.c    where bytes and debug registers go
- *   out.c      output                                  filter.c  sx settings
- *   stack.c    frames                                  journal.c bytes in physical pages, kept on disk
+ *   engine.c   session, attach, what a stop does       wait.c    the one loop that resumes and
+ * waits context.c  current unit, process, thread, frame,   plan.c    step, over, out, until; past a
+ * trap memory and register views               bp.c      what the user asked for (bp.h) pseudo.c
+ * pseudo-registers, expressions           site.c    where bytes and debug registers go out.c output
+ * filter.c  sx settings stack.c    frames                                  journal.c bytes in
+ * physical pages, kept on disk
  *
  * An execution command only sets the status (eng_exec); eng_wait() resumes the target. While a
- * breakpoint's or filter's command list runs (`inside_wait`), an execution command is the verdict on
- * how to go on, and the rest of the list is dropped.
+ * breakpoint's or filter's command list runs (`inside_wait`), an execution command is the verdict
+ * on how to go on, and the rest of the list is dropped.
  */
 #ifndef RS_ENGINE_ENGINE_H
 #define RS_ENGINE_ENGINE_H
@@ -105,8 +105,8 @@ typedef struct eng_hooks {
 	/* Runs a command list; called inside a wait for breakpoint and filter commands. */
 	err (*run)(void *cu, str commands, diag *d);
 	/*
-	 * Recognises "j (cond) 'cmds'; 'gc'" and ".if (cond) {cmds} .else {gc}": compiles cond into a and
-	 * gives the commands of the true side. false: an ordinary command list.
+	 * Recognises "j (cond) 'cmds'; 'gc'" and ".if (cond) {cmds} .else {gc}": compiles cond into
+	 * a and gives the commands of the true side. false: an ordinary command list.
 	 */
 	bool (*condition)(void *cu, str commands, arena *a, masm_code **cond, str *then);
 	/* Prints where the current context stands: registers if wanted, symbol, instruction. */
@@ -121,15 +121,15 @@ typedef enum eng_regs_from { REGS_UNIT, REGS_THREAD, REGS_CXR, REGS_TRAP } eng_r
 /* One value; reset to the event at every stop. */
 typedef struct eng_ctx {
 	unit_t unit;
-	uint64_t process;  /* implicit process (EPROCESS), 0 unknown */
-	uint64_t thread;   /* implicit thread (ETHREAD) */
-	as_t user;	   /* how user addresses are read */
-	as_t system;	   /* how system addresses are read (as_current, or a root with /P) */
-	bool decode;	   /* forcedecodeuser: user is an AS_ROOT chosen by /p */
+	uint64_t process; /* implicit process (EPROCESS), 0 unknown */
+	uint64_t thread;  /* implicit thread (ETHREAD) */
+	as_t user;	  /* how user addresses are read */
+	as_t system;	  /* how system addresses are read (as_current, or a root with /P) */
+	bool decode;	  /* forcedecodeuser: user is an AS_ROOT chosen by /p */
 	eng_regs_from from;
 	uint64_t from_addr; /* of the CONTEXT, trap frame or thread */
-	x64_regs regs;	   /* when from is not REGS_UNIT */
-	uint32_t frame;	   /* local context */
+	x64_regs regs;	    /* when from is not REGS_UNIT */
+	uint32_t frame;	    /* local context */
 	bool frame_set;
 	x64_regs frame_regs; /* when frame_set */
 } eng_ctx;
@@ -143,15 +143,15 @@ typedef enum eng_at { AT_CALL = 1, AT_RET = 2, AT_BRANCH = 4 } eng_at;
 typedef struct eng_exec {
 	eng_status status; /* GO, GO_HANDLED, GO_NOT_HANDLED, STEP_OVER, STEP_INTO */
 	bool has_start;
-	uint64_t start;	     /* =start: rip is set first */
-	size_t n_until;	     /* g addr ... */
+	uint64_t start; /* =start: rip is set first */
+	size_t n_until; /* g addr ... */
 	uint64_t until[ENG_UNTIL_MAX];
-	bool until_hard;     /* ga */
-	bool until_thread;   /* only when the current thread gets there */
-	bool up;	     /* gu */
-	uint64_t count;	     /* steps, or events of `at`; 0 means 1 */
-	unsigned at;	     /* p/t: stop at the next instruction of these kinds */
-	bool has_to;	     /* pa, ta */
+	bool until_hard;   /* ga */
+	bool until_thread; /* only when the current thread gets there */
+	bool up;	   /* gu */
+	uint64_t count;	   /* steps, or events of `at`; 0 means 1 */
+	unsigned at;	   /* p/t: stop at the next instruction of these kinds */
+	bool has_to;	   /* pa, ta */
 	uint64_t to;
 	bool by_line;	     /* source mode */
 	bool quiet;	     /* don't show intermediate steps */
@@ -170,32 +170,32 @@ struct eng_plan;
 
 struct engine {
 	eng_hooks hooks;
-	atomic_bool exit_wait;	/* eng_exit_wait was called */
+	atomic_bool exit_wait;	  /* eng_exit_wait was called */
 	atomic_bool break_wanted; /* eng_interrupt was called while the target ran */
-	cancel cancel;		/* a command that runs is asked to stop */
+	cancel cancel;		  /* a command that runs is asked to stop */
 	eng_mode mode;
-	tgt *t;			/* NULL: no target */
+	tgt *t; /* NULL: no target */
 	tgt_caps caps;
-	tgt_version version;	/* kernel */
+	tgt_version version; /* kernel */
 	uint64_t kernel_base, module_list, debugger_data;
-	str connect_options;	/* as given to attach */
+	str connect_options; /* as given to attach */
 	sym_store *syms;
 	os *os;
 	eng_ctx ctx;
-	tgt_event ev;		/* last event */
+	tgt_event ev; /* last event */
 	bool has_event;
-	char last_event[256];	/* .lastevent's words */
-	uint64_t prev_ip;	/* pc at the event before */
+	char last_event[256]; /* .lastevent's words */
+	uint64_t prev_ip;     /* pc at the event before */
 	uint32_t n_units;
-	eng_status status;	/* BREAK: accessible; GO...: wanted or running; NO_DEBUGGEE */
+	eng_status status; /* BREAK: accessible; GO...: wanted or running; NO_DEBUGGEE */
 	bool inside_wait;
-	bool verdict_given;	/* an execution command ran inside the wait */
-	eng_exec exec;		/* what the next wait does */
-	eng_exec reached;	/* how the current stop was reached (gc) */
+	bool verdict_given;	   /* an execution command ran inside the wait */
+	eng_exec exec;		   /* what the next wait does */
+	eng_exec reached;	   /* how the current stop was reached (gc) */
 	eng_exec plan_active_exec; /* the request that is being carried out */
-	char *exec_command;	/* owns exec.command */
-	bool broke_in;		/* this stop was asked for (Ctrl+C): loops and lists end */
-	bool running;		/* the target runs, or its first event has not come yet */
+	char *exec_command;	   /* owns exec.command */
+	bool broke_in;		   /* this stop was asked for (Ctrl+C): loops and lists end */
+	bool running;		   /* the target runs, or its first event has not come yet */
 	uint64_t last_ip;
 	/* .kdfiles: driver replacement, set by its command. */
 	bool (*file_map)(void *u, str target_path, char *host_path, size_t cap);
@@ -203,28 +203,28 @@ struct engine {
 	struct eng_plan *plan;
 	struct bp_table *bps;
 	struct filter_table *filters;
-	unsigned radix;		/* n: 8 10 16 */
+	unsigned radix; /* n: 8 10 16 */
 	unsigned ptr_size;
-	uint64_t temps[20];	/* $t0..$t19 */
-	uint64_t last_value;	/* $exp */
-	uint64_t last_data;	/* $p */
-	uint64_t extret;	/* $extret: the element of !list */
-	unsigned reg_mask;	/* rm */
-	unsigned kframes;	/* default stack depth */
-	bool show_regs;		/* registers at each stop (r toggle of p/t) */
+	uint64_t temps[20];  /* $t0..$t19 */
+	uint64_t last_value; /* $exp */
+	uint64_t last_data;  /* $p */
+	uint64_t extret;     /* $extret: the element of !list */
+	unsigned reg_mask;   /* rm */
+	unsigned kframes;    /* default stack depth */
+	bool show_regs;	     /* registers at each stop (r toggle of p/t) */
 	bool show_source, show_disasm, show_symbol, show_ea;
-	bool lines_on;		/* .lines */
+	bool lines_on; /* .lines */
 	bool verbose, quiet;
 	unsigned out_mask;
 	bool initial_break;
 	bool break_on_reboot, break_on_load; /* Ctrl+K */
 	bool echo_cpu;
-	bool no_exec_cmds;	/* .allow_exec_cmds 0 */
-	bool refuse_mid_insn;	/* breakpoints in the middle of an instruction (default on) */
+	bool no_exec_cmds;    /* .allow_exec_cmds 0 */
+	bool refuse_mid_insn; /* breakpoints in the middle of an instruction (default on) */
 	arena session;
-	arena stop;		/* reset at each resume */
+	arena stop; /* reset at each resume */
 	struct out_state *outs;
-	char *workspace;	/* path of the workspace file, NULL none */
+	char *workspace; /* path of the workspace file, NULL none */
 	struct journal *journal;
 };
 
@@ -248,7 +248,8 @@ err eng_exec_set(engine *e, const eng_exec *x, diag *d) MUST_CHECK;
 err eng_wait(engine *e, int timeout_ms, diag *d) MUST_CHECK;
 /* From any thread or signal handler: break in if running, cancel what runs otherwise. */
 void eng_interrupt(engine *e);
-/* From any thread or signal handler: eng_wait returns ERR_CANCELLED, the target is left as it is. */
+/* From any thread or signal handler: eng_wait returns ERR_CANCELLED, the target is left as it is.
+ */
 void eng_exit_wait(engine *e);
 /* Shows what a stop shows: registers, symbol line, instruction. */
 void eng_show_stop(engine *e);
@@ -263,9 +264,10 @@ err eng_write(engine *e, uint64_t addr, const void *p, size_t n, diag *d) MUST_C
 err eng_read_uint(engine *e, uint64_t addr, size_t size, uint64_t *ret, diag *d) MUST_CHECK;
 err eng_read_ptr(engine *e, uint64_t addr, uint64_t *ret, diag *d) MUST_CHECK;
 /* Physical; cache: 0 default, 1 cached, 2 uncached, 3 write-combined. */
-err eng_read_phys(engine *e, uint64_t addr, int cache, void *p, size_t n, size_t *n_ret, diag *d)
-	MUST_CHECK;
-err eng_write_phys(engine *e, uint64_t addr, int cache, const void *p, size_t n, diag *d) MUST_CHECK;
+err eng_read_phys(
+	engine *e, uint64_t addr, int cache, void *p, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
+err eng_write_phys(
+	engine *e, uint64_t addr, int cache, const void *p, size_t n, diag *d) MUST_CHECK;
 /* NUL-terminated text of at most max characters (cut beyond); UTF-8. */
 err eng_read_str(engine *e, arena *a, uint64_t addr, size_t max, str *ret, diag *d) MUST_CHECK;
 err eng_read_wstr(engine *e, arena *a, uint64_t addr, size_t max, str *ret, diag *d) MUST_CHECK;
@@ -281,7 +283,7 @@ err eng_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK; /* no request if the e
 
 /* ---- changing the context ---- */
 
-void eng_ctx_reset(engine *e);	   /* everything back to the event's */
+void eng_ctx_reset(engine *e);	    /* everything back to the event's */
 void eng_ctx_reset_regs(engine *e); /* .thread, .cxr, .trap undone */
 err eng_ctx_unit(engine *e, unit_t u, diag *d) MUST_CHECK;
 /* .process: decode = /p (reads go through the process's own page tables). 0: default process. Sets
@@ -313,20 +315,20 @@ err eng_reg_get(engine *e, str name, uint64_t *ret, diag *d) MUST_CHECK;
 err eng_reg_set(engine *e, str name, uint64_t v, diag *d) MUST_CHECK;
 
 typedef struct eng_frame {
-	uint64_t sp;	 /* Child-SP: rsp inside the function */
-	uint64_t ip;	 /* call site: rip inside the function */
-	uint64_t ret;	 /* return address (the caller's ip) */
+	uint64_t sp;	   /* Child-SP: rsp inside the function */
+	uint64_t ip;	   /* call site: rip inside the function */
+	uint64_t ret;	   /* return address (the caller's ip) */
 	uint64_t ret_slot; /* where it was read; 0 for a trap frame */
-	uint64_t func;	 /* start of the function by unwind data, 0 unknown */
-	bool trap;	 /* the caller was interrupted here (machine frame) */
-	bool leaf;	 /* no unwind data */
-	x64_regs regs;	 /* registers inside this frame, as far as they can be known */
+	uint64_t func;	   /* start of the function by unwind data, 0 unknown */
+	bool trap;	   /* the caller was interrupted here (machine frame) */
+	bool leaf;	   /* no unwind data */
+	x64_regs regs;	   /* registers inside this frame, as far as they can be known */
 } eng_frame;
 
 /* Top first, at most max frames from `start` in the current views. OK with at least one frame even
  * if the walk ended early; *why (may be NULL) then says what stopped it. */
-err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret, size_t *n_ret,
-	diag *why) MUST_CHECK;
+err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret,
+	size_t *n_ret, diag *why) MUST_CHECK;
 
 /* Decodes the instruction at addr in the current view. */
 err eng_insn(engine *e, uint64_t addr, x64_insn *ret, diag *d) MUST_CHECK;
@@ -337,13 +339,13 @@ x64_names eng_names(engine *e);
 
 typedef enum sx_break { SX_BREAK, SX_SECOND, SX_OUTPUT, SX_IGNORE } sx_break;
 typedef struct sx_filter {
-	const char *code;	/* "av", "ld", NULL for a numbered exception */
-	const char *name;	/* "Access violation" */
-	uint32_t number;	/* exception code; 0 for events */
-	bool is_event;		/* ld, ud, ... */
+	const char *code; /* "av", "ld", NULL for a numbered exception */
+	const char *name; /* "Access violation" */
+	uint32_t number;  /* exception code; 0 for events */
+	bool is_event;	  /* ld, ud, ... */
 	sx_break brk;
 	bool handled;
-	bool touched;		/* set by a command: not the default any more */
+	bool touched; /* set by a command: not the default any more */
 	char *command, *command2;
 	char *arg;		/* ld:nt */
 	const char *handled_by; /* "hc", "bpec", "ssec": separate name of the handling side */
@@ -351,9 +353,9 @@ typedef struct sx_filter {
 size_t sx_count(engine *e);
 sx_filter *sx_nth(engine *e, size_t i);
 sx_filter *sx_find(engine *e, str code, uint32_t number); /* NULL if not listed */
-sx_filter *sx_add(engine *e, uint32_t number);		 /* numbered exception */
+sx_filter *sx_add(engine *e, uint32_t number);		  /* numbered exception */
 void sx_reset(engine *e);
-sx_filter *sx_default(engine *e);			 /* "*": all others */
+sx_filter *sx_default(engine *e); /* "*": all others */
 
 /* ---- journal of bytes in physical pages ---- */
 

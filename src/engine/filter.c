@@ -12,7 +12,8 @@ static const struct row {
 	sx_break brk;
 	bool handled;
 } rows[] = {
-#define FILTER(code, handling, name, number, brk, handled) {code, handling, name, number, brk, handled},
+#define FILTER(code, handling, name, number, brk, handled)                                         \
+	{code, handling, name, number, brk, handled},
 #include "engine/filters.def"
 #undef FILTER
 };
@@ -35,8 +36,12 @@ static void forget(sx_filter *f)
 static void fill(struct filter_table *t)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		t->f[i] = (sx_filter){.code = rows[i].code, .handled_by = rows[i].handling, .name = rows[i].name,
-			.number = rows[i].number, .is_event = !rows[i].number, .brk = rows[i].brk,
+		t->f[i] = (sx_filter){.code = rows[i].code,
+			.handled_by = rows[i].handling,
+			.name = rows[i].name,
+			.number = rows[i].number,
+			.is_event = !rows[i].number,
+			.brk = rows[i].brk,
 			.handled = rows[i].handled};
 	t->n = ARRAY_LEN(rows);
 	t->other = (sx_filter){.code = "*", .name = "Other exception", .brk = SX_SECOND};
@@ -90,8 +95,9 @@ sx_filter *sx_find(engine *e, str code, uint32_t number)
 	struct filter_table *t = e->filters;
 	for (size_t i = 0; i < t->n; i++) {
 		sx_filter *f = &t->f[i];
-		if (code.n && f->code && (str_ieq(str_of(f->code), code) ||
-					       (f->handled_by && str_ieq(str_of(f->handled_by), code))))
+		if (code.n && f->code &&
+			(str_ieq(str_of(f->code), code) ||
+				(f->handled_by && str_ieq(str_of(f->handled_by), code))))
 			return f;
 		if (!code.n && number && f->number == number)
 			return f;
@@ -106,7 +112,10 @@ sx_filter *sx_add(engine *e, uint32_t number)
 	if (f || t->n == SX_MAX)
 		return f;
 	f = &t->f[t->n++];
-	*f = (sx_filter){.number = number, .name = "Unknown exception", .brk = t->other.brk, .handled = t->other.handled};
+	*f = (sx_filter){.number = number,
+		.name = "Unknown exception",
+		.brk = t->other.brk,
+		.handled = t->other.handled};
 	return f;
 }
 
@@ -128,7 +137,8 @@ static eng_status run_commands(engine *e, const char *commands, eng_status statu
 
 static void say_exception(engine *e, const sx_filter *f, const tgt_event *ev)
 {
-	out(e, "%s - code %08x (%s)\n", f->name, ev->code, ev->first_chance ? "first chance" : "!!! second chance !!!");
+	out(e, "%s - code %08x (%s)\n", f->name, ev->code,
+		ev->first_chance ? "first chance" : "!!! second chance !!!");
 }
 
 static eng_status exception(engine *e, const tgt_event *ev)
@@ -142,7 +152,8 @@ static eng_status exception(engine *e, const tgt_event *ev)
 	if (stop || f->brk == SX_OUTPUT || f->brk == SX_SECOND)
 		say_exception(e, f, ev);
 	eng_status pass = f->handled ? ST_GO_HANDLED : ST_GO_NOT_HANDLED;
-	eng_status s = run_commands(e, ev->first_chance ? f->command : f->command2, stop ? ST_BREAK : pass);
+	eng_status s = run_commands(
+		e, ev->first_chance ? f->command : f->command2, stop ? ST_BREAK : pass);
 	return s;
 }
 
@@ -152,7 +163,8 @@ static bool arg_matches(const sx_filter *f, str text, uint64_t base)
 	if (!f->arg || !*f->arg)
 		return true;
 	str a = str_of(f->arg);
-	if (str_wild(a, text, false) || str_wild(a, str_stem(text), false) || str_wild(a, str_base(text), false))
+	if (str_wild(a, text, false) || str_wild(a, str_stem(text), false) ||
+		str_wild(a, str_base(text), false))
 		return true;
 	if (str_istarts(a, STR("0x")))
 		a = str_skip(a, 2);
@@ -166,8 +178,8 @@ static eng_status module(engine *e, const tgt_event *ev)
 	str path = str_of(ev->path);
 	eng_status s = ST_GO;
 
-	snprintf(e->last_event, sizeof e->last_event, "%s module %.200s at %s", load ? "Load" : "Unload", ev->path,
-		out_addr(e, ev->base));
+	snprintf(e->last_event, sizeof e->last_event, "%s module %.200s at %s",
+		load ? "Load" : "Unload", ev->path, out_addr(e, ev->base));
 	if (f->brk != SX_IGNORE && arg_matches(f, path, ev->base)) {
 		bool stop = f->brk == SX_BREAK;
 		/* By default the notice is for verbose sessions: a boot loads hundreds. */

@@ -70,9 +70,9 @@ static bool triggers(engine *e, bp *b, bool free_run)
 }
 
 /*
- * Runs one triggered breakpoint's commands, asks the client, and votes. A client's vote stands in place
- * of the default (break); together with a command's verdict the higher one counts. The breakpoint may
- * be gone afterwards.
+ * Runs one triggered breakpoint's commands, asks the client, and votes. A client's vote stands in
+ * place of the default (break); together with a command's verdict the higher one counts. The
+ * breakpoint may be gone afterwards.
  */
 static eng_status act(engine *e, bp *b)
 {
@@ -111,7 +111,8 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run)
 
 	for (size_t i = 0; i < e->bps->bps.n && n < HITS_MAX; i++) {
 		bp *b = e->bps->bps.p[i];
-		bool here = s ? b->loc.site == s : b->kind != BP_BA && b->loc.site && b->loc.addr == pc;
+		bool here =
+			s ? b->loc.site == s : b->kind != BP_BA && b->loc.site && b->loc.addr == pc;
 		if (!here || b->internal)
 			continue;
 		ours = true;
@@ -123,7 +124,8 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run)
 
 	/* Command lists see the context of the hit, and may clear or renumber any breakpoint. */
 	eng_status verdict = ST_NO_CHANGE;
-	/* A vote without a command goes on as before; a command's verdict brings its own request. */
+	/* A vote without a command goes on as before; a command's verdict brings its own request.
+	 */
 	eng_exec wanted = {.same_as_before = true};
 	e->verdict_given = false;
 	e->inside_wait = true;

@@ -25,9 +25,9 @@ enum {
 enum { GONE_MAX = 64 };
 
 struct bp_table {
-	VEC(bp *) bps;	   /* by id */
+	VEC(bp *) bps; /* by id */
 	VEC(site *) sites;
-	bool armed;	   /* some site is armed in the target */
+	bool armed;		 /* some site is armed in the target */
 	uint64_t gone[GONE_MAX]; /* where software sites were lately */
 	unsigned n_gone;
 };
@@ -42,7 +42,8 @@ site *site_at(engine *e, uint64_t pc);
 site *site_hard(engine *e, uint64_t dr6);
 /* Was a byte of ours there until a moment ago? Another processor may have met it before it went. */
 bool site_was_at(engine *e, uint64_t pc);
-/* Arms every wanted site except `but` (may be NULL). Failures are kept in the site and said once. */
+/* Arms every wanted site except `but` (may be NULL). Failures are kept in the site and said once.
+ */
 void sites_arm(engine *e, const site *but);
 void sites_disarm(engine *e);
 /* Handles that the target dropped by itself become void. */
@@ -60,8 +61,8 @@ typedef enum hit_verdict {
 } hit_verdict;
 
 /*
- * Decides for the current event at soft address pc, or for the hardware site s (else NULL). Messages
- * are printed and command lists run. free_run: the target ran by g (pass counts go down).
+ * Decides for the current event at soft address pc, or for the hardware site s (else NULL).
+ * Messages are printed and command lists run. free_run: the target ran by g (pass counts go down).
  */
 hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run);
 

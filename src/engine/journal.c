@@ -1,10 +1,11 @@
 /*
- * journal: bytes of ours that stand in physical pages, kept in a file so that a session after a crash
- * can mend the pages. One line an entry: connection, physical address, original byte, planted byte.
+ * journal: bytes of ours that stand in physical pages, kept in a file so that a session after a
+ * crash can mend the pages. One line an entry: connection, physical address, original byte, planted
+ * byte.
  *
- * Invariant: an entry is on disk before its byte is in the target, and goes after the byte is out. A
- * page is mended only if it still holds the planted byte, and only over the connection that it was
- * planted through.
+ * Invariant: an entry is on disk before its byte is in the target, and goes after the byte is out.
+ * A page is mended only if it still holds the planted byte, and only over the connection that it
+ * was planted through.
  */
 #include "engine/internal.h"
 
@@ -33,13 +34,15 @@ static struct journal *journal_of(engine *e, diag *d)
 	arena a;
 	arena_init(&a);
 	char *dir = state && *state ? arena_printf(&a, "%s/ringside", state)
-				    : arena_printf(&a, "%s/.local/state/ringside", home && *home ? home : ".");
+				    : arena_printf(&a, "%s/.local/state/ringside",
+					      home && *home ? home : ".");
 	struct journal *j = NULL;
 	if (sys_mkdirs(dir, d) == ERR_OK) {
 		j = mem_alloc(sizeof *j);
 		/* The name carries the connection: two sessions on two machines never mix. */
 		j->path = mem_strdup(arena_printf(&a, "%s/planted-%016llx", dir,
-			(unsigned long long)hash_bytes(e->connect_options.p, e->connect_options.n)));
+			(unsigned long long)hash_bytes(
+				e->connect_options.p, e->connect_options.n)));
 	}
 	arena_deinit(&a);
 	e->journal = j;
@@ -51,8 +54,8 @@ static err store(struct journal *j, diag *d)
 	buf b;
 	buf_init(&b, JOURNAL_FILE_MAX);
 	for (size_t i = 0; i < j->e.n; i++)
-		buf_addf(&b, "%llx %02x %02x\n", (unsigned long long)j->e.p[i].phys, j->e.p[i].original,
-			j->e.p[i].planted);
+		buf_addf(&b, "%llx %02x %02x\n", (unsigned long long)j->e.p[i].phys,
+			j->e.p[i].original, j->e.p[i].planted);
 	err r = ERR_OK;
 	if (b.n)
 		r = sys_write_file(j->path, buf_str(&b), d);
@@ -68,7 +71,8 @@ err journal_add(engine *e, uint64_t phys, uint8_t original, uint8_t planted, dia
 	if (!j)
 		return ERR_IO;
 	if (j->e.n >= JOURNAL_MAX)
-		return diag_set(d, ERR_LIMIT, "at most %d bytes can stand in physical pages", JOURNAL_MAX);
+		return diag_set(
+			d, ERR_LIMIT, "at most %d bytes can stand in physical pages", JOURNAL_MAX);
 	vec_push(&j->e, (entry){phys, original, planted});
 	return store(j, d);
 }
@@ -103,10 +107,12 @@ err journal_repair(engine *e, size_t *n_ret, diag *d)
 		uint64_t phys, original, planted;
 		uint8_t now;
 		size_t got = 0;
-		if (!str_u64(str_word(&line), 16, &phys) || !str_u64(str_word(&line), 16, &original) ||
+		if (!str_u64(str_word(&line), 16, &phys) ||
+			!str_u64(str_word(&line), 16, &original) ||
 			!str_u64(str_word(&line), 16, &planted) || original > 255 || planted > 255)
 			continue; /* a damaged line mends nothing */
-		if (tgt_read(e->t, as_phys(), phys, &now, 1, &got, NULL) != ERR_OK || !got || now != planted)
+		if (tgt_read(e->t, as_phys(), phys, &now, 1, &got, NULL) != ERR_OK || !got ||
+			now != planted)
 			continue;
 		now = (uint8_t)original;
 		if (tgt_write(e->t, as_phys(), phys, &now, 1, &got, d) == ERR_OK)

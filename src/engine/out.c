@@ -10,7 +10,7 @@ enum { CAPTURE_DEPTH = 32, ADDR_BUFFERS = 8 };
 
 struct out_state {
 	buf *capture[CAPTURE_DEPTH];
-	size_t depth;	/* may pass CAPTURE_DEPTH: the excess goes to the innermost kept one */
+	size_t depth; /* may pass CAPTURE_DEPTH: the excess goes to the innermost kept one */
 	char addr[ADDR_BUFFERS][24];
 	unsigned next;
 };

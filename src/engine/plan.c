@@ -1,6 +1,6 @@
 /*
- * plan: how a request (g, p, t, gu, pa ...) is carried out leg by leg, and past a trap that stands at
- * the current pc.
+ * plan: how a request (g, p, t, gu, pa ...) is carried out leg by leg, and past a trap that stands
+ * at the current pc.
  *
  *   begin -> resume --run leg-->  event at a temporary trap --> reached? --> done
  *              |  \--step leg-->  single-step event         --> count, kind, line --> done
@@ -21,21 +21,21 @@ struct eng_plan {
 	bool active;
 	eng_exec x;
 	leg leg;
-	uint64_t thread;	/* KTHREAD that the request is about */
-	bool passed;		/* the trap at pc was passed just now: run on as it is */
+	uint64_t thread; /* KTHREAD that the request is about */
+	bool passed;	 /* the trap at pc was passed just now: run on as it is */
 	/* Threads whose trap flag was set and whose single-step event has not come yet: another
 	 * processor's stop can get in between, even one that the user sees. */
 	uint64_t owed[OWED_MAX];
 	size_t n_owed;
-	uint64_t left;		/* steps or kinds still to come */
-	site *until[TEMP_MAX];	/* g addresses, gu's return */
+	uint64_t left;	       /* steps or kinds still to come */
+	site *until[TEMP_MAX]; /* g addresses, gu's return */
 	size_t n_until;
-	uint64_t up_sp;		/* gu: rsp must be above this */
-	site *over;		/* behind the call that is stepped over */
-	uint64_t over_sp;	/* rsp at the call: recursion below does not count */
+	uint64_t up_sp;		   /* gu: rsp must be above this */
+	site *over;		   /* behind the call that is stepped over */
+	uint64_t over_sp;	   /* rsp at the call: recursion below does not count */
 	uint64_t line_lo, line_hi; /* by_line: the line we are leaving */
 	uint32_t line;
-	bool stepped;		/* at least one instruction was done: kinds are looked at */
+	bool stepped; /* at least one instruction was done: kinds are looked at */
 };
 
 struct eng_plan *plan_create(void)
@@ -53,7 +53,8 @@ bool plan_free_run(const engine *e)
 	const struct eng_plan *p = e->plan;
 	if (!p->active)
 		return true;
-	return p->x.status == ST_GO || p->x.status == ST_GO_HANDLED || p->x.status == ST_GO_NOT_HANDLED;
+	return p->x.status == ST_GO || p->x.status == ST_GO_HANDLED ||
+	       p->x.status == ST_GO_NOT_HANDLED;
 }
 
 static void drop_over(engine *e)
@@ -167,7 +168,8 @@ err plan_begin(engine *e, diag *d)
 		TRY(unit_regs(e, X64_SET_GENERAL, &r, d));
 		TRY(eng_stack(e, &e->stop, &r, 2, &f, &n, d));
 		if (n < 2 || !f[0].ret)
-			return diag_set(d, ERR_FAULT, "gu: the caller of this function cannot be found");
+			return diag_set(
+				d, ERR_FAULT, "gu: the caller of this function cannot be found");
 		p->up_sp = f[1].sp;
 		p->until[p->n_until++] = temp_site(e, f[0].ret, false);
 	}
@@ -238,8 +240,8 @@ static err run_on(engine *e, diag *d)
 	return go(e, TGT_STEP, here, d);
 }
 
-/* A system call cannot be traced into: the processor masks the trap flag on the way in, and when sysret
- * brings it back one instruction of the caller has run before the trap. */
+/* A system call cannot be traced into: the processor masks the trap flag on the way in, and when
+ * sysret brings it back one instruction of the caller has run before the trap. */
 static bool steps_over(const struct eng_plan *p, const x64_insn *in)
 {
 	if (in->flow == X64_FLOW_SYSCALL)

@@ -73,7 +73,8 @@ static err ps_ea(engine *e, uint64_t *ret, diag *d)
 	TRY(eng_insn(e, ip, &in, d));
 	TRY(eng_regs(e, X64_SET_GENERAL, &r, d));
 	if (!x64_insn_ea(&in, &r, ret))
-		return diag_set(d, ERR_NOTFOUND, "Bad register error at '$ea': the instruction has no memory operand");
+		return diag_set(d, ERR_NOTFOUND,
+			"Bad register error at '$ea': the instruction has no memory operand");
 	return ERR_OK;
 }
 
@@ -234,13 +235,35 @@ static const struct pseudo {
 	const char *name;
 	pseudo_fn *fn;
 } table[] = {
-	{"ip", ps_ip}, {"scopeip", ps_ip}, {"eventip", ps_eventip}, {"previp", ps_previp},
-	{"ra", ps_ra}, {"ea", ps_ea}, {"csp", ps_csp}, {"retreg", ps_retreg}, {"retreg64", ps_retreg},
-	{"proc", ps_proc}, {"thread", ps_thread}, {"peb", ps_peb}, {"teb", ps_teb}, {"tpid", ps_tpid},
-	{"tid", ps_tid}, {"pcr", ps_pcr}, {"pcrb", ps_prcb}, {"prcb", ps_prcb}, {"exp", ps_exp}, {"p", ps_p},
-	{"frame", ps_frame}, {"dbgtime", ps_dbgtime}, {"ptrsize", ps_ptrsize},
-	{"pagesize", ps_pagesize}, {"dpid", ps_dpid}, {"exr_code", ps_exr_code},
-	{"exr_chance", ps_exr_chance}, {"exr_numparams", ps_exr_n}, {"bug_code", ps_bug_code},
+	{"ip", ps_ip},
+	{"scopeip", ps_ip},
+	{"eventip", ps_eventip},
+	{"previp", ps_previp},
+	{"ra", ps_ra},
+	{"ea", ps_ea},
+	{"csp", ps_csp},
+	{"retreg", ps_retreg},
+	{"retreg64", ps_retreg},
+	{"proc", ps_proc},
+	{"thread", ps_thread},
+	{"peb", ps_peb},
+	{"teb", ps_teb},
+	{"tpid", ps_tpid},
+	{"tid", ps_tid},
+	{"pcr", ps_pcr},
+	{"pcrb", ps_prcb},
+	{"prcb", ps_prcb},
+	{"exp", ps_exp},
+	{"p", ps_p},
+	{"frame", ps_frame},
+	{"dbgtime", ps_dbgtime},
+	{"ptrsize", ps_ptrsize},
+	{"pagesize", ps_pagesize},
+	{"dpid", ps_dpid},
+	{"exr_code", ps_exr_code},
+	{"exr_chance", ps_exr_chance},
+	{"exr_numparams", ps_exr_n},
+	{"bug_code", ps_bug_code},
 };
 
 static const struct pseudo *pseudo_find(str name)
@@ -261,7 +284,8 @@ static bool numbered(str name, const char *prefix, uint64_t limit, uint64_t *n)
 static bool pseudo_is(str name)
 {
 	uint64_t n;
-	return pseudo_find(name) || numbered(name, "t", 20, &n) || numbered(name, "bp", UINT32_MAX, &n) ||
+	return pseudo_find(name) || numbered(name, "t", 20, &n) ||
+	       numbered(name, "bp", UINT32_MAX, &n) ||
 	       numbered(name, "exr_param", TGT_EXR_PARAMS, &n) ||
 	       (numbered(name, "bug_param", 5, &n) && n) || str_ieq(name, STR("extret"));
 }
@@ -334,7 +358,8 @@ err eng_reg_set(engine *e, str name, uint64_t v, diag *d)
 		else if (pseudo_is(bare))
 			return diag_set(d, ERR_DENIED, "'%.*s' is read-only", STR_ARG(name));
 		else
-			return diag_set(d, ERR_NOTFOUND, "Bad register error at '%.*s'", STR_ARG(name));
+			return diag_set(
+				d, ERR_NOTFOUND, "Bad register error at '%.*s'", STR_ARG(name));
 	}
 	const x64_reg *reg = x64_reg_find(name);
 	if (!reg)
@@ -376,7 +401,9 @@ static err env_read(void *u, bool phys, uint64_t addr, void *p, size_t n, diag *
 	if (!phys)
 		return eng_read_all(e, addr, p, n, d);
 	TRY(eng_read_phys(e, addr, 0, p, n, &got, d));
-	return got == n ? ERR_OK : diag_set(d, ERR_FAULT, "Memory access error at physical '%s'", out_addr(e, addr));
+	return got == n ? ERR_OK
+			: diag_set(d, ERR_FAULT, "Memory access error at physical '%s'",
+				  out_addr(e, addr));
 }
 
 static err env_line(void *u, str module, str file, uint32_t line, uint64_t *ret, diag *d)
@@ -388,12 +415,14 @@ static err env_line(void *u, str module, str file, uint32_t line, uint64_t *ret,
 	bool exact;
 
 	if (!e->lines_on)
-		return diag_set(d, ERR_STATE, "source line information is off; .lines -e turns it on");
+		return diag_set(
+			d, ERR_STATE, "source line information is off; .lines -e turns it on");
 	if (!file.n) {
 		uint64_t ip;
 		TRY(eng_ip(e, &ip, d));
 		if (sym_line_at(e->syms, ip, &here) != ERR_OK)
-			return diag_set(d, ERR_NOTFOUND, "no source line at the current instruction");
+			return diag_set(
+				d, ERR_NOTFOUND, "no source line at the current instruction");
 		file = here.file;
 	}
 	TRY(sym_line_find(e->syms, &e->stop, module, file, line, &addrs, &n, &exact, d));
@@ -420,7 +449,8 @@ static bool env_valid(void *u, uint64_t addr, uint64_t n)
 		return false;
 	while (n) {
 		size_t want = n < sizeof page ? (size_t)n : sizeof page, got = 0;
-		if (eng_read(e, addr, page, want, &got, NULL) != ERR_OK || !got || cancelled(&e->cancel))
+		if (eng_read(e, addr, page, want, &got, NULL) != ERR_OK || !got ||
+			cancelled(&e->cancel))
 			return false;
 		addr += got;
 		n -= got;
@@ -437,13 +467,15 @@ static err env_fnsucc(void *u, uint64_t fn, uint64_t v, uint64_t flag, uint64_t 
 	sym_type_info fi, ri;
 	bool ok = flag ? !v : v != 0;
 
-	if (sym_at(e->syms, fn, &s, &disp) == ERR_OK && s.type.file && sym_type_info_get(s.type, &fi) == ERR_OK &&
-		fi.kind == SYM_T_FUNC && sym_type_info_get(fi.elem, &ri) == ERR_OK) {
+	if (sym_at(e->syms, fn, &s, &disp) == ERR_OK && s.type.file &&
+		sym_type_info_get(s.type, &fi) == ERR_OK && fi.kind == SYM_T_FUNC &&
+		sym_type_info_get(fi.elem, &ri) == ERR_OK) {
 		if (ri.kind == SYM_T_PTR)
 			ok = v != 0;
 		else if (ri.kind == SYM_T_BOOL || str_eq(ri.name, STR("BOOL")))
 			ok = (uint32_t)v != 0;
-		else if (ri.kind == SYM_T_HRESULT || str_eq(ri.name, STR("HRESULT")) || str_eq(ri.name, STR("NTSTATUS")))
+		else if (ri.kind == SYM_T_HRESULT || str_eq(ri.name, STR("HRESULT")) ||
+			 str_eq(ri.name, STR("NTSTATUS")))
 			ok = (int32_t)v >= 0;
 		else if (str_eq(ri.name, STR("HANDLE")))
 			ok = v && v != UINT64_MAX;

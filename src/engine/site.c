@@ -5,13 +5,14 @@
  *   (none) --------> IDLE ----------------------> ARMED ------------------------------> IDLE
  *                      \--- target refuses --> ERROR (said once, tried again at each resume)
  *
- * Invariant: while a stop is shown, no site is ARMED. A hit that is passed over leaves them in: views
- * are masked by the target room, and the fewest packets pass.
+ * Invariant: while a stop is shown, no site is ARMED. A hit that is passed over leaves them in:
+ * views are masked by the target room, and the fewest packets pass.
  *
- * A byte at a user address is planted by us, in the physical page that the current process (or the one
- * that the site names) maps there. The kernel's own table forgets which process an entry belongs to:
- * taken out while another one is current, some kernels write the saved byte into the wrong process.
- * Where the page is absent or physical memory cannot be written, the kernel's table serves.
+ * A byte at a user address is planted by us, in the physical page that the current process (or the
+ * one that the site names) maps there. The kernel's own table forgets which process an entry
+ * belongs to: taken out while another one is current, some kernels write the saved byte into the
+ * wrong process. Where the page is absent or physical memory cannot be written, the kernel's table
+ * serves.
  */
 #include "engine/internal.h"
 
@@ -44,8 +45,8 @@ site *site_get(engine *e, tgt_trap_kind kind, as_t as, uint64_t addr, uint32_t s
 	struct bp_table *t = e->bps;
 	for (size_t i = 0; i < t->sites.n; i++) {
 		site *s = t->sites.p[i];
-		if (s->kind == kind && s->as.kind == as.kind && s->as.id == as.id && s->addr == addr &&
-			s->size == size) {
+		if (s->kind == kind && s->as.kind == as.kind && s->as.id == as.id &&
+			s->addr == addr && s->size == size) {
 			s->refs++;
 			return s;
 		}
@@ -65,7 +66,8 @@ static void disarm(engine *e, site *s)
 	if (!e->t)
 		return;
 	if (tgt_trap_del(e->t, s->handle, &d) != ERR_OK) {
-		out_as(e, OUT_ERROR, "Unable to remove breakpoint at %s: %s\n", out_addr(e, s->addr), d.text);
+		out_as(e, OUT_ERROR, "Unable to remove breakpoint at %s: %s\n",
+			out_addr(e, s->addr), d.text);
 		return;
 	}
 	if (s->own)
@@ -99,8 +101,8 @@ static err arm_own(engine *e, site *s, uint64_t root, diag *d)
 	if (r != ERR_OK || !w.present)
 		return diag_set(d, ERR_FAULT, "the page is not resident");
 	TRY(tgt_read(e->t, as_phys(), w.phys, &original, 1, &got, d));
-	/* Journal first: a crash between the two leaves an entry that mends nothing, not a byte that
-	 * nobody knows of. */
+	/* Journal first: a crash between the two leaves an entry that mends nothing, not a byte
+	 * that nobody knows of. */
 	TRY(journal_add(e, w.phys, original, 0xcc, d));
 	tgt_trap trap = {TGT_TRAP_SOFT, as_phys(), w.phys, 0};
 	r = tgt_trap_add(e->t, &trap, &s->handle, d);
@@ -132,7 +134,8 @@ static bool own_root(engine *e, const site *s, uint64_t *root)
 		*root = s->as.id;
 		return true;
 	}
-	if (e->mode != ENG_KERNEL || s->kind != TGT_TRAP_SOFT || !e->caps.phys_write || !eng_is_user(e, s->addr))
+	if (e->mode != ENG_KERNEL || s->kind != TGT_TRAP_SOFT || !e->caps.phys_write ||
+		!eng_is_user(e, s->addr))
 		return false;
 	if (tgt_regs_get(e->t, e->ev.unit, X64_SET_SPECIAL, &r, NULL) != ERR_OK)
 		return false;
@@ -163,7 +166,8 @@ static void arm(engine *e, site *s)
 	s->state = SITE_ERROR;
 	snprintf(s->why, sizeof s->why, "%.150s", d.text);
 	if (!said)
-		out_as(e, OUT_ERROR, "Unable to insert breakpoint at %s: %s\n", out_addr(e, s->addr), s->why);
+		out_as(e, OUT_ERROR, "Unable to insert breakpoint at %s: %s\n",
+			out_addr(e, s->addr), s->why);
 }
 
 static void arm_kind(engine *e, const site *but, bool user)
@@ -171,8 +175,8 @@ static void arm_kind(engine *e, const site *but, bool user)
 	struct bp_table *t = e->bps;
 	for (size_t i = 0; i < t->sites.n; i++) {
 		site *s = t->sites.p[i];
-		/* The same byte may be wanted by a site of another space at this address: leave it out
-		 * together with `but`. */
+		/* The same byte may be wanted by a site of another space at this address: leave it
+		 * out together with `but`. */
 		bool out_now = but && s->kind == TGT_TRAP_SOFT && s->addr == but->addr;
 		if (eng_is_user(e, s->addr) != user)
 			continue;
@@ -185,8 +189,8 @@ static void arm_kind(engine *e, const site *but, bool user)
 
 void sites_arm(engine *e, const site *but)
 {
-	/* Physical bytes go in last and come out first: the target's own table must never save one of
-	 * ours as the original. */
+	/* Physical bytes go in last and come out first: the target's own table must never save one
+	 * of ours as the original. */
 	arm_kind(e, but, false);
 	arm_kind(e, but, true);
 	e->bps->armed = true;
@@ -227,7 +231,8 @@ site *site_at(engine *e, uint64_t pc)
 {
 	struct bp_table *t = e->bps;
 	for (size_t i = 0; i < t->sites.n; i++)
-		if (t->sites.p[i]->kind == TGT_TRAP_SOFT && t->sites.p[i]->addr == pc && !t->sites.p[i]->absent)
+		if (t->sites.p[i]->kind == TGT_TRAP_SOFT && t->sites.p[i]->addr == pc &&
+			!t->sites.p[i]->absent)
 			return t->sites.p[i];
 	return NULL;
 }
@@ -248,7 +253,8 @@ site *site_hard(engine *e, uint64_t dr6)
 		uint64_t handle = dr6 >> reg & 1 ? tgt_trap_in_register(e->t, reg) : 0;
 		for (size_t i = 0; handle && i < t->sites.n; i++) {
 			site *s = t->sites.p[i];
-			if (s->kind != TGT_TRAP_SOFT && s->state == SITE_ARMED && s->handle == handle)
+			if (s->kind != TGT_TRAP_SOFT && s->state == SITE_ARMED &&
+				s->handle == handle)
 				return s;
 		}
 	}

@@ -42,7 +42,8 @@ static outcome prompt(engine *e, const tgt_event *ev)
 	err r = e->hooks.input ? e->hooks.input(e->hooks.u, STR("Input>"), &line) : ERR_STATE;
 	e->status = before;
 	if (r != ERR_OK)
-		out_as(e, OUT_WARNING, "\nThe target asks and nobody can answer: an empty line was sent.\n");
+		out_as(e, OUT_WARNING,
+			"\nThe target asks and nobody can answer: an empty line was sent.\n");
 	if (tgt_answer(e->t, r == ERR_OK ? buf_str(&line) : (str){"", 0}, &d) != ERR_OK)
 		out_as(e, OUT_ERROR, "Sending the answer: %s\n", d.text);
 	buf_deinit(&line);
@@ -62,7 +63,8 @@ static void module_event(engine *e, const tgt_event *ev)
 		space = process;
 	if (ev->kind == TGT_EV_LOAD) {
 		str name = ev->base == e->kernel_base ? STR("nt") : (str){0};
-		(void)sym_mod_add(e->syms, space, ev->base, ev->size, 0, ev->checksum, name, str_of(ev->path));
+		(void)sym_mod_add(e->syms, space, ev->base, ev->size, 0, ev->checksum, name,
+			str_of(ev->path));
 	} else {
 		sym_mod *m = sym_mod_in(e->syms, space, ev->base);
 		if (m) {
@@ -90,9 +92,9 @@ static bool bug_check_note(engine *e)
 		return false;
 	out(e, "A fatal system error has occurred.\n%s\n", when[status - 3]);
 	if (e->os && e->os->ops->bugcheck(e->os, &code, params, NULL) == ERR_OK)
-		out(e, "BugCheck %X, {%llx, %llx, %llx, %llx}\n", code, (unsigned long long)params[0],
-			(unsigned long long)params[1], (unsigned long long)params[2],
-			(unsigned long long)params[3]);
+		out(e, "BugCheck %X, {%llx, %llx, %llx, %llx}\n", code,
+			(unsigned long long)params[0], (unsigned long long)params[1],
+			(unsigned long long)params[2], (unsigned long long)params[3]);
 	out(e, "\n");
 	return true;
 }
@@ -101,9 +103,11 @@ static void long_break_note(engine *e, const tgt_event *ev)
 {
 	sym s;
 	uint64_t disp;
-	if (ev->code != STATUS_BREAKPOINT || !e->syms || sym_at(e->syms, ev->pc, &s, &disp) != ERR_OK || disp)
+	if (ev->code != STATUS_BREAKPOINT || !e->syms ||
+		sym_at(e->syms, ev->pc, &s, &disp) != ERR_OK || disp)
 		return;
-	if (!str_starts(s.name, STR("DbgBreakPointWithStatus")) && !str_starts(s.name, STR("RtlpBreakWithStatusInstruction")))
+	if (!str_starts(s.name, STR("DbgBreakPointWithStatus")) &&
+		!str_starts(s.name, STR("RtlpBreakWithStatusInstruction")))
 		return;
 	if (bug_check_note(e) || e->quiet)
 		return;
@@ -132,7 +136,8 @@ static outcome from_status(engine *e, eng_status s)
 	}
 }
 
-/* The filter's own wish is a default: a client's vote replaces it, unless a command gave a verdict. */
+/* The filter's own wish is a default: a client's vote replaces it, unless a command gave a verdict.
+ */
 static eng_status voted(engine *e, eng_status wish, eng_notice_kind kind, const tgt_event *ev)
 {
 	if (!e->hooks.notice)
@@ -155,15 +160,17 @@ static outcome exception(engine *e, tgt_event *ev)
 	else if (hard && site_hard(e, ev->dr6))
 		h = bp_hit(e, ev->pc, site_hard(e, ev->dr6), plan_free_run(e));
 	if (h == HIT_STOP || p == PLAN_DONE) {
-		snprintf(e->last_event, sizeof e->last_event, h == HIT_STOP ? "Hit breakpoint" : "Step completed");
+		snprintf(e->last_event, sizeof e->last_event,
+			h == HIT_STOP ? "Hit breakpoint" : "Step completed");
 		return SHOW_STOP;
 	}
 	if (h == HIT_NEW)
 		return NEW_REQUEST;
 	if (h == HIT_PASS || p == PLAN_MORE)
 		return GO_ON;
-	/* A byte of ours that was cleared while another processor had met it already: there is nothing at
-	 * that place any more but the instruction itself, which is still to be executed. */
+	/* A byte of ours that was cleared while another processor had met it already: there is
+	 * nothing at that place any more but the instruction itself, which is still to be executed.
+	 */
 	bool real = ev->n_stream && (ev->stream[0] == 0xcc || ev->stream[0] == 0xcd);
 	if (soft && (site_at(e, ev->pc) || (site_was_at(e, ev->pc) && !real)))
 		return GO_ON;
@@ -188,7 +195,8 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 		out_as(e, OUT_STATUS, "%.*s\n", STR_ARG(ev->text));
 		return KEEP_WAITING;
 	case TGT_EV_REBOOT:
-		out(e, "Target rebooted: breakpoints by address, modules and contexts are forgotten.\n");
+		out(e, "Target rebooted: breakpoints by address, modules and contexts are "
+		       "forgotten.\n");
 		eng_rebooted(e);
 		if (e->break_on_reboot)
 			tgt_interrupt(e->t);
@@ -203,7 +211,8 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 			return SHOW_STOP; /* a static image "loads" once and then lies still */
 		e->verdict_given = false;
 		s = filter_event(e, ev);
-		return from_status(e, voted(e, s, ev->kind == TGT_EV_LOAD ? ENG_N_LOAD : ENG_N_UNLOAD, ev));
+		return from_status(
+			e, voted(e, s, ev->kind == TGT_EV_LOAD ? ENG_N_LOAD : ENG_N_UNLOAD, ev));
 	case TGT_EV_EXCEPTION:
 		return exception(e, ev);
 	default:
@@ -213,8 +222,8 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 
 static bool stops(const tgt_event *ev)
 {
-	return ev->kind == TGT_EV_EXCEPTION || ev->kind == TGT_EV_LOAD || ev->kind == TGT_EV_UNLOAD ||
-	       ev->kind == TGT_EV_COMMAND;
+	return ev->kind == TGT_EV_EXCEPTION || ev->kind == TGT_EV_LOAD ||
+	       ev->kind == TGT_EV_UNLOAD || ev->kind == TGT_EV_COMMAND;
 }
 
 /* Takes a stop in: what every later step relies on. */
@@ -293,7 +302,8 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 	if (e->inside_wait)
 		return diag_set(d, ERR_STATE, "a wait is under way already");
 	if (e->status == ST_BREAK)
-		return diag_set(d, ERR_STATE, "nothing makes the target run: set the execution status first");
+		return diag_set(d, ERR_STATE,
+			"nothing makes the target run: set the execution status first");
 	if (e->has_event && !e->running) {
 		e->plan_active_exec = e->exec;
 		e->inside_wait = true;

@@ -20,7 +20,8 @@ static void filter_line(const sx_filter *f, buf *b)
 	if (f->command2 && *f->command2)
 		buf_addf(b, " -c2 \"%s\"", f->command2);
 	if (f->code)
-		buf_addf(b, " %s%s%s\n", f->code, f->arg && *f->arg ? ":" : "", f->arg ? f->arg : "");
+		buf_addf(b, " %s%s%s\n", f->code, f->arg && *f->arg ? ":" : "",
+			f->arg ? f->arg : "");
 	else
 		buf_addf(b, " 0x%x\n", f->number);
 }
@@ -29,7 +30,8 @@ err workspace_save(engine *e, const char *path, diag *d)
 {
 	buf b;
 	buf_init(&b, WORKSPACE_MAX);
-	buf_addz(&b, "$$ Ringside workspace: commands that recreate the session's bu breakpoints and settings\n");
+	buf_addz(&b, "$$ Ringside workspace: commands that recreate the session's bu breakpoints "
+		     "and settings\n");
 	str sympath = sym_path(e->syms);
 	if (sympath.n)
 		buf_addf(&b, ".sympath %.*s\n", STR_ARG(sympath));
@@ -39,13 +41,15 @@ err workspace_save(engine *e, const char *path, diag *d)
 	for (size_t i = 0; i < bp_count(e); i++) {
 		const bp *p = bp_nth(e, i);
 		if (p->internal || p->kind != BP_BU || p->process || p->thread)
-			continue; /* EPROCESS and ETHREAD addresses do not live longer than the session */
+			continue; /* EPROCESS and ETHREAD addresses do not live longer than the
+				     session */
 		bp_cmd_line(e, p, &b);
 		buf_addc(&b, '\n');
 		if (!p->enabled)
 			buf_addf(&b, "bd %u\n", p->id);
 	}
-	err r = b.toobig ? diag_set(d, ERR_LIMIT, "the workspace is larger than %d bytes", WORKSPACE_MAX)
+	err r = b.toobig ? diag_set(d, ERR_LIMIT, "the workspace is larger than %d bytes",
+				   WORKSPACE_MAX)
 			 : sys_write_file(path, buf_str(&b), d);
 	buf_deinit(&b);
 	return r;

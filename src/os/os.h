@@ -1,11 +1,12 @@
 /*
- * os: everything that knows an operating system: processes, threads, loader lists, page-table roots,
- * saved registers, "make this process current". One table per system (nt/, none/, later linux/).
- * Refuses to know commands and output.
+ * os: everything that knows an operating system: processes, threads, loader lists, page-table
+ * roots, saved registers, "make this process current". One table per system (nt/, none/, later
+ * linux/). Refuses to know commands and output.
  *
- * Offsets come from symbols (sym_type_field on nt!_EPROCESS ...); where there are no types, nt/ falls
- * back to what the kernel itself publishes in KDDEBUGGER_DATA64, and says which fact is missing when
- * neither has it. Lists from the target are hostile: every walk is bounded and detects loops.
+ * Offsets come from symbols (sym_type_field on nt!_EPROCESS ...); where there are no types, nt/
+ * falls back to what the kernel itself publishes in KDDEBUGGER_DATA64, and says which fact is
+ * missing when neither has it. Lists from the target are hostile: every walk is bounded and detects
+ * loops.
  */
 #ifndef RS_OS_OS_H
 #define RS_OS_OS_H
@@ -20,9 +21,9 @@ enum { OS_NAME_MAX = 64, OS_LIST_MAX = 65536 };
 typedef struct os_process {
 	uint64_t id_addr; /* EPROCESS: the key of everything */
 	uint64_t pid, parent_pid;
-	uint64_t root;	      /* kernel page-table root (DirectoryTableBase) */
-	uint64_t user_root;   /* root to see user addresses with; equals root unless shadowed */
-	uint64_t peb;	      /* 0: a system process */
+	uint64_t root;	    /* kernel page-table root (DirectoryTableBase) */
+	uint64_t user_root; /* root to see user addresses with; equals root unless shadowed */
+	uint64_t peb;	    /* 0: a system process */
 	uint32_t session;
 	uint64_t object_table;
 	uint32_t handle_count;
@@ -58,13 +59,14 @@ struct os_ops {
 	void (*destroy)(os *o);
 	/* At each stop: forget what was cached about processes and threads. */
 	void (*stopped)(os *o);
-	/* EPROCESS walk from nt!PsActiveProcessHead (the idle process is not in it). ERR_CORRUPT with a
-	 * message when the list is damaged: what was walked before has been reported. */
+	/* EPROCESS walk from nt!PsActiveProcessHead (the idle process is not in it). ERR_CORRUPT
+	 * with a message when the list is damaged: what was walked before has been reported. */
 	err (*processes)(os *o, os_process_fn *fn, void *u, diag *d);
 	err (*threads)(os *o, uint64_t process, os_thread_fn *fn, void *u, diag *d);
 	err (*process)(os *o, uint64_t addr, os_process *ret, diag *d);
 	err (*thread)(os *o, uint64_t addr, os_thread *ret, diag *d);
-	/* What runs on a unit: process is the *attached* one (ApcState.Process), whose space is active. */
+	/* What runs on a unit: process is the *attached* one (ApcState.Process), whose space is
+	 * active. */
 	err (*running)(os *o, unit_t u, uint64_t *thread, uint64_t *process, diag *d);
 	/* Process whose address space the thread uses now: one read. */
 	err (*thread_process)(os *o, uint64_t thread, uint64_t *process, diag *d);
@@ -75,20 +77,22 @@ struct os_ops {
 	/* Fills the store: space 0 from PsLoadedModuleList, or a process from PEB->Ldr. */
 	err (*kernel_modules)(os *o, diag *d);
 	err (*user_modules)(os *o, uint64_t process, diag *d);
-	/* .process /i, .pagein, .kill: ask the system to do it when the target runs next; it breaks in
-	 * by itself (code 0x80000003) when done. */
+	/* .process /i, .pagein, .kill: ask the system to do it when the target runs next; it breaks
+	 * in by itself (code 0x80000003) when done. */
 	err (*make_current)(os *o, uint64_t process, diag *d);
 	err (*page_in)(os *o, uint64_t process, uint64_t addr, diag *d);
 	err (*kill)(os *o, uint64_t process, diag *d);
 	/* A not-present leaf entry: the physical address if the page is in memory all the same
-	 * (transition, prototype), else ERR_FAULT with words ("paged out, page file offset ..."). */
+	 * (transition, prototype), else ERR_FAULT with words ("paged out, page file offset ...").
+	 */
 	err (*soft_pte)(os *o, const x64_walk *w, uint64_t va, uint64_t *phys_ret, diag *d);
 	/* Code and four parameters; ERR_NOTFOUND if there is none. */
 	err (*bugcheck)(os *o, uint32_t *code, uint64_t params[4], diag *d);
 	/* Lines of vertarget. */
 	err (*version)(os *o, buf *out, diag *d);
 	bool (*is_user)(os *o, uint64_t addr);
-	/* Value of a global by name through symbols or KDDEBUGGER_DATA64 ("PsActiveProcessHead"). */
+	/* Value of a global by name through symbols or KDDEBUGGER_DATA64 ("PsActiveProcessHead").
+	 */
 	err (*global)(os *o, str name, uint64_t *addr, diag *d);
 };
 
@@ -98,8 +102,8 @@ struct os {
 };
 
 /* kernel_base: from the target's version. Reads nothing until asked. */
-os *os_nt_create(const os_host *host, const tgt_version *v, uint64_t kernel_base, uint64_t module_list,
-	uint64_t debugger_data);
+os *os_nt_create(const os_host *host, const tgt_version *v, uint64_t kernel_base,
+	uint64_t module_list, uint64_t debugger_data);
 os *os_none_create(const os_host *host); /* static images: everything ERR_UNSUPPORTED */
 
 /* Address space to view a process with: user half by user_root, kernel half by root. */

@@ -72,7 +72,8 @@ void sym_store_destroy(sym_store *s);
 /* ---- scope and modules ---- */
 
 void sym_scope_set(sym_store *s, sym_space process); /* 0: only the system's modules */
-/* The scope is whatever `ask` says, and it is asked when a lookup needs it first; sym_scope_set ends that. */
+/* The scope is whatever `ask` says, and it is asked when a lookup needs it first; sym_scope_set
+ * ends that. */
 void sym_scope_ask(sym_store *s, sym_space (*ask)(void *u), void *u);
 sym_space sym_scope(sym_store *s);
 

@@ -14,7 +14,8 @@
 #define DATA 0xfffff80000008000ull
 
 /* 0: call +0x20; 5: inc qword [DATA]; c: jmp 0; 20: push rbx; pop rbx; ret */
-static const uint8_t code[] = {0xe8, 0x1b, 0, 0, 0, 0x48, 0xff, 0x05, 0xf4, 0x6f, 0, 0, 0xeb, 0xf2, [0x20] = 0x53, 0x5b, 0xc3};
+static const uint8_t code[] = {0xe8, 0x1b, 0, 0, 0, 0x48, 0xff, 0x05, 0xf4, 0x6f, 0, 0, 0xeb,
+	0xf2, [0x20] = 0x53, 0x5b, 0xc3};
 
 typedef struct rig {
 	rs_session *s;
@@ -41,7 +42,11 @@ static void start(rig *r)
 	fake_regs(r->f, 0)->rip = CODE;
 	fake_regs(r->f, 0)->gpr[X64_RSP] = DATA + 0x800;
 	fake_execute(r->f, true, 5000);
-	fake_script(r->f, &(tgt_event){.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = CODE, .n_units = 1, .first_chance = true});
+	fake_script(r->f, &(tgt_event){.kind = TGT_EV_EXCEPTION,
+				  .code = 0x80000003,
+				  .pc = CODE,
+				  .n_units = 1,
+				  .first_chance = true});
 	assert_int_equal(eng_attach(r->s->e, fake_tgt(r->f), ENG_USER, NULL), ERR_OK);
 }
 
@@ -72,13 +77,16 @@ static void without_a_target(void **state)
 	assert_int_equal(rs_wait_for_event(s, 0, 10), RS_E_UNEXPECTED);
 	assert_int_equal(rs_set_execution_status(s, RS_STATUS_GO), RS_E_UNEXPECTED);
 	assert_int_equal(rs_set_execution_status(s, RS_STATUS_BREAK), RS_E_INVALIDARG);
-	assert_int_equal(rs_get_kernel_connection_options(s, text, sizeof text, &needed), RS_E_UNEXPECTED);
+	assert_int_equal(
+		rs_get_kernel_connection_options(s, text, sizeof text, &needed), RS_E_UNEXPECTED);
 	assert_int_equal(rs_set_kernel_connection_options(s, "resync"), RS_E_UNEXPECTED);
 	assert_int_equal(rs_is_kernel_debugger_enabled(s), RS_S_FALSE);
 	assert_int_equal(rs_attach_kernel(s, RS_ATTACH_LOCAL_KERNEL, NULL), RS_E_NOTIMPL);
 	assert_int_equal(rs_attach_kernel(s, RS_ATTACH_EXDI_DRIVER, "x"), RS_E_NOTIMPL);
 	assert_int_equal(rs_attach_kernel(s, 7, "x"), RS_E_INVALIDARG);
-	assert_int_equal(rs_attach_kernel(s, RS_ATTACH_KERNEL_CONNECTION, "com:pipe,port=/x,flavour=mint"), RS_E_INVALIDARG);
+	assert_int_equal(
+		rs_attach_kernel(s, RS_ATTACH_KERNEL_CONNECTION, "com:pipe,port=/x,flavour=mint"),
+		RS_E_INVALIDARG);
 	assert_non_null(strstr(rs_error_text(s), "flavour"));
 	assert_int_equal(rs_read_virtual(s, 0, &v, 8, NULL), RS_E_UNEXPECTED);
 	assert_int_equal(rs_add_breakpoint(s, RS_BREAKPOINT_CODE, RS_ANY_ID, &bk), RS_E_UNEXPECTED);
@@ -146,7 +154,8 @@ static void memory_and_registers(void **state)
 	assert_int_equal(rs_set_value(r.s, index, DATA + 0x900), RS_S_OK);
 	assert_int_equal(rs_get_stack_offset(r.s, &v), RS_S_OK);
 	assert_int_equal(v, DATA + 0x900);
-	assert_int_equal(rs_get_register_name(r.s, index, name, 3, &needed), RS_S_FALSE); /* truncated */
+	assert_int_equal(
+		rs_get_register_name(r.s, index, name, 3, &needed), RS_S_FALSE); /* truncated */
 	assert_string_equal(name, "rs");
 	assert_int_equal(needed, 4);
 	assert_int_equal(rs_get_number_registers(r.s, &n), RS_S_OK);
@@ -184,7 +193,8 @@ static void breakpoint_objects(void **state)
 	assert_int_equal(v, RS_BREAKPOINT_DEFERRED);
 	assert_int_equal(rs_breakpoint_get_offset(r.s, bk, &a), RS_E_NOINTERFACE);
 	assert_int_equal(rs_breakpoint_set_offset(r.s, bk, CODE), RS_E_UNEXPECTED);
-	assert_int_equal(rs_breakpoint_set_offset_expression(r.s, bk, "fffff800`00001020"), RS_S_OK);
+	assert_int_equal(
+		rs_breakpoint_set_offset_expression(r.s, bk, "fffff800`00001020"), RS_S_OK);
 	assert_int_equal(rs_breakpoint_get_offset(r.s, bk, &a), RS_S_OK);
 	assert_int_equal(a, CODE + 0x20);
 	assert_int_equal(rs_breakpoint_add_flags(r.s, bk, RS_BREAKPOINT_DEFERRED), RS_E_INVALIDARG);
@@ -202,7 +212,8 @@ static void breakpoint_objects(void **state)
 	assert_int_equal(v, 3);
 	assert_int_equal(rs_read_virtual(r.s, DATA, &a, 8, NULL), RS_S_OK);
 	assert_int_equal(a, 3); /* third arrival triggered and was let go; the fourth stopped */
-	assert_int_equal(rs_get_last_event_information(r.s, &v, &n, text, sizeof text, NULL), RS_S_OK);
+	assert_int_equal(
+		rs_get_last_event_information(r.s, &v, &n, text, sizeof text, NULL), RS_S_OK);
 	assert_int_equal(v, RS_EVENT_BREAKPOINT);
 	assert_int_equal(rs_get_breakpoint_by_id(r.s, 4, &other), RS_S_OK);
 	assert_ptr_equal(bk, other);
@@ -214,7 +225,8 @@ static void breakpoint_objects(void **state)
 	assert_int_equal(n, 0);
 	/* Data breakpoints. */
 	assert_int_equal(rs_add_breakpoint(r.s, RS_BREAKPOINT_DATA, RS_ANY_ID, &bk), RS_S_OK);
-	assert_int_equal(rs_breakpoint_set_data_parameters(r.s, bk, 3, RS_BREAK_WRITE), RS_E_INVALIDARG);
+	assert_int_equal(
+		rs_breakpoint_set_data_parameters(r.s, bk, 3, RS_BREAK_WRITE), RS_E_INVALIDARG);
 	assert_int_equal(rs_breakpoint_set_data_parameters(r.s, bk, 4, RS_BREAK_READ), RS_S_OK);
 	rs_breakpoint_get_data_parameters(r.s, bk, &n, &v);
 	assert_int_equal(v, RS_BREAK_READ | RS_BREAK_WRITE);
@@ -233,7 +245,8 @@ static void sequences_wait_and_lone_ones_do_not(void **state)
 	assert_int_equal(status, RS_STATUS_STEP_INTO); /* only initiated */
 	assert_int_equal(rs_wait_for_event(r.s, 0, 1000), RS_S_OK);
 	buf_clear(&r.out);
-	assert_int_equal(rs_execute(r.s, RS_OUTCTL_ALL_CLIENTS, "t; ? @$ip - fffff800`00001000", 0), RS_S_OK);
+	assert_int_equal(rs_execute(r.s, RS_OUTCTL_ALL_CLIENTS, "t; ? @$ip - fffff800`00001000", 0),
+		RS_S_OK);
 	assert_non_null(strstr(buf_z(&r.out), "= 00000000`00000021"));
 	rs_get_execution_status(r.s, &status);
 	assert_int_equal(status, RS_STATUS_BREAK);
@@ -247,7 +260,8 @@ static void *from_another_thread(void *u)
 	uint32_t status;
 	if (rs_get_instruction_offset(r->s, &v) != RS_E_UNEXPECTED)
 		return "a call from another thread went through";
-	if (rs_get_execution_status(r->s, &status) != RS_S_OK || rs_set_interrupt(r->s, RS_INTERRUPT_PASSIVE) != RS_S_OK)
+	if (rs_get_execution_status(r->s, &status) != RS_S_OK ||
+		rs_set_interrupt(r->s, RS_INTERRUPT_PASSIVE) != RS_S_OK)
 		return "a call that any thread may make was refused";
 	return NULL;
 }
@@ -271,9 +285,12 @@ static void threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(without_a_target), cmocka_unit_test(attach_is_complete_after_the_wait),
-		cmocka_unit_test(memory_and_registers), cmocka_unit_test(breakpoint_objects),
-		cmocka_unit_test(sequences_wait_and_lone_ones_do_not), cmocka_unit_test(threads),
+		cmocka_unit_test(without_a_target),
+		cmocka_unit_test(attach_is_complete_after_the_wait),
+		cmocka_unit_test(memory_and_registers),
+		cmocka_unit_test(breakpoint_objects),
+		cmocka_unit_test(sequences_wait_and_lone_ones_do_not),
+		cmocka_unit_test(threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,17 +17,33 @@ static void wild(void **state)
 		const char *pat, *text;
 		bool symbol, want;
 	} rows[] = {
-		{"Lo#p", "Lp", 0, 1}, {"Lo#p", "Loop", 0, 1}, {"Lo+p", "Lp", 0, 0},
-		{"Lo+p", "Looop", 0, 1}, {"m[ia]#n", "mn", 0, 1}, {"m[ia]#n", "maiain", 0, 1},
-		{"m[ia]#n", "moon", 0, 0}, {"Prog[er-t7]am", "Program", 0, 1},
-		{"Prog[er-t7]am", "Prog7am", 0, 1}, {"Prog[er-t7]am", "Proguam", 0, 0},
-		{"a?+b", "ab", 0, 0}, {"a?+b", "axb", 0, 1}, {"a?+b", "axyzb", 0, 1}, {"*", "", 0, 1},
-		{"_main", "___MAIN", 1, 1}, {"_main", "main", 1, 1}, {"_main", "main", 0, 0},
-		{"a\\*b", "a*b", 0, 1}, {"a\\*b", "axb", 0, 0}, {"*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaa", 0, 0},
-		{"Nt*File", "NtCreateFile", 0, 1}, {"?", "", 0, 0}, {"[", "[", 0, 1},
+		{"Lo#p", "Lp", 0, 1},
+		{"Lo#p", "Loop", 0, 1},
+		{"Lo+p", "Lp", 0, 0},
+		{"Lo+p", "Looop", 0, 1},
+		{"m[ia]#n", "mn", 0, 1},
+		{"m[ia]#n", "maiain", 0, 1},
+		{"m[ia]#n", "moon", 0, 0},
+		{"Prog[er-t7]am", "Program", 0, 1},
+		{"Prog[er-t7]am", "Prog7am", 0, 1},
+		{"Prog[er-t7]am", "Proguam", 0, 0},
+		{"a?+b", "ab", 0, 0},
+		{"a?+b", "axb", 0, 1},
+		{"a?+b", "axyzb", 0, 1},
+		{"*", "", 0, 1},
+		{"_main", "___MAIN", 1, 1},
+		{"_main", "main", 1, 1},
+		{"_main", "main", 0, 0},
+		{"a\\*b", "a*b", 0, 1},
+		{"a\\*b", "axb", 0, 0},
+		{"*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaa", 0, 0},
+		{"Nt*File", "NtCreateFile", 0, 1},
+		{"?", "", 0, 0},
+		{"[", "[", 0, 1},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (str_wild(str_of(rows[i].pat), str_of(rows[i].text), rows[i].symbol) != rows[i].want)
+		if (str_wild(str_of(rows[i].pat), str_of(rows[i].text), rows[i].symbol) !=
+			rows[i].want)
 			fail_msg("%s on %s", rows[i].pat, rows[i].text);
 }
 
@@ -104,8 +120,11 @@ static void buffers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(wild), cmocka_unit_test(maps), cmocka_unit_test(bounded),
-		cmocka_unit_test(words), cmocka_unit_test(buffers),
+		cmocka_unit_test(wild),
+		cmocka_unit_test(maps),
+		cmocka_unit_test(bounded),
+		cmocka_unit_test(words),
+		cmocka_unit_test(buffers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,8 +21,43 @@
  * 20 f:   push rbx; 21 mov rbx,1; 28 sub rsp,20h; 2c add rsp,20h; 30 pop rbx; 31 ret
  */
 static const uint8_t code[] = {
-	0xe8, 0x1b, 0, 0, 0, 0xe8, 0x16, 0, 0, 0, 0x48, 0xff, 0x05, 0xef, 0x6f, 0, 0, 0xeb, 0xed,
-	[0x20] = 0x53, 0x48, 0xc7, 0xc3, 1, 0, 0, 0, 0x48, 0x83, 0xec, 0x20, 0x48, 0x83, 0xc4, 0x20, 0x5b, 0xc3,
+	0xe8,
+	0x1b,
+	0,
+	0,
+	0,
+	0xe8,
+	0x16,
+	0,
+	0,
+	0,
+	0x48,
+	0xff,
+	0x05,
+	0xef,
+	0x6f,
+	0,
+	0,
+	0xeb,
+	0xed,
+	[0x20] = 0x53,
+	0x48,
+	0xc7,
+	0xc3,
+	1,
+	0,
+	0,
+	0,
+	0x48,
+	0x83,
+	0xec,
+	0x20,
+	0x48,
+	0x83,
+	0xc4,
+	0x20,
+	0x5b,
+	0xc3,
 };
 
 typedef struct rig {
@@ -57,7 +92,12 @@ static void start(rig *r, unsigned units)
 	}
 	fake_caps(r->f)->max_soft = 32;
 	fake_execute(r->f, true, 3000);
-	tgt_event ev = {.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = CODE, .n_units = units, .first_chance = true,
+	tgt_event ev = {
+		.kind = TGT_EV_EXCEPTION,
+		.code = 0x80000003,
+		.pc = CODE,
+		.n_units = units,
+		.first_chance = true,
 	};
 	fake_script(r->f, &ev);
 	assert_int_equal(eng_attach(r->e, fake_tgt(r->f), ENG_USER, NULL), ERR_OK);
@@ -176,7 +216,8 @@ static void conditions(void **state)
 	run(&r, "bp fffff800`00001020 \"j (poi(fffff800`00008000) >= 7) '.echo seven'; 'gc'\"");
 	HAS(run(&r, "g"), "seven");
 	assert_int_equal(counter(&r), 7);
-	run(&r, "bc *; bp fffff800`00001020 \".if (poi(fffff800`00008000) >= 9) {.echo nine} .else {gc}\"");
+	run(&r, "bc *; bp fffff800`00001020 \".if (poi(fffff800`00008000) >= 9) {.echo nine} .else "
+		"{gc}\"");
 	HAS(run(&r, "g"), "nine");
 	assert_int_equal(counter(&r), 9);
 	run(&r, "bs 0 \".echo logged; g\"");
@@ -193,7 +234,8 @@ static void verdicts(void **state)
 {
 	rig r;
 	start(&r, 1);
-	/* A command list inside the wait: the execution command is the verdict, the rest is dropped. */
+	/* A command list inside the wait: the execution command is the verdict, the rest is
+	 * dropped. */
 	run(&r, "bp fffff800`00001020 1 \".echo a; t; .echo b\"");
 	const char *text = run(&r, "g");
 	HAS(text, "a");
@@ -297,9 +339,14 @@ static void up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hits_and_passes), cmocka_unit_test(every_hit_counts),
-		cmocka_unit_test(emulation_never_opens), cmocka_unit_test(conditions), cmocka_unit_test(verdicts),
-		cmocka_unit_test(steps), cmocka_unit_test(limits_and_ids), cmocka_unit_test(one_shot_and_deferred),
+		cmocka_unit_test(hits_and_passes),
+		cmocka_unit_test(every_hit_counts),
+		cmocka_unit_test(emulation_never_opens),
+		cmocka_unit_test(conditions),
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(steps),
+		cmocka_unit_test(limits_and_ids),
+		cmocka_unit_test(one_shot_and_deferred),
 		cmocka_unit_test(up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
