@@ -68,6 +68,7 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 	x64_unwind_env env = {e, env_func, env_image, env_stack};
 	VEC(eng_frame) v = {0};
 	x64_regs r = *start;
+	bool guessed = false; /* the first guess is what to tell: all below follows from it */
 
 	TRY(eng_accessible(e, why));
 	if (max > STACK_MAX)
@@ -78,13 +79,15 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 		eng_frame f = {.sp = r.gpr[X64_RSP], .ip = r.rip, .regs = r};
 		err x = x64_unwind(&r, &env, &info);
 		if (x != ERR_OK && guess_caller(e, &r, &info)) {
-			diag_set(why, x, "Unwind data for %s cannot be read; callers from there are guessed (the image on the symbol path would tell)",
-				out_addr(e, f.ip));
+			if (!guessed)
+				diag_set(why, x, "Unwind data for %s cannot be read; callers from there are guessed (the image on the symbol path would tell)",
+					out_addr(e, f.ip));
+			guessed = true;
 			x = ERR_OK;
 		}
-		if (x != ERR_OK)
+		if (x != ERR_OK && !guessed)
 			diag_set(why, x, "Unwinding past %s: %s", out_addr(e, f.ip), err_name(x));
-		else
+		if (x == ERR_OK)
 			f.ret = r.rip;
 		f.ret_slot = info.ret_slot;
 		f.func = info.func_begin;
@@ -95,7 +98,8 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 			break;
 		/* A leaf below the top means that there is no unwind data where there should be. */
 		if (info.leaf && v.n > 1 && !v.p[v.n - 2].trap) {
-			diag_set(why, ERR_NOTFOUND, "no unwind data for %s: frames below may be wrong", out_addr(e, f.ip));
+			if (!guessed)
+				diag_set(why, ERR_NOTFOUND, "no unwind data for %s: frames below may be wrong", out_addr(e, f.ip));
 			if (!sym_mod_at(e->syms, r.rip))
 				break;
 		}
