@@ -57,8 +57,6 @@ err sys_map_open(const char *path, sys_map *ret, diag *d)
 			return diag_set(d, ERR_IO, "%s: mapping it: %s", path, strerror(errno));
 		}
 		m = (sys_map){p, (size_t)st.st_size};
-		/* Readers pick a few bytes here and there: 2 MB at a touch would be most of the file. */
-		(void)madvise(p, m.n, MADV_NOHUGEPAGE);
 	}
 	close(fd);
 	*ret = m;
@@ -70,6 +68,20 @@ void sys_map_close(sys_map *m)
 	if (m->n)
 		munmap((void *)(uintptr_t)m->p, m->n);
 	*m = (sys_map){0};
+}
+
+size_t sys_mapped(void)
+{
+	char text[128];
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	unsigned long total, resident, shared;
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	if (sscanf(text, "%lu %lu %lu", &total, &resident, &shared) != 3)
+		return 0;
+	return shared * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 void sys_map_forget(const sys_map *m)

@@ -31,6 +31,7 @@ err sys_map_open(const char *path, sys_map *ret, diag *d) MUST_CHECK;
 void sys_map_close(sys_map *m);
 /* Its pages no longer count as ours until they are touched again: for passes over a large file. */
 void sys_map_forget(const sys_map *m);
+size_t sys_mapped(void); /* bytes of files that are in our memory now; 0 unknown */
 err sys_read_file(arena *a, const char *path, size_t max, str *ret, diag *d) MUST_CHECK;
 /* Written to a temporary beside it and renamed, so that a crash never leaves half a file. */
 err sys_write_file(const char *path, str bytes, diag *d) MUST_CHECK;

@@ -11,9 +11,12 @@
 #include "fmt/pe.h"
 #include "fmt/undname.h"
 
-/* Names that a scan hands on between two times of letting go of the pages behind them: each may
- * have touched 64 KB of the file. */
-enum { FORGET_EVERY = 128 };
+/*
+ * How much of a file a listing may hold in memory (one part in so many, and what is not worth the
+ * trouble), and after how many names that is looked at: a touch brings 64 KB, or all of the 2 MB
+ * that the kernel read in one go.
+ */
+enum { HELD_PART = 12, HELD_MIN = 8 << 20, LOOK_EVERY = 32 };
 
 typedef struct pdbfile {
 	sys_map map;
@@ -167,8 +170,9 @@ static bool each_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
 	sym_rec r;
-	if (++x->n % FORGET_EVERY == 0)
-		sys_map_forget(&pf(x->f)->map);
+	const sys_map *file = &pf(x->f)->map;
+	if (++x->n % LOOK_EVERY == 0 && sys_mapped() > file->n / HELD_PART + HELD_MIN)
+		sys_map_forget(file);
 	rec_of(x->f, s, &r);
 	r.name = s->name;
 	if (decorated(pf(x->f), s->name)) {
