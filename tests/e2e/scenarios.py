@@ -391,3 +391,102 @@ def command_line(build):
             must(code == want if want is not None else code not in (0, None), f"{args}: exit code {code}\n{text[-1500:]}")
             expect(text, *parts)
         expect(pathlib.Path(d, "log").read_text(), "logged")
+
+
+# ---- a person at a terminal ----
+
+class _Terminal:
+    """ringside on a pseudo-terminal."""
+
+    def __init__(self, build, args, env):
+        import pty
+        pid, self.fd = pty.fork()
+        if not pid:
+            os.execve(str(ROOT / build / "src/ringside"), ["ringside", *args],
+                      dict(os.environ, TERM="xterm", NO_COLOR="1", **env))
+        self.pid, self.seen = pid, ""
+
+    def wait(self, text, seconds=30):
+        import select
+        until = time.time() + seconds
+        while text not in self.seen:
+            must(time.time() < until, f"no '{text}' on the terminal:\n{self.seen[-2000:]}")
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self.fd, 65536).decode(errors="replace")
+                except OSError:
+                    must(text in self.seen, f"it ended without '{text}':\n{self.seen[-2000:]}")
+        self.seen = self.seen[self.seen.index(text) + len(text):]
+
+    def prompt(self):
+        """The editor takes the terminal over right behind the prompt's text."""
+        self.wait("kd> ")
+        time.sleep(0.5)
+
+    def type(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def exit_code(self):
+        import select
+        until = time.time() + 20
+        while time.time() < until:
+            if select.select([self.fd], [], [], 0.05)[0]:
+                with contextlib.suppress(OSError):
+                    os.read(self.fd, 65536)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError("it does not end")
+
+
+def terminal_keys(build):
+    """Ctrl+C breaks in, TAB completes, history comes back, the control keys act, q ends."""
+    with fake(build, "a") as (p, k, d):
+        t = _Terminal(build, k, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+        t.wait("Waiting to reconnect...")
+        time.sleep(1)
+        t.type("\x03")
+        t.prompt()
+        t.type(".sympa\t\r")
+        t.wait("Symbol search path is")
+        t.prompt()
+        t.type("? 6*7\r")
+        t.wait("= 00000000`0000002a")
+        t.prompt()
+        t.type("\x1b[A\r")  # cursor up: the line before
+        t.wait("= 00000000`0000002a")
+        t.prompt()
+        t.type("\x04")
+        t.wait("Packet trace is on.")
+        t.prompt()
+        t.type("\x04")
+        t.wait("Packet trace is off.")
+        t.prompt()
+        t.type("\x0b")
+        t.wait("Will breakin on next boot.")
+        t.prompt()
+        t.type("\x16")
+        t.wait("Verbose mode is on.")
+        t.prompt()
+        t.type("\x12")
+        t.wait("Resynchronising")
+        t.prompt()
+        t.type("g\r")
+        time.sleep(0.5)
+        t.type("\x03")
+        t.prompt()
+        t.type("q\r")
+        must(t.exit_code() == 0, "exit code")
+        must(epilogue(p)["int3"] == 0, "a byte was left")
+
+
+def ctrl_b_leaves_at_once(build):
+    with fake(build, "a") as (p, k, d):
+        t = _Terminal(build, k, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+        t.wait("Waiting to reconnect...")
+        time.sleep(1)
+        t.type("\x02")
+        t.exit_code()
+        text, code = rs(build, d, k + ["-b"], ["r rip", "q"], 60)
+        expect(text, "rip=")
