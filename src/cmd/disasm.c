@@ -83,10 +83,20 @@ bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
 	engine *e = c->e;
 	sym s;
 	sym_line l;
-	uint64_t disp;
-	if (!e->syms || sym_at(e->syms, addr, &s, &disp) != ERR_OK || s.addr == *last)
+	uint64_t disp, of;
+	if (!e->syms)
 		return false;
-	*last = s.addr;
+	if (sym_at(e->syms, addr, &s, &disp) == ERR_OK) {
+		of = s.addr;
+	} else { /* no symbol: the module and the offset in it still say where */
+		sym_mod *m = sym_mod_at(e->syms, addr);
+		if (!m)
+			return false;
+		of = m->base;
+	}
+	if (of == *last)
+		return false;
+	*last = of;
 	if (!sym_format(e->syms, addr, b))
 		return false;
 	if (e->lines_on && e->show_source && sym_line_at(e->syms, addr, &l) == ERR_OK)
