@@ -25,28 +25,6 @@ static const char *colour(const cli *c, uint32_t mask)
 	return NULL;
 }
 
-static void on_output(void *u, uint32_t mask, const char *text, size_t n)
-{
-	cli *c = u;
-	const char *on = colour(c, mask);
-
-	/* A progress line rewrites itself: only a person wants to see that. */
-	if (mask & RS_OUTPUT_STATUS && n && text[0] == '\r' && !c->terminal)
-		return;
-	if (c->terminal && n == 1 && text[0] == '\f') { /* .cls */
-		fputs("\033[H\033[2J", stdout);
-		return;
-	}
-	if (on)
-		fputs(on, stdout);
-	fwrite(text, 1, n, stdout);
-	if (on)
-		fputs("\033[0m", stdout);
-	if (n)
-		c->at_line_start = text[n - 1] == '\n';
-	fflush(stdout);
-}
-
 static int on_input(void *u, const char *prompt, char *buffer, size_t size)
 {
 	cli *c = u;
@@ -77,12 +55,37 @@ static bool running(const cli *c)
 	return s != RS_STATUS_BREAK && s != RS_STATUS_NO_DEBUGGEE;
 }
 
+static void on_output(void *u, uint32_t mask, const char *text, size_t n)
+{
+	cli *c = u;
+	const char *on = colour(c, mask);
+
+	/* A progress line rewrites itself: only a person wants to see that. */
+	if (mask & RS_OUTPUT_STATUS && n && text[0] == '\r' && !c->terminal)
+		return;
+	if (c->terminal && n == 1 && text[0] == '\f') { /* .cls */
+		fputs("\033[H\033[2J", stdout);
+		return;
+	}
+	if (on)
+		fputs(on, stdout);
+	fwrite(text, 1, n, stdout);
+	if (on)
+		fputs("\033[0m", stdout);
+	if (n)
+		c->at_line_start = text[n - 1] == '\n';
+	/* A long listing into a file needs no write a line; what a running target says must be seen. */
+	if (c->terminal || running(c))
+		fflush(stdout);
+}
+
 /* Waits until the target stops. false: the session is over. */
 static bool wait_and_show(cli *c)
 {
 	char line[64];
 
 	while (running(c)) {
+		fflush(stdout);
 		keys_watch_begin(c);
 		rs_result r = rs_wait_for_event(c->s, 0, RS_INFINITE);
 		keys_watch_end(c);
