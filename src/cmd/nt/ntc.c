@@ -118,8 +118,9 @@ err ntc_process_of(cmd *c, uint64_t v, os_process *ret)
 		*ret = b.p;
 		return ERR_OK;
 	}
-	return e != ERR_OK ? e : cmd_fail(c, ERR_NOTFOUND, "there is no process with Cid %04llx",
-		(unsigned long long)v);
+	return e != ERR_OK ? e
+			   : cmd_fail(c, ERR_NOTFOUND, "there is no process with Cid %04llx",
+				     (unsigned long long)v);
 }
 
 typedef struct by_tid {
@@ -153,8 +154,9 @@ err ntc_thread_by_tid(cmd *c, uint64_t tid, uint64_t *ret)
 		*ret = b.found;
 		return ERR_OK;
 	}
-	return e != ERR_OK ? e : cmd_fail(c, ERR_NOTFOUND, "there is no thread with id %04llx",
-		(unsigned long long)tid);
+	return e != ERR_OK ? e
+			   : cmd_fail(c, ERR_NOTFOUND, "there is no thread with id %04llx",
+				     (unsigned long long)tid);
 }
 
 /* ---- times ---- */
@@ -182,8 +184,8 @@ static bool ticks(nt *n, uint64_t t, uint64_t *ret)
 	return true;
 }
 
-static void show_ticks(cmd *c, nt *n, const char *indent, const char *name, uint64_t base, const char *type,
-	const char *field)
+static void show_ticks(cmd *c, nt *n, const char *indent, const char *name, uint64_t base,
+	const char *type, const char *field)
 {
 	uint64_t t, units;
 	if (nt_get(n, base, type, field, &t, NULL) != ERR_OK)
@@ -196,7 +198,8 @@ static void show_ticks(cmd *c, nt *n, const char *indent, const char *name, uint
 
 /* ---- a process ---- */
 
-static void field_line(cmd *c, nt *n, uint64_t p, const char *name, const char *path, const char *fmt)
+static void field_line(
+	cmd *c, nt *n, uint64_t p, const char *name, const char *path, const char *fmt)
 {
 	uint64_t v;
 	if (nt_get(n, p, "_EPROCESS", path, &v, NULL) != ERR_OK)
@@ -212,8 +215,8 @@ static void show_stats(cmd *c, nt *n, const os_process *p)
 	static const struct {
 		const char *path, *fmt;
 	} counts[] = {{"VadCount", " Vads %llu"}, {"CloneRoot", " Clone %llx"},
-		{"NumberOfPrivatePages", " Private %llu."}, {"ModifiedPageCount", " Modified %llu."},
-		{"NumberOfLockedPages", " Locked %llu."}};
+		{"NumberOfPrivatePages", " Private %llu."},
+		{"ModifiedPageCount", " Modified %llu."}, {"NumberOfLockedPages", " Locked %llu."}};
 	if (nt_get(n, a, "_EPROCESS", "VadRoot.Root", &v, NULL) == ERR_OK ||
 		nt_get(n, a, "_EPROCESS", "VadRoot", &v, NULL) == ERR_OK) {
 		out(c->e, "    VadRoot %016llx", (unsigned long long)v);
@@ -232,7 +235,8 @@ static void show_stats(cmd *c, nt *n, const os_process *p)
 	uint8_t b[12];
 	if (nt_get(n, a, "_EPROCESS", "CreateTime", &v, NULL) == ERR_OK && v &&
 		nt_field(n, "_KUSER_SHARED_DATA", "SystemTime", &f, NULL) == ERR_OK &&
-		nt_read(n, SHARED_DATA + f.off, b, sizeof b, NULL) == ERR_OK && (now = le_get(b, 8)) > v)
+		nt_read(n, SHARED_DATA + f.off, b, sizeof b, NULL) == ERR_OK &&
+		(now = le_get(b, 8)) > v)
 		show_time(c, "    ", "ElapsedTime", now - v);
 	show_ticks(c, n, "    ", "UserTime", a, "_EPROCESS", "Pcb.UserTime");
 	show_ticks(c, n, "    ", "KernelTime", a, "_EPROCESS", "Pcb.KernelTime");
@@ -253,6 +257,12 @@ static err show_threads(cmd *c, const os_process *p, unsigned flags)
 	ntc_addrs v = {0};
 	diag why;
 	err e = ntc_threads(c, p->id_addr, &v, &why);
+	if (e == ERR_NOTFOUND) { /* a field that nothing tells: the other processes are listed all
+				    the same */
+		ntc_note(c, "        ", &c->d);
+		diag_clear(&c->d);
+		e = ERR_OK;
+	}
 	for (size_t i = 0; i < v.n && e == ERR_OK; i++) {
 		os_thread t;
 		if (cancelled(&c->e->cancel)) {
@@ -272,7 +282,8 @@ static err show_threads(cmd *c, const os_process *p, unsigned flags)
 }
 
 /* A field that this kernel's symbols do not tell is no zero. */
-static void show_field(buf *b, nt *n, const char *type, const char *field, const char *fmt, uint64_t v)
+static void show_field(
+	buf *b, nt *n, const char *type, const char *field, const char *fmt, uint64_t v)
 {
 	if (nt_has(n, type, field))
 		buf_addf(b, fmt, (unsigned long long)v);
@@ -333,18 +344,22 @@ void ntc_show_stack(cmd *c, const x64_regs *r, bool args, const char *indent)
 	if (eng_stack(e, &a, r, STACK_FRAMES, &f, &k, &why) != ERR_OK)
 		k = 0;
 	if (k)
-		out(e, args ? "%sChild-SP          RetAddr           : Args to Child                                 "
-			      "                          : Call Site\n"
-			    : "%sChild-SP          RetAddr           Call Site\n",
+		out(e,
+			args ? "%sChild-SP          RetAddr           : Args to Child              "
+			       "                   "
+			       "                          : Call Site\n"
+			     : "%sChild-SP          RetAddr           Call Site\n",
 			indent);
 	for (size_t i = 0; i < k; i++) {
 		buf_clear(&b);
 		buf_addf(&b, "%s%s ", indent, out_addr(e, f[i].sp));
 		buf_addf(&b, "%s ", out_addr(e, f[i].ret));
 		if (args) {
-			/* The home space above the return address: the arguments, if the callee saved them. */
+			/* The home space above the return address: the arguments, if the callee
+			 * saved them. */
 			uint8_t home[32];
-			bool ok = f[i].ret_slot && eng_read_all(e, f[i].ret_slot + 8, home, sizeof home, NULL) == ERR_OK;
+			bool ok = f[i].ret_slot && eng_read_all(e, f[i].ret_slot + 8, home,
+							   sizeof home, NULL) == ERR_OK;
 			buf_addz(&b, ": ");
 			for (int j = 0; j < 4; j++) {
 				if (ok)
@@ -387,13 +402,15 @@ static void show_waits(cmd *c, nt *n, uint64_t kt, const char *indent)
 	bool chain = !array && nt_field(n, "_KWAIT_BLOCK", "NextWaitBlock", &f, NULL) == ERR_OK;
 	uint64_t first = at;
 	for (int i = 0; i < WAIT_BLOCKS_MAX && (!array || (uint64_t)i < count); i++) {
-		if (nt_get(n, at, "_KWAIT_BLOCK", "Object", &object, NULL) != ERR_OK || !(object >> 47))
+		if (nt_get(n, at, "_KWAIT_BLOCK", "Object", &object, NULL) != ERR_OK ||
+			!(object >> 47))
 			return;
 		out(c->e, "%s    %016llx  %s\n", indent, (unsigned long long)object,
 			object_name(nt_get_or(n, object, "_DISPATCHER_HEADER", "Type", 0x7f)));
 		if (array)
 			at += size;
-		else if (!chain || nt_get(n, at, "_KWAIT_BLOCK", "NextWaitBlock", &at, NULL) != ERR_OK ||
+		else if (!chain ||
+			 nt_get(n, at, "_KWAIT_BLOCK", "NextWaitBlock", &at, NULL) != ERR_OK ||
 			 at == first || !(at >> 47))
 			return;
 	}
@@ -406,8 +423,10 @@ static void state_words(nt *n, const os_thread *t, uint64_t kt, buf *b)
 		buf_addf(b, "RUNNING on processor %x", t->unit);
 	else if (str_eq(s, STR("WAIT"))) {
 		str why = nt_wait_reason(n, t->wait_reason);
-		buf_addf(b, "WAIT: (%.*s) %s %s", STR_ARG(why), t->wait_mode ? "UserMode" : "KernelMode",
-			nt_get_or(n, kt, "_KTHREAD", "Alertable", 0) ? "Alertable" : "Non-Alertable");
+		buf_addf(b, "WAIT: (%.*s) %s %s", STR_ARG(why),
+			t->wait_mode ? "UserMode" : "KernelMode",
+			nt_get_or(n, kt, "_KTHREAD", "Alertable", 0) ? "Alertable"
+								     : "Non-Alertable");
 	} else if (str_eq(s, STR("READY")) || str_eq(s, STR("STANDBY"))) {
 		buf_addf(b, "%.*s on processor %x", STR_ARG(s),
 			(unsigned)nt_get_or(n, kt, "_KTHREAD", "NextProcessor", 0) & 0xff);
@@ -424,17 +443,19 @@ static void show_owner(cmd *c, nt *n, const os_thread *t, uint64_t kt, const cha
 	if (o->ops->process(o, t->process, &p, NULL) == ERR_OK)
 		out(c->e, "%s%-25s %016llx       Image:         %s\n", indent, "Owning Process",
 			(unsigned long long)p.id_addr, p.image);
-	if (o->ops->thread_process(o, t->id_addr, &attached, NULL) == ERR_OK && attached != t->process &&
-		o->ops->process(o, attached, &p, NULL) == ERR_OK)
+	if (o->ops->thread_process(o, t->id_addr, &attached, NULL) == ERR_OK &&
+		attached != t->process && o->ops->process(o, attached, &p, NULL) == ERR_OK)
 		out(c->e, "%s%-25s %016llx       Image:         %s\n", indent, "Attached Process",
 			(unsigned long long)p.id_addr, p.image);
 	else
-		out(c->e, "%s%-25s %-16s       Image:         %s\n", indent, "Attached Process", "N/A", "N/A");
+		out(c->e, "%s%-25s %-16s       Image:         %s\n", indent, "Attached Process",
+			"N/A", "N/A");
 	uint64_t v, tick, units;
 	if (nt_get(n, kt, "_KTHREAD", "WaitTime", &v, NULL) == ERR_OK) {
 		out(c->e, "%s%-25s %-10llu", indent, "Wait Start TickCount", (unsigned long long)v);
 		if ((nt_global_value(n, "KeTickCount", 4, &tick, NULL) == ERR_OK ||
-			    nt_get(n, SHARED_DATA, "_KUSER_SHARED_DATA", "TickCountQuad", &tick, NULL) == ERR_OK) &&
+			    nt_get(n, SHARED_DATA, "_KUSER_SHARED_DATA", "TickCountQuad", &tick,
+				    NULL) == ERR_OK) &&
 			(tick &= 0xffffffff) >= v) {
 			out(c->e, "     Ticks: %llu", (unsigned long long)(tick - v));
 			if (ticks(n, tick - v, &units))
@@ -448,9 +469,10 @@ static void show_owner(cmd *c, nt *n, const os_thread *t, uint64_t kt, const cha
 		out(c->e, "\n");
 	}
 	if (nt_get(n, kt, "_KTHREAD", "ContextSwitches", &v, NULL) == ERR_OK)
-		out(c->e, "%s%-25s %-10llu     IdealProcessor: %llu\n", indent, "Context Switch Count",
-			(unsigned long long)v,
-			(unsigned long long)(nt_get_or(n, kt, "_KTHREAD", "IdealProcessor", 0) & 0xff));
+		out(c->e, "%s%-25s %-10llu     IdealProcessor: %llu\n", indent,
+			"Context Switch Count", (unsigned long long)v,
+			(unsigned long long)(nt_get_or(n, kt, "_KTHREAD", "IdealProcessor", 0) &
+					     0xff));
 	show_ticks(c, n, indent, "UserTime", kt, "_KTHREAD", "UserTime");
 	show_ticks(c, n, indent, "KernelTime", kt, "_KTHREAD", "KernelTime");
 }
@@ -462,7 +484,8 @@ static void show_start(cmd *c, const char *indent, const char *name, uint64_t ad
 	buf b;
 	buf_init(&b, 1024);
 	if (sym_format(c->e->syms, addr, &b))
-		out(c->e, "%s%s %s (0x%016llx)\n", indent, name, buf_z(&b), (unsigned long long)addr);
+		out(c->e, "%s%s %s (0x%016llx)\n", indent, name, buf_z(&b),
+			(unsigned long long)addr);
 	else
 		out(c->e, "%s%s 0x%016llx\n", indent, name, (unsigned long long)addr);
 	buf_deinit(&b);
@@ -522,8 +545,8 @@ err ntc_show_thread(cmd *c, const os_thread *t, unsigned flags, const char *inde
 	uint64_t kt = t->id_addr + f.off;
 	buf_init(&b, 1024);
 	buf_addf(&b, "%sTHREAD %016llx  Cid %04llx.%04llx  Teb: %016llx Win32Thread: ", indent,
-		(unsigned long long)t->id_addr, (unsigned long long)t->pid, (unsigned long long)t->tid,
-		(unsigned long long)t->teb);
+		(unsigned long long)t->id_addr, (unsigned long long)t->pid,
+		(unsigned long long)t->tid, (unsigned long long)t->teb);
 	show_field(&b, n, "_KTHREAD", "Win32Thread", "%016llx",
 		nt_get_or(n, kt, "_KTHREAD", "Win32Thread", 0));
 	buf_addc(&b, ' ');
