@@ -1,21 +1,24 @@
 /*
- * kd_floor: the least that the KD link can do, for bench/kd to hold the debugger against. Written from the
- * protocol alone: it shares no code with the product, knows nothing, checks little, and sends nothing that is
- * not needed for the loop at hand.
+ * kd_floor: the least that the KD link can do, for bench/kd to hold the debugger against. Written
+ * from the protocol alone: it shares no code with the product, knows nothing, checks little, and
+ * sends nothing that is not needed for the loop at hand.
  *
- *   kd_floor push SOCKET SECONDS                 bytes a second of a guest that only pushes (guest/run --uartloop)
- *   kd_floor hits SOCKET LOOP ADDRESS N [OFFSET] N hits of a breakpoint, passed over
+ *   kd_floor push SOCKET SECONDS                 bytes a second of a guest that only pushes
+ * (guest/run --uartloop) kd_floor hits SOCKET LOOP ADDRESS N [OFFSET] N hits of a breakpoint,
+ * passed over
  *
- * A hit that is passed over takes, with E for a state change, Q/R for a request and its reply, C for continue:
+ * A hit that is passed over takes, with E for a state change, Q/R for a request and its reply, C
+ * for continue:
  *
- *   step      E C(trace) E Q(write breakpoint) R C                       one processor: step with the trap out
- *   emulate   E Q(context) R Q(write the pushed word) R Q(set context) R Q(write breakpoint) R C
- *   register  E Q(set RF) R C                                            a debug register instead of a byte
+ *   step      E C(trace) E Q(write breakpoint) R C                       one processor: step with
+ * the trap out emulate   E Q(context) R Q(write the pushed word) R Q(set context) R Q(write
+ * breakpoint) R C register  E Q(set RF) R C                                            a debug
+ * register instead of a byte
  *
- * "process" puts one read of 8 bytes (KTHREAD.ApcState.Process) before it, "context" one read of the
- * general registers. The kernel takes its breakpoint out by itself at each stop near it: that is why
- * it is written again. Each packet is acknowledged; acknowledgements travel with the next packet.
- * Prints "key value" lines.
+ * "process" puts one read of 8 bytes (KTHREAD.ApcState.Process) before it, "context" one read of
+ * the general registers. The kernel takes its breakpoint out by itself at each stop near it: that
+ * is why it is written again. Each packet is acknowledged; acknowledgements travel with the next
+ * packet. Prints "key value" lines.
  */
 #include <errno.h>
 #include <poll.h>
@@ -29,9 +32,24 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ACK = 4, RESEND = 5, RESET = 6, FIRST_ID = (int)0x80800000u, SYNC = 0x800, HEAD = 16, RECORD = 56 };
+enum {
+	ACK = 4,
+	RESEND = 5,
+	RESET = 6,
+	FIRST_ID = (int)0x80800000u,
+	SYNC = 0x800,
+	HEAD = 16,
+	RECORD = 56
+};
 enum { SR_DR0 = 32, SR_DR7 = 72, STATE_EFLAGS = 208, STATE_STREAM = 216 };
-enum { CTX_EFLAGS = 0x44, CTX_GPR = 0x78, CTX_RSP = 0x98, CTX_RIP = 0xf8, CTX_END = 0x100, RF = 0x10000 };
+enum {
+	CTX_EFLAGS = 0x44,
+	CTX_GPR = 0x78,
+	CTX_RSP = 0x98,
+	CTX_RIP = 0xf8,
+	CTX_END = 0x100,
+	RF = 0x10000
+};
 
 typedef struct line {
 	int fd;
@@ -162,7 +180,8 @@ static void data(line *l, const uint8_t *body, size_t n)
 	again(l);
 }
 
-/* The next data packet; its acknowledgement waits for what is sent next. 0: silence, RESET: that came. */
+/* The next data packet; its acknowledgement waits for what is sent next. 0: silence, RESET: that
+ * came. */
 static int receive(line *l, int ms)
 {
 	for (;;) {
@@ -284,7 +303,8 @@ static void stop(line *l, uint64_t dr7)
 	}
 }
 
-/* Both count from the start after a RESET, which a kernel that is stopped answers and then sends its stop again. */
+/* Both count from the start after a RESET, which a kernel that is stopped answers and then sends
+ * its stop again. */
 static bool reset(line *l)
 {
 	control(l, RESET, 0);
@@ -335,7 +355,8 @@ static line *open_line(const char *path)
 	return &l;
 }
 
-/* Two ways to wait for bytes take turns: a wake-up for each burst, and short naps. The better one counts. */
+/* Two ways to wait for bytes take turns: a wake-up for each burst, and short naps. The better one
+ * counts. */
 static int push(const char *path, double seconds)
 {
 	line *l = open_line(path);
@@ -368,11 +389,13 @@ static int push(const char *path, double seconds)
 		double r = (double)bytes[way] / rate[way];
 		best = r > best ? r : best;
 	}
-	printf("woken %.0f\nnaps %.0f\nrate %.0f\n", (double)bytes[0] / rate[0], (double)bytes[1] / rate[1], best);
+	printf("woken %.0f\nnaps %.0f\nrate %.0f\n", (double)bytes[0] / rate[0],
+		(double)bytes[1] / rate[1], best);
 	return 0;
 }
 
-/* The instruction under the breakpoint is a push of a register, of 1 or 2 bytes: the stop tells which. */
+/* The instruction under the breakpoint is a push of a register, of 1 or 2 bytes: the stop tells
+ * which. */
 static void emulate_push(line *l, uint64_t pc, const uint8_t *code)
 {
 	uint8_t c[CTX_END - CTX_GPR];
@@ -473,8 +496,8 @@ static int hits(const char *path, const char *loop, uint64_t at, unsigned n, uin
 		resume(l, false, dr7);
 	}
 	double took = now() - began;
-	printf("hits %u\nseconds %.4f\nrate %.2f\npackets %.2f\nin %.1f\nout %.1f\n", n, took, n / took,
-		(double)(l->packets - packets) / n, (double)(l->got - bytes_in) / n,
+	printf("hits %u\nseconds %.4f\nrate %.2f\npackets %.2f\nin %.1f\nout %.1f\n", n, took,
+		n / took, (double)(l->packets - packets) / n, (double)(l->got - bytes_in) / n,
 		(double)(l->sent - bytes_out) / n);
 	/* A debug register is taken out; the kernel's entry it has taken out itself. */
 	if (reg)
@@ -492,6 +515,7 @@ int main(int argc, char **argv)
 	if (argc >= 6 && !strcmp(argv[1], "hits"))
 		return hits(argv[2], argv[3], strtoull(argv[4], NULL, 16), (unsigned)atoi(argv[5]),
 			argc > 6 ? strtoull(argv[6], NULL, 16) : 0);
-	fprintf(stderr, "kd_floor push SOCKET SECONDS | kd_floor hits SOCKET LOOP ADDRESS N [OFFSET]\n");
+	fprintf(stderr,
+		"kd_floor push SOCKET SECONDS | kd_floor hits SOCKET LOOP ADDRESS N [OFFSET]\n");
 	return 2;
 }

@@ -1,15 +1,15 @@
 /*
  * kd_ours: what the debugger needs for one job, through its public API. Run by bench/kd.
  *
- *   kd_ours CONNECTION SYMBOLS attach             start to prompt, in parts; leaves the target stopped
- *   kd_ours CONNECTION SYMBOLS facts EXPR         its value, and where KTHREAD has ApcState.Process
- *   kd_ours CONNECTION SYMBOLS read EXPR BYTES    bytes a second
- *   kd_ours CONNECTION SYMBOLS stop PLACE         requests between a breakpoint's state change and the prompt
- *   kd_ours CONNECTION SYMBOLS hits PLACE SETUP N N hits passed over, then one that stops. In SETUP (commands)
- *                                                 {N} stands for N, {P} for the process of the first hit.
+ *   kd_ours CONNECTION SYMBOLS attach             start to prompt, in parts; leaves the target
+ * stopped kd_ours CONNECTION SYMBOLS facts EXPR         its value, and where KTHREAD has
+ * ApcState.Process kd_ours CONNECTION SYMBOLS read EXPR BYTES    bytes a second kd_ours CONNECTION
+ * SYMBOLS stop PLACE         requests between a breakpoint's state change and the prompt kd_ours
+ * CONNECTION SYMBOLS hits PLACE SETUP N N hits passed over, then one that stops. In SETUP
+ * (commands) {N} stands for N, {P} for the process of the first hit.
  *
- * Packets are counted from the packet trace (Ctrl+D) in a turn of its own, so that it costs no time in the
- * one that is timed. Prints "key value" lines.
+ * Packets are counted from the packet trace (Ctrl+D) in a turn of its own, so that it costs no time
+ * in the one that is timed. Prints "key value" lines.
  */
 #include "ringside.h"
 
@@ -39,7 +39,8 @@ static double now(void)
 
 static void die(bench *b, const char *what)
 {
-	fprintf(stderr, "kd_ours: %s: %s\n%.*s\n", what, rs_error_text(b->s), (int)b->text_n, b->text);
+	fprintf(stderr, "kd_ours: %s: %s\n%.*s\n", what, rs_error_text(b->s), (int)b->text_n,
+		b->text);
 	exit(1);
 }
 
@@ -138,9 +139,10 @@ static void attach(bench *b, const char *connection, const char *symbols, bool t
 		if (rs_get_offset_by_name(b->s, "nt!NtReadFile", &at) != RS_S_OK)
 			die(b, "nt!NtReadFile");
 		symbol = now() - symbol;
-		printf("link %.6f\nversion %.6f\nmodules %.6f\nrest %.6f\nsymbol %.6f\ntotal %.6f\nrequests %u\n",
-			b->state - t, b->version - b->state, last - b->version, end - last, symbol, end - t,
-			requests);
+		printf("link %.6f\nversion %.6f\nmodules %.6f\nrest %.6f\nsymbol %.6f\ntotal "
+		       "%.6f\nrequests %u\n",
+			b->state - t, b->version - b->state, last - b->version, end - last, symbol,
+			end - t, requests);
 	}
 	trace(b, false);
 }
@@ -181,7 +183,8 @@ static void setup(bench *b, const char *commands, unsigned n, uint64_t process)
 		if (!strncmp(p, "{N}", 3))
 			k += (size_t)snprintf(out + k, 32, "0n%u", n), p += 2;
 		else if (!strncmp(p, "{P}", 3))
-			k += (size_t)snprintf(out + k, 32, "%llx", (unsigned long long)process), p += 2;
+			k += (size_t)snprintf(out + k, 32, "%llx", (unsigned long long)process),
+				p += 2;
 		else
 			out[k++] = *p;
 	}
@@ -210,7 +213,8 @@ static void hits(bench *b, const char *place, const char *commands, unsigned n)
 	unsigned shown = b->requests * 2;
 	trace(b, false);
 	run(b, "bc *");
-	printf("seconds %.4f\nrate %.2f\npackets %.2f\n", took, n / took, (double)(data - shown) / TRACED_HITS);
+	printf("seconds %.4f\nrate %.2f\npackets %.2f\n", took, n / took,
+		(double)(data - shown) / TRACED_HITS);
 }
 
 static void facts(bench *b, const char *expression)
@@ -229,9 +233,11 @@ int main(int argc, char **argv)
 	static bench b;
 	const char *job = argc > 3 ? argv[3] : "";
 	bool is_attach = !strcmp(job, "attach");
-	if (!is_attach && !(argc == 5 && !strcmp(job, "facts")) && !(argc == 6 && !strcmp(job, "read")) && !(argc == 5 && !strcmp(job, "stop")) &&
+	if (!is_attach && !(argc == 5 && !strcmp(job, "facts")) &&
+		!(argc == 6 && !strcmp(job, "read")) && !(argc == 5 && !strcmp(job, "stop")) &&
 		!(argc == 7 && !strcmp(job, "hits"))) {
-		fprintf(stderr, "usage: kd_ours CONNECTION SYMBOLS attach | facts EXPR | read EXPR BYTES | stop PLACE | "
+		fprintf(stderr, "usage: kd_ours CONNECTION SYMBOLS attach | facts EXPR | read EXPR "
+				"BYTES | stop PLACE | "
 				"hits PLACE SETUP N\n");
 		return 2;
 	}

@@ -276,7 +276,8 @@ static int run(char **argv)
 	if (pid < 0 || wait4(pid, &status, 0, &use) != pid)
 		return 1;
 	printf("%llu %ld %d %llu\n", (unsigned long long)(sys_now_us() - start), use.ru_maxrss,
-		WIFEXITED(status) ? WEXITSTATUS(status) : 128, us_of(use.ru_utime) + us_of(use.ru_stime));
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128,
+		us_of(use.ru_utime) + us_of(use.ru_stime));
 	return 0;
 }
 
@@ -290,8 +291,8 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "run"))
 		return run(argv + 2);
 	if (argc != 4) {
-		fprintf(stderr,
-			"usage: pdb_bench name|addr|type|wild|undname|scan|sample|image FILE ARGUMENT\n");
+		fprintf(stderr, "usage: pdb_bench name|addr|type|wild|undname|scan|sample|image "
+				"FILE ARGUMENT\n");
 		return 2;
 	}
 	if (sys_map_open(argv[2], &file, &d) != ERR_OK ||

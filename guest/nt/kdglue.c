@@ -356,7 +356,8 @@ bool kd_port_page_in(uint64_t va)
 
 /* ---- ports, registers, buses ---- */
 
-/* What came in while the stub was sending: the receiver holds 16 bytes and is emptied in between. */
+/* What came in while the stub was sending: the receiver holds 16 bytes and is emptied in between.
+ */
 static struct {
 	uint8_t byte[256];
 	uint8_t put, got; /* wrap by themselves */
@@ -745,8 +746,9 @@ void KdInitSystem(void)
 	KiOutByte(COM1 + 0, 1);
 	KiOutByte(COM1 + 1, 0);
 	KiOutByte(COM1 + 3, 3); /* 8 data bits, no parity */
-	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14: QEMU hands over as
-	 * many bytes at once as the level says, and each hand-over is a turn of its main loop. */
+	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14:
+	 * QEMU hands over as many bytes at once as the level says, and each hand-over is a turn of
+	 * its main loop. */
 	KiOutByte(COM1 + 2, 0xc1);
 	KiOutByte(COM1 + 4, 0xb); /* DTR, RTS, interrupts */
 	kd_init();

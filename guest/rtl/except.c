@@ -278,7 +278,7 @@ EXCEPTION_DISPOSITION __C_specific_handler(
 		LONG verdict = 1;
 		if (handler != 1) {
 			EXCEPTION_POINTERS pointers = {er, c};
-			LONG (*filter)
+			LONG(*filter)
 			(EXCEPTION_POINTERS *, PVOID) = (void *)(d->ImageBase + handler);
 			verdict = filter(&pointers, frame);
 		}

@@ -3,8 +3,8 @@
  * under a breakpoint is mostly a push, a mov or a sub, and going over it this way costs no step and
  * lets no other processor slip through. Intel SDM volume 2 says what each does to flags.
  *
- * Refuses to know fs: and gs: (their bases are not in x64_regs), lock prefixes, privileged and vector
- * instructions: those answer ERR_UNSUPPORTED and the caller steps for real.
+ * Refuses to know fs: and gs: (their bases are not in x64_regs), lock prefixes, privileged and
+ * vector instructions: those answer ERR_UNSUPPORTED and the caller steps for real.
  *
  * Invariant: registers are changed on a copy and memory last, so that a failure changes nothing.
  */
@@ -39,25 +39,44 @@ static const struct {
 	ZydisMnemonic m;
 	kind k;
 } kinds[] = {
-	{ZYDIS_MNEMONIC_NOP, K_NOP},	   {ZYDIS_MNEMONIC_ENDBR64, K_NOP},
-	{ZYDIS_MNEMONIC_PAUSE, K_NOP},	   {ZYDIS_MNEMONIC_MOV, K_MOV},
-	{ZYDIS_MNEMONIC_MOVZX, K_MOV},	   {ZYDIS_MNEMONIC_MOVSX, K_MOVSX},
-	{ZYDIS_MNEMONIC_MOVSXD, K_MOVSX},  {ZYDIS_MNEMONIC_LEA, K_LEA},
-	{ZYDIS_MNEMONIC_ADD, K_ALU},	   {ZYDIS_MNEMONIC_OR, K_ALU},
-	{ZYDIS_MNEMONIC_ADC, K_ALU},	   {ZYDIS_MNEMONIC_SBB, K_ALU},
-	{ZYDIS_MNEMONIC_AND, K_ALU},	   {ZYDIS_MNEMONIC_SUB, K_ALU},
-	{ZYDIS_MNEMONIC_XOR, K_ALU},	   {ZYDIS_MNEMONIC_CMP, K_ALU},
-	{ZYDIS_MNEMONIC_TEST, K_ALU},	   {ZYDIS_MNEMONIC_INC, K_ALU},
-	{ZYDIS_MNEMONIC_DEC, K_ALU},	   {ZYDIS_MNEMONIC_NEG, K_ALU},
-	{ZYDIS_MNEMONIC_NOT, K_ALU},	   {ZYDIS_MNEMONIC_SHL, K_SHIFT},
-	{ZYDIS_MNEMONIC_SHR, K_SHIFT},	   {ZYDIS_MNEMONIC_SAR, K_SHIFT},
-	{ZYDIS_MNEMONIC_BT, K_BT},	   {ZYDIS_MNEMONIC_IMUL, K_IMUL},
-	{ZYDIS_MNEMONIC_XCHG, K_XCHG},	   {ZYDIS_MNEMONIC_CBW, K_CONVERT},
-	{ZYDIS_MNEMONIC_CWDE, K_CONVERT},  {ZYDIS_MNEMONIC_CDQE, K_CONVERT},
-	{ZYDIS_MNEMONIC_CWD, K_CONVERT},   {ZYDIS_MNEMONIC_CDQ, K_CONVERT},
-	{ZYDIS_MNEMONIC_CQO, K_CONVERT},   {ZYDIS_MNEMONIC_PUSH, K_PUSH},
-	{ZYDIS_MNEMONIC_POP, K_POP},	   {ZYDIS_MNEMONIC_LEAVE, K_LEAVE},
-	{ZYDIS_MNEMONIC_JMP, K_JMP},	   {ZYDIS_MNEMONIC_CALL, K_CALL},
+	{ZYDIS_MNEMONIC_NOP, K_NOP},
+	{ZYDIS_MNEMONIC_ENDBR64, K_NOP},
+	{ZYDIS_MNEMONIC_PAUSE, K_NOP},
+	{ZYDIS_MNEMONIC_MOV, K_MOV},
+	{ZYDIS_MNEMONIC_MOVZX, K_MOV},
+	{ZYDIS_MNEMONIC_MOVSX, K_MOVSX},
+	{ZYDIS_MNEMONIC_MOVSXD, K_MOVSX},
+	{ZYDIS_MNEMONIC_LEA, K_LEA},
+	{ZYDIS_MNEMONIC_ADD, K_ALU},
+	{ZYDIS_MNEMONIC_OR, K_ALU},
+	{ZYDIS_MNEMONIC_ADC, K_ALU},
+	{ZYDIS_MNEMONIC_SBB, K_ALU},
+	{ZYDIS_MNEMONIC_AND, K_ALU},
+	{ZYDIS_MNEMONIC_SUB, K_ALU},
+	{ZYDIS_MNEMONIC_XOR, K_ALU},
+	{ZYDIS_MNEMONIC_CMP, K_ALU},
+	{ZYDIS_MNEMONIC_TEST, K_ALU},
+	{ZYDIS_MNEMONIC_INC, K_ALU},
+	{ZYDIS_MNEMONIC_DEC, K_ALU},
+	{ZYDIS_MNEMONIC_NEG, K_ALU},
+	{ZYDIS_MNEMONIC_NOT, K_ALU},
+	{ZYDIS_MNEMONIC_SHL, K_SHIFT},
+	{ZYDIS_MNEMONIC_SHR, K_SHIFT},
+	{ZYDIS_MNEMONIC_SAR, K_SHIFT},
+	{ZYDIS_MNEMONIC_BT, K_BT},
+	{ZYDIS_MNEMONIC_IMUL, K_IMUL},
+	{ZYDIS_MNEMONIC_XCHG, K_XCHG},
+	{ZYDIS_MNEMONIC_CBW, K_CONVERT},
+	{ZYDIS_MNEMONIC_CWDE, K_CONVERT},
+	{ZYDIS_MNEMONIC_CDQE, K_CONVERT},
+	{ZYDIS_MNEMONIC_CWD, K_CONVERT},
+	{ZYDIS_MNEMONIC_CDQ, K_CONVERT},
+	{ZYDIS_MNEMONIC_CQO, K_CONVERT},
+	{ZYDIS_MNEMONIC_PUSH, K_PUSH},
+	{ZYDIS_MNEMONIC_POP, K_POP},
+	{ZYDIS_MNEMONIC_LEAVE, K_LEAVE},
+	{ZYDIS_MNEMONIC_JMP, K_JMP},
+	{ZYDIS_MNEMONIC_CALL, K_CALL},
 	{ZYDIS_MNEMONIC_RET, K_RET},
 };
 
@@ -112,8 +131,9 @@ static bool plain_operands(const zinsn *z)
 		if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && !is_gpr(op))
 			return false;
 		if (is_mem(op) && (op->mem.segment == ZYDIS_REGISTER_FS ||
-			op->mem.segment == ZYDIS_REGISTER_GS || op->mem.type == ZYDIS_MEMOP_TYPE_MIB ||
-			op->mem.type == ZYDIS_MEMOP_TYPE_VSIB))
+					  op->mem.segment == ZYDIS_REGISTER_GS ||
+					  op->mem.type == ZYDIS_MEMOP_TYPE_MIB ||
+					  op->mem.type == ZYDIS_MEMOP_TYPE_VSIB))
 			return false;
 		if (is_mem(op) && op->mem.type == ZYDIS_MEMOP_TYPE_MEM && op->size > 64)
 			return false;
@@ -123,8 +143,8 @@ static bool plain_operands(const zinsn *z)
 
 static kind kind_of(const zinsn *z)
 {
-	const uint64_t odd = ZYDIS_ATTRIB_HAS_LOCK | ZYDIS_ATTRIB_HAS_XACQUIRE |
-		ZYDIS_ATTRIB_HAS_XRELEASE;
+	const uint64_t odd =
+		ZYDIS_ATTRIB_HAS_LOCK | ZYDIS_ATTRIB_HAS_XACQUIRE | ZYDIS_ATTRIB_HAS_XRELEASE;
 	kind k = mnemonic_kind(z);
 	if (k == K_NOP)
 		return K_NOP;
@@ -320,7 +340,8 @@ static err alu(emu *s)
 {
 	unsigned bits = s->z->op[0].size;
 	uint64_t a, b = 0, v;
-	bool keep = s->z->i.mnemonic == ZYDIS_MNEMONIC_CMP || s->z->i.mnemonic == ZYDIS_MNEMONIC_TEST;
+	bool keep =
+		s->z->i.mnemonic == ZYDIS_MNEMONIC_CMP || s->z->i.mnemonic == ZYDIS_MNEMONIC_TEST;
 	uint32_t cf = s->old->eflags & X64_FL_CF;
 	TRY(op_get(s, 0, &a));
 	if (s->z->i.operand_count_visible > 1)

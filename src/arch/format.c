@@ -1,7 +1,7 @@
 /*
  * The text of an instruction, as WinDbg prints it: MASM with a blank-padded mnemonic, numbers in
- * upper-case hexadecimal with h behind them, symbols in front of their address. Refuses to know where
- * symbols come from.
+ * upper-case hexadecimal with h behind them, symbols in front of their address. Refuses to know
+ * where symbols come from.
  */
 #include "arch/zinsn.h"
 
@@ -66,7 +66,7 @@ const char *zinsn_name(const zinsn *z, bool *is_string)
 	const char *name = NULL;
 	ZydisMnemonic m = z->i.mnemonic;
 	*is_string = z->i.meta.category == ZYDIS_CATEGORY_STRINGOP ||
-		z->i.meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
+		     z->i.meta.category == ZYDIS_CATEGORY_IOSTRINGOP;
 	/* movsd and cmpsd are SSE instructions as well. */
 	if (*is_string && m == ZYDIS_MNEMONIC_MOVSD)
 		return "movs";
@@ -141,7 +141,8 @@ static const char *size_name(const zinsn *z, unsigned bits)
 	case 64:
 		return vector_insn(z) ? "mmword ptr " : "qword ptr ";
 	case 80:
-		/* The descriptor-table registers' operand has ten bytes too, but no type of its own. */
+		/* The descriptor-table registers' operand has ten bytes too, but no type of its
+		 * own. */
 		return z->i.meta.category == ZYDIS_CATEGORY_X87_ALU ? "tbyte ptr " : "";
 	case 128:
 		return z->i.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B ? "oword ptr " : "xmmword ptr ";
@@ -327,7 +328,8 @@ static void add_prefixes(buf *out, const zinsn *z)
 	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
 		if (z->i.attributes & prefixes[i].attribute)
 			buf_addz(out, prefixes[i].text);
-	/* f3 c3, the old return for branch predictors: a prefix without meaning that WinDbg shows. */
+	/* f3 c3, the old return for branch predictors: a prefix without meaning that WinDbg shows.
+	 */
 	if (z->i.mnemonic == ZYDIS_MNEMONIC_RET && z->i.raw.prefix_count &&
 		z->i.raw.prefixes[0].value == 0xf3)
 		buf_addz(out, "rep ");

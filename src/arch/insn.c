@@ -13,8 +13,8 @@ err zinsn_decode(const uint8_t *p, size_t n, zinsn *ret)
 		return ERR_UNSUPPORTED;
 	if (n > X64_INSN_MAX)
 		n = X64_INSN_MAX;
-	ZyanStatus s = n ? ZydisDecoderDecodeFull(&d, p, n, &ret->i, ret->op)
-			 : ZYDIS_STATUS_NO_MORE_DATA;
+	ZyanStatus s =
+		n ? ZydisDecoderDecodeFull(&d, p, n, &ret->i, ret->op) : ZYDIS_STATUS_NO_MORE_DATA;
 	if (s == ZYDIS_STATUS_NO_MORE_DATA)
 		return n < X64_INSN_MAX ? ERR_FAULT : ERR_CORRUPT;
 	return ZYAN_SUCCESS(s) ? ERR_OK : ERR_CORRUPT;
@@ -91,7 +91,8 @@ static x64_flow flow_of(const zinsn *z)
 	case ZYDIS_MNEMONIC_SYSCALL:
 	case ZYDIS_MNEMONIC_SYSENTER:
 	case ZYDIS_MNEMONIC_VMCALL:
-		/* int 29h (fast fail) and int 2ch, 2dh (assertions, debug service) stop as int 3 does. */
+		/* int 29h (fast fail) and int 2ch, 2dh (assertions, debug service) stop as int 3
+		 * does. */
 		if (z->i.mnemonic == ZYDIS_MNEMONIC_INT && z->op[0].imm.value.u >= 0x29 &&
 			z->op[0].imm.value.u <= 0x2d && z->op[0].imm.value.u != 0x2a)
 			return X64_FLOW_BREAK;

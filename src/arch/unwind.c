@@ -4,9 +4,9 @@
  * documentation; version 2's epilog codes as LLVM writes them (llvm/Support/Win64EH.h, UOP_Epilog).
  * Refuses to know modules and targets: three callbacks bring tables, image bytes and stack bytes.
  *
- * Invariants: the caller's registers change only when a whole frame was unwound; every loop is bounded
- * (255 codes an entry, CHAIN_MAX entries); rsp grows with each frame unless a machine frame is
- * crossed.
+ * Invariants: the caller's registers change only when a whole frame was unwound; every loop is
+ * bounded (255 codes an entry, CHAIN_MAX entries); rsp grows with each frame unless a machine frame
+ * is crossed.
  */
 #include "arch/x64.h"
 
@@ -37,9 +37,9 @@ typedef x64_unwind_info unwind_info;
 typedef struct frame {
 	x64_regs r;
 	const x64_unwind_env *env;
-	x64_func f;	   /* the entry that pc is in */
+	x64_func f;	    /* the entry that pc is in */
 	uint32_t prolog_at; /* pc relative to f.begin; UINT32_MAX in a parent entry */
-	uint64_t fixed;	   /* rsp once the prolog is done: what SAVE codes are relative to */
+	uint64_t fixed;	    /* rsp once the prolog is done: what SAVE codes are relative to */
 	bool machine;
 } frame;
 
@@ -168,11 +168,12 @@ static bool leaves(const frame *s, uint64_t target)
 	uint64_t begin = s->f.base + s->f.begin;
 	if (target >= begin && target < s->f.base + s->f.end)
 		return target == begin && x64_func_primary(s->env, &s->f, &a) == ERR_OK &&
-			a.begin == s->f.begin;
+		       a.begin == s->f.begin;
 	if (s->env->func(s->env->u, target, &to) != ERR_OK)
 		return true;
 	/* Another piece of the same function is not outside. */
-	if (x64_func_primary(s->env, &s->f, &a) != ERR_OK || x64_func_primary(s->env, &to, &b) != ERR_OK)
+	if (x64_func_primary(s->env, &s->f, &a) != ERR_OK ||
+		x64_func_primary(s->env, &to, &b) != ERR_OK)
 		return true;
 	return a.base != b.base || a.begin != b.begin || target == b.base + b.begin;
 }
@@ -231,8 +232,8 @@ static bool epilog_end(const frame *s, const uint8_t *p, size_t n, uint64_t addr
 }
 
 /*
- * If pc stands in an epilog, runs the rest of it: ERR_OK and the frame is unwound but for the return
- * address. ERR_NOTFOUND: no epilog. The frame is then untouched.
+ * If pc stands in an epilog, runs the rest of it: ERR_OK and the frame is unwound but for the
+ * return address. ERR_NOTFOUND: no epilog. The frame is then untouched.
  */
 static err run_epilog(frame *s, const unwind_info *ui)
 {
@@ -443,8 +444,8 @@ err x64_unwind(x64_regs *r, const x64_unwind_env *env, x64_frame_info *info)
 
 /* ---- text ---- */
 
-static const char *const gpr_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9",
-	"r10", "r11", "r12", "r13", "r14", "r15"};
+static const char *const gpr_names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
 
 unsigned x64_unwind_code_text(const x64_unwind_info *ui, unsigned i, buf *out)
 {
@@ -462,7 +463,8 @@ unsigned x64_unwind_code_text(const x64_unwind_info *ui, unsigned i, buf *out)
 		buf_addf(out, "UWOP_PUSH_NONVOL reg: %s.", gpr_names[info]);
 		break;
 	case UWOP_ALLOC_LARGE:
-		buf_addf(out, "UWOP_ALLOC_LARGE FrameOffset: %x.", info ? le32(c + 2) : le16(c + 2) * 8u);
+		buf_addf(out, "UWOP_ALLOC_LARGE FrameOffset: %x.",
+			info ? le32(c + 2) : le16(c + 2) * 8u);
 		break;
 	case UWOP_ALLOC_SMALL:
 		buf_addf(out, "UWOP_ALLOC_SMALL FrameOffset: %x.", info * 8 + 8);
@@ -472,23 +474,28 @@ unsigned x64_unwind_code_text(const x64_unwind_info *ui, unsigned i, buf *out)
 			ui->frame_off * 16);
 		break;
 	case UWOP_SAVE_NONVOL:
-		buf_addf(out, "UWOP_SAVE_NONVOL FrameOffset: %x reg: %s.", le16(c + 2) * 8u, gpr_names[info]);
+		buf_addf(out, "UWOP_SAVE_NONVOL FrameOffset: %x reg: %s.", le16(c + 2) * 8u,
+			gpr_names[info]);
 		break;
 	case UWOP_SAVE_NONVOL_FAR:
-		buf_addf(out, "UWOP_SAVE_NONVOL_FAR FrameOffset: %x reg: %s.", le32(c + 2), gpr_names[info]);
+		buf_addf(out, "UWOP_SAVE_NONVOL_FAR FrameOffset: %x reg: %s.", le32(c + 2),
+			gpr_names[info]);
 		break;
 	case UWOP_EPILOG:
 		if (ui->version == 2)
 			buf_addf(out, "UWOP_EPILOG %s: %x.", i ? "offset from the end" : "size",
 				i ? c[0] | info << 8 : c[0]);
 		else
-			buf_addf(out, "UWOP_SAVE_XMM FrameOffset: %x reg: xmm%u.", le16(c + 2) * 8u, info);
+			buf_addf(out, "UWOP_SAVE_XMM FrameOffset: %x reg: xmm%u.", le16(c + 2) * 8u,
+				info);
 		break;
 	case UWOP_SAVE_XMM128:
-		buf_addf(out, "UWOP_SAVE_XMM128 FrameOffset: %x reg: xmm%u.", le16(c + 2) * 16u, info);
+		buf_addf(out, "UWOP_SAVE_XMM128 FrameOffset: %x reg: xmm%u.", le16(c + 2) * 16u,
+			info);
 		break;
 	case UWOP_SAVE_XMM128_FAR:
-		buf_addf(out, "UWOP_SAVE_XMM128_FAR FrameOffset: %x reg: xmm%u.", le32(c + 2), info);
+		buf_addf(
+			out, "UWOP_SAVE_XMM128_FAR FrameOffset: %x reg: xmm%u.", le32(c + 2), info);
 		break;
 	case UWOP_PUSH_MACHFRAME:
 		buf_addf(out, "UWOP_PUSH_MACHFRAME%s.", info ? " with error code" : "");

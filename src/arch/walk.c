@@ -18,8 +18,9 @@ static bool canonical(uint64_t va, bool la57)
 	return (uint64_t)((int64_t)(va << drop) >> drop) == va;
 }
 
-/* True if an entry at this level (1 = PTE) that is present breaks a rule that does not depend on the
- * processor model: the page-size bit where there are no large pages, address bits below the size. */
+/* True if an entry at this level (1 = PTE) that is present breaks a rule that does not depend on
+ * the processor model: the page-size bit where there are no large pages, address bits below the
+ * size. */
 static bool malformed(uint64_t e, int level)
 {
 	if (level >= X64_PXE)

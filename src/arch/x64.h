@@ -19,20 +19,34 @@
 /* ---- registers ---- */
 
 enum {
-	X64_RAX, X64_RCX, X64_RDX, X64_RBX, X64_RSP, X64_RBP, X64_RSI, X64_RDI,
-	X64_R8, X64_R9, X64_R10, X64_R11, X64_R12, X64_R13, X64_R14, X64_R15,
+	X64_RAX,
+	X64_RCX,
+	X64_RDX,
+	X64_RBX,
+	X64_RSP,
+	X64_RBP,
+	X64_RSI,
+	X64_RDI,
+	X64_R8,
+	X64_R9,
+	X64_R10,
+	X64_R11,
+	X64_R12,
+	X64_R13,
+	X64_R14,
+	X64_R15,
 	X64_NGPR
 };
 enum { X64_ES, X64_CS, X64_SS, X64_DS, X64_FS, X64_GS, X64_NSEG };
 
 /* Groups that a target can fetch and that `valid` counts. */
 typedef enum x64_set {
-	X64_SET_CONTROL = 1,   /* rip rsp eflags cs ss */
-	X64_SET_INTEGER = 2,   /* the other general registers */
-	X64_SET_SEGMENTS = 4,  /* ds es fs gs */
-	X64_SET_DEBUG = 8,     /* dr0-3 dr6 dr7 */
-	X64_SET_FLOAT = 0x10,  /* x87, SSE: the FXSAVE image and mxcsr */
-	X64_SET_SPECIAL = 0x20,/* cr0 cr2 cr3 cr4 cr8, gdtr idtr tr ldtr */
+	X64_SET_CONTROL = 1,	/* rip rsp eflags cs ss */
+	X64_SET_INTEGER = 2,	/* the other general registers */
+	X64_SET_SEGMENTS = 4,	/* ds es fs gs */
+	X64_SET_DEBUG = 8,	/* dr0-3 dr6 dr7 */
+	X64_SET_FLOAT = 0x10,	/* x87, SSE: the FXSAVE image and mxcsr */
+	X64_SET_SPECIAL = 0x20, /* cr0 cr2 cr3 cr4 cr8, gdtr idtr tr ldtr */
 	X64_SET_GENERAL = X64_SET_CONTROL | X64_SET_INTEGER | X64_SET_SEGMENTS,
 	X64_SET_ALL = 0x3f
 } x64_set;
@@ -51,9 +65,18 @@ typedef struct x64_regs {
 	uint8_t fx[512]; /* FXSAVE64 layout */
 } x64_regs;
 
-enum { X64_FL_CF = 1, X64_FL_PF = 4, X64_FL_AF = 0x10, X64_FL_ZF = 0x40, X64_FL_SF = 0x80,
-	X64_FL_TF = 0x100, X64_FL_IF = 0x200, X64_FL_DF = 0x400, X64_FL_OF = 0x800,
-	X64_FL_RF = 0x10000 };
+enum {
+	X64_FL_CF = 1,
+	X64_FL_PF = 4,
+	X64_FL_AF = 0x10,
+	X64_FL_ZF = 0x40,
+	X64_FL_SF = 0x80,
+	X64_FL_TF = 0x100,
+	X64_FL_IF = 0x200,
+	X64_FL_DF = 0x400,
+	X64_FL_OF = 0x800,
+	X64_FL_RF = 0x10000
+};
 
 /* One name that `r` and expressions know: rax, eax, ax, al, ah, zf, iopl, xmm0, st0, mm0 ... */
 typedef struct x64_reg {
@@ -101,15 +124,15 @@ typedef struct x64_insn {
 	uint8_t len;
 	uint8_t bytes[X64_INSN_MAX];
 	x64_flow flow;
-	bool has_target;	/* direct branch: target is known */
+	bool has_target; /* direct branch: target is known */
 	uint64_t target;
-	bool rep;		/* rep/repne string instruction: a step stays on it */
-	bool has_mem;		/* explicit memory operand; ea from x64_insn_ea */
+	bool rep;     /* rep/repne string instruction: a step stays on it */
+	bool has_mem; /* explicit memory operand; ea from x64_insn_ea */
 	uint8_t mem_size;
 	bool mem_write;
-	bool mem_stack;		/* addressed by rsp or rbp: the segment is ss */
+	bool mem_stack; /* addressed by rsp or rbp: the segment is ss */
 	bool rip_relative;
-	uint64_t rip_target;	/* address of the rip-relative operand */
+	uint64_t rip_target; /* address of the rip-relative operand */
 } x64_insn;
 
 /* The operand of an address, as text ("nt!Foo+0x12 (fffff800`12345678)"); return false for none. */
@@ -127,8 +150,9 @@ void x64_format(const x64_insn *in, const x64_names *names, buf *out);
 void x64_format_line(const x64_insn *in, const x64_names *names, buf *out);
 /* Effective address of the memory operand; false if none or a needed set is not valid. */
 bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret);
-/* Registers that the instruction names, those of addresses included, each once and in the order of its
- * operands; implied ones (the stack pointer of push) are left out. Returns how many, at most max. */
+/* Registers that the instruction names, those of addresses included, each once and in the order of
+ * its operands; implied ones (the stack pointer of push) are left out. Returns how many, at most
+ * max. */
 size_t x64_insn_regs(const x64_insn *in, const x64_reg **ret, size_t max);
 /* Condition code of jcc, setcc, cmovcc (0 o, 1 no, 2 b ... 15 g) against flags. */
 bool x64_cond(unsigned cc, uint32_t eflags);
@@ -137,7 +161,7 @@ bool x64_taken(const x64_insn *in, const x64_regs *r);
 
 typedef struct x64_mem {
 	void *u;
-	err (*read)(void *u, uint64_t addr, void *buf, size_t n);  /* all or nothing */
+	err (*read)(void *u, uint64_t addr, void *buf, size_t n); /* all or nothing */
 	err (*write)(void *u, uint64_t addr, const void *buf, size_t n);
 } x64_mem;
 
@@ -157,27 +181,27 @@ bool x64_emulate_needs(const x64_insn *in, unsigned *sets, bool *reads, bool *wr
 typedef enum x64_walk_level { X64_PXE = 4, X64_PPE = 3, X64_PDE = 2, X64_PTE = 1 } x64_walk_level;
 
 typedef struct x64_walk {
-	int levels;		/* entries read, from the top */
+	int levels; /* entries read, from the top */
 	struct {
-		uint64_t addr;	/* physical address of the entry */
+		uint64_t addr; /* physical address of the entry */
 		uint64_t value;
-	} entry[5];		/* index = levels read so far, top first */
+	} entry[5]; /* index = levels read so far, top first */
 	bool present;
-	uint64_t phys;		/* of the address itself, if present */
-	uint64_t page_size;	/* 4096, 2 MiB, 1 GiB */
+	uint64_t phys;	    /* of the address itself, if present */
+	uint64_t page_size; /* 4096, 2 MiB, 1 GiB */
 	bool user, writable, executable, global, large;
-	bool reserved;		/* the last entry is present but malformed: every access faults */
+	bool reserved; /* the last entry is present but malformed: every access faults */
 } x64_walk;
 
 /* root: CR3 (low bits ignored). ERR_FAULT if a table cannot be read; otherwise OK, see present. */
-err x64_walk_va(uint64_t root, uint64_t va, bool la57, const mem_reader *phys, x64_walk *ret)
-	MUST_CHECK;
+err x64_walk_va(
+	uint64_t root, uint64_t va, bool la57, const mem_reader *phys, x64_walk *ret) MUST_CHECK;
 
 /* ---- unwinding (PE32+ .pdata) ---- */
 
 typedef struct x64_func {
-	uint64_t base;			/* image base */
-	uint32_t begin, end, unwind;	/* RUNTIME_FUNCTION, RVAs */
+	uint64_t base;		     /* image base */
+	uint32_t begin, end, unwind; /* RUNTIME_FUNCTION, RVAs */
 } x64_func;
 
 typedef struct x64_unwind_env {
@@ -192,29 +216,30 @@ typedef struct x64_unwind_env {
 
 /* UNWIND_INFO of an entry, indirect entries followed. */
 typedef struct x64_unwind_info {
-	uint64_t addr;		/* where it stands */
-	uint32_t bytes;		/* its size, without a handler's data */
+	uint64_t addr;	/* where it stands */
+	uint32_t bytes; /* its size, without a handler's data */
 	unsigned version, flags, prolog, ncodes, frame_reg, frame_off;
 	bool chained;
-	x64_func parent;	/* chained */
-	uint32_t handler;	/* RVA, 0 none */
+	x64_func parent;  /* chained */
+	uint32_t handler; /* RVA, 0 none */
 	uint8_t code[256 * 2];
 } x64_unwind_info;
 /* ERR_CORRUPT: not a version that is known. Uses only env's image. */
-err x64_unwind_info_read(const x64_unwind_env *env, const x64_func *f, x64_unwind_info *ret) MUST_CHECK;
+err x64_unwind_info_read(
+	const x64_unwind_env *env, const x64_func *f, x64_unwind_info *ret) MUST_CHECK;
 /* Appends what code i says; returns how many slots it takes, 0 behind the end. */
 unsigned x64_unwind_code_text(const x64_unwind_info *ui, unsigned i, buf *out);
 
-/* The first entry of the function that f is a piece of (chained unwind data): equal for all pieces of
- * one function. Uses only env's image. */
+/* The first entry of the function that f is a piece of (chained unwind data): equal for all pieces
+ * of one function. Uses only env's image. */
 err x64_func_primary(const x64_unwind_env *env, const x64_func *f, x64_func *ret) MUST_CHECK;
 
 typedef struct x64_frame_info {
-	bool machine_frame;	 /* an exception or interrupt frame was crossed */
-	bool leaf;		 /* no unwind data */
-	uint64_t ret_slot;	 /* address the return address was read from (0: machine frame) */
-	uint64_t func_begin;	 /* start of the function's primary entry, 0 if unknown */
-	uint64_t establisher;	 /* frame pointer (rsp after prolog) of the frame that was left */
+	bool machine_frame;   /* an exception or interrupt frame was crossed */
+	bool leaf;	      /* no unwind data */
+	uint64_t ret_slot;    /* address the return address was read from (0: machine frame) */
+	uint64_t func_begin;  /* start of the function's primary entry, 0 if unknown */
+	uint64_t establisher; /* frame pointer (rsp after prolog) of the frame that was left */
 } x64_frame_info;
 
 /* Turns r into its caller's registers. ERR_FAULT: stack or image unreadable; ERR_CORRUPT: bad codes

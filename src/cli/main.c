@@ -74,7 +74,8 @@ static void on_output(void *u, uint32_t mask, const char *text, size_t n)
 		fputs("\033[0m", stdout);
 	if (n)
 		c->at_line_start = text[n - 1] == '\n';
-	/* A long listing into a file needs no write a line; what a running target says must be seen. */
+	/* A long listing into a file needs no write a line; what a running target says must be
+	 * seen. */
 	if (c->terminal || running(c))
 		fflush(stdout);
 }

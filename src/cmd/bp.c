@@ -643,7 +643,7 @@ static const cmd_row rows[] = {
 		"last one.\n"
 		"The commands run when it triggers; a command that runs the target ends "
 		"them.\n" OPTIONS_HELP "A kernel has room for 32 software breakpoints. Bytes are "
-				       "in the target only while it runs.\n"
+		"in the target only while it runs.\n"
 		"Example: bp nt!NtOpenFile 5 \"kb;g\"",
 		CMD_ANY | CMD_LIVE | CMD_TARGET | CMD_SUFFIX, cmd_bp},
 	{"bu", "bu[ID] [Options] [Address [Passes]] [\"CommandString\"]",

@@ -282,8 +282,8 @@ static err check_row(cmd *c, const cmd_call *call)
 	bool kernel = e->mode == ENG_KERNEL || e->mode == ENG_LOCAL_KERNEL;
 
 	if (r->flags & CMD_LATER || !r->fn)
-		return cmd_fail(
-			c, ERR_UNSUPPORTED, "%s (%s) is known but not available in this version", name, r->summary);
+		return cmd_fail(c, ERR_UNSUPPORTED,
+			"%s (%s) is known but not available in this version", name, r->summary);
 	if (kernel && !(r->flags & CMD_KERNEL))
 		return cmd_fail(c, ERR_UNSUPPORTED, "%s is not available in kernel mode", name);
 	if (e->mode == ENG_USER && !(r->flags & CMD_USER))

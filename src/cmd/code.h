@@ -14,7 +14,8 @@
  */
 void code_here(cmd *c, const x64_regs *r, buf *b);
 
-/* The place where the current context stands, as every stop shows it; with registers if they are on. */
+/* The place where the current context stands, as every stop shows it; with registers if they are
+ * on. */
 void code_show_stop(cmd *c);
 
 /* All registers that mask (rm's bits) selects, as r prints them. Groups that are not valid in r are

@@ -163,16 +163,19 @@ void code_show_stop(cmd *c)
 
 	if (eng_ip(e, &ip, NULL) != ERR_OK)
 		return;
-	/* The state change tells enough for most instructions; registers are asked for only when the
-	 * instruction has an operand in memory to show. */
-	bool at_event = e->has_event && e->ctx.unit == e->ev.unit && e->ctx.from == REGS_UNIT && !e->ctx.frame_set;
-	bool known = !e->show_regs && at_event && e->ev.has_report && eng_insn(e, ip, &in, NULL) == ERR_OK && !in.has_mem;
+	/* The state change tells enough for most instructions; registers are asked for only when
+	 * the instruction has an operand in memory to show. */
+	bool at_event = e->has_event && e->ctx.unit == e->ev.unit && e->ctx.from == REGS_UNIT &&
+			!e->ctx.frame_set;
+	bool known = !e->show_regs && at_event && e->ev.has_report &&
+		     eng_insn(e, ip, &in, NULL) == ERR_OK && !in.has_mem;
 	if (known) {
 		r.rip = ip;
 		r.eflags = e->ev.eflags;
 		r.seg[X64_CS] = e->ev.cs;
 		r.valid = in.flow == X64_FLOW_COND ? X64_SET_CONTROL : 0;
-	} else if (eng_regs(e, X64_SET_GENERAL | regs_sets(c, e->show_regs ? e->reg_mask : 0), &r, NULL) != ERR_OK) {
+	} else if (eng_regs(e, X64_SET_GENERAL | regs_sets(c, e->show_regs ? e->reg_mask : 0), &r,
+			   NULL) != ERR_OK) {
 		return;
 	}
 	buf_init(&b, 0);
@@ -216,8 +219,9 @@ typedef struct code_range {
 
 static bool is_length(str s)
 {
-	return s.n >= 2 && (s.p[0] == 'L' || s.p[0] == 'l') && (strchr("?-@( \t", s.p[1]) ||
-		(s.p[1] >= '0' && s.p[1] <= '9') || ((s.p[1] | 32) >= 'a' && (s.p[1] | 32) <= 'f'));
+	return s.n >= 2 && (s.p[0] == 'L' || s.p[0] == 'l') &&
+	       (strchr("?-@( \t", s.p[1]) || (s.p[1] >= '0' && s.p[1] <= '9') ||
+		       ((s.p[1] | 32) >= 'a' && (s.p[1] | 32) <= 'f'));
 }
 
 /* An address, with "L n" instructions or up to a second address. */
@@ -315,9 +319,10 @@ static err cmd_u(cmd *c, cmd_call *call)
 
 /* ---- ub ---- */
 
-/* Instructions from `from` on that end exactly at `to`; the last `want` are kept in ring. Returns how
- * many there are in all, 0 if decoding misses `to`. */
-static uint64_t decode_up_to(const code_view *v, uint64_t from, uint64_t to, x64_insn *ring, uint64_t want)
+/* Instructions from `from` on that end exactly at `to`; the last `want` are kept in ring. Returns
+ * how many there are in all, 0 if decoding misses `to`. */
+static uint64_t decode_up_to(
+	const code_view *v, uint64_t from, uint64_t to, x64_insn *ring, uint64_t want)
 {
 	uint64_t n = 0, addr = from;
 	while (addr < to) {
@@ -350,9 +355,9 @@ static bool known_start(cmd *c, uint64_t addr, uint64_t *ret)
 }
 
 /*
- * The `want` instructions in front of `to`, in order, at the end of list. From the function's start if
- * it is known; else from the farthest place from which decoding meets `to`: wrong starts fall into step
- * after a few instructions.
+ * The `want` instructions in front of `to`, in order, at the end of list. From the function's start
+ * if it is known; else from the farthest place from which decoding meets `to`: wrong starts fall
+ * into step after a few instructions.
  */
 static uint64_t before(const code_view *v, uint64_t to, uint64_t want, x64_insn *list)
 {
@@ -384,7 +389,8 @@ static err back(cmd *c, uint64_t addr, uint64_t count)
 			return ERR_CANCELLED;
 	}
 	if (left == count)
-		return cmd_fail(c, ERR_FAULT, "Memory access error at '%s'", out_addr(c->e, addr - 1));
+		return cmd_fail(
+			c, ERR_FAULT, "Memory access error at '%s'", out_addr(c->e, addr - 1));
 	buf_init(&b, 0);
 	for (uint64_t i = left; i < count; i++) {
 		(void)disasm_label(c, list[i].addr, &last, &b);
@@ -428,8 +434,9 @@ static err search(cmd *c, uint64_t limit)
 		if (e == ERR_FAULT || cancelled(&c->e->cancel)) {
 			buf_deinit(&b);
 			return e != ERR_FAULT ? ERR_CANCELLED
-				: found	      ? ERR_OK
-				: cmd_fail(c, e, "Memory access error at '%s'", out_addr(c->e, s->addr));
+			       : found	      ? ERR_OK
+					      : cmd_fail(c, e, "Memory access error at '%s'",
+							out_addr(c->e, s->addr));
 		}
 		buf_clear(&b);
 		if (e == ERR_OK)
@@ -466,7 +473,8 @@ static err cmd_search(cmd *c, cmd_call *call)
 	rest = str_trim(rest);
 	has_range = rest.n;
 	if (pattern.n > PATTERN_MAX)
-		return cmd_fail(c, ERR_LIMIT, "the pattern is longer than %d characters", PATTERN_MAX);
+		return cmd_fail(
+			c, ERR_LIMIT, "the pattern is longer than %d characters", PATTERN_MAX);
 	if (has_range) {
 		str all = rest;
 		TRY(parse_range(c, &rest, s->addr, &r));
@@ -507,8 +515,8 @@ static err cmd_asm(cmd *c, cmd_call *call)
 	const struct {
 		const char *name;
 		bool *value;
-	} options[] = {{"ignore_output_width", &s->ignore_width}, {"no_code_bytes", &s->no_code_bytes},
-		{"source_line", &s->source_line}};
+	} options[] = {{"ignore_output_width", &s->ignore_width},
+		{"no_code_bytes", &s->no_code_bytes}, {"source_line", &s->source_line}};
 	if (!on)
 		rest = str_trim(str_skip(rest, 1));
 	for (str word = str_word(&rest); word.n; word = str_word(&rest)) {
@@ -533,34 +541,47 @@ static err cmd_asm(cmd *c, cmd_call *call)
 }
 
 #define U_HELP                                                                                     \
-	"L Count counts instructions; two addresses are a range of bytes. Without an argument it goes on " \
-	"where the last one ended, at first at the current instruction. A line with the symbol stands in " \
-	"front whenever the function changes, with its source line if those are known. Bytes under "    \
+	"L Count counts instructions; two addresses are a range of bytes. Without an argument it " \
+	"goes on "                                                                                 \
+	"where the last one ended, at first at the current instruction. A line with the symbol "   \
+	"stands in "                                                                               \
+	"front whenever the function changes, with its source line if those are known. Bytes "     \
+	"under "                                                                                   \
 	"breakpoints are shown as the program has them."
 
 static const cmd_row rows[] = {
 	{"u", "u [Range | Address]", "Disassemble",
-		"Shows 8 instructions from Address, or those of Range. " U_HELP, CMD_ANY | CMD_TARGET, cmd_u},
+		"Shows 8 instructions from Address, or those of Range. " U_HELP,
+		CMD_ANY | CMD_TARGET, cmd_u},
 	{"ub", "ub [Address [L Count]]", "Disassemble backwards",
-		"Shows the 8 (or Count) instructions that end just in front of Address. Decoding starts at the "
-		"beginning of the function where unwind data or symbols tell it; elsewhere at a place from which "
+		"Shows the 8 (or Count) instructions that end just in front of Address. Decoding "
+		"starts at the "
+		"beginning of the function where unwind data or symbols tell it; elsewhere at a "
+		"place from which "
 		"it meets Address. Two addresses are not possible.",
 		CMD_ANY | CMD_TARGET, cmd_ub},
 	{"uu", "uu [Range | Address]", "Disassemble across memory that cannot be read",
 		"As u, but goes on where memory cannot be read, with ?? for each byte. " U_HELP,
 		CMD_ANY | CMD_TARGET, cmd_u},
 	{"up", "up [Range | Address]", "Disassemble physical memory",
-		"As u, on physical addresses; there are no symbols. " U_HELP, CMD_KERNEL | CMD_TARGET, cmd_u},
+		"As u, on physical addresses; there are no symbols. " U_HELP,
+		CMD_KERNEL | CMD_TARGET, cmd_u},
 	{"#", "# [Pattern] [Address [L Size]]", "Search disassembly for a pattern",
-		"Looks for Pattern in the lines that u would show from Address on: in address, bytes, mnemonic and "
-		"operands. Wildcards are possible, case does not matter, a pattern with blanks stands in quotes. "
-		"L Size limits the search to that many instructions and shows every match; without it the "
-		"first match ends it. Without Pattern the last one is used, without Address the search goes on "
+		"Looks for Pattern in the lines that u would show from Address on: in address, "
+		"bytes, mnemonic and "
+		"operands. Wildcards are possible, case does not matter, a pattern with blanks "
+		"stands in quotes. "
+		"L Size limits the search to that many instructions and shows every match; without "
+		"it the "
+		"first match ends it. Without Pattern the last one is used, without Address the "
+		"search goes on "
 		"where the last one ended; the first time both are needed.",
 		CMD_ANY | CMD_TARGET, cmd_search},
 	{".asm", ".asm[-] [Options]", "Control how disassembly looks",
-		"Options: ignore_output_width (no check of the line's width), no_code_bytes (no bytes), "
-		"source_line (line number in front). With a minus sign they are turned off. Without options the "
+		"Options: ignore_output_width (no check of the line's width), no_code_bytes (no "
+		"bytes), "
+		"source_line (line number in front). With a minus sign they are turned off. "
+		"Without options the "
 		"current ones are shown.",
 		CMD_ANY | CMD_SUFFIX, cmd_asm},
 };

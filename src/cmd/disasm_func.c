@@ -1,7 +1,7 @@
 /*
  * disasm_func: uf: a whole function by following its flow, pieces that the compiler moved elsewhere
- * included. Refuses to believe symbols' sizes: what belongs to the function is what it can reach and
- * what unwind data or symbols do not give to another one.
+ * included. Refuses to believe symbols' sizes: what belongs to the function is what it can reach
+ * and what unwind data or symbols do not give to another one.
  *
  * Invariant: each instruction is visited once and there are at most INSNS_MAX.
  */
@@ -42,8 +42,9 @@ static bool primary_of(engine *e, uint64_t addr, x64_func *ret)
 {
 	x64_unwind_env env = {.u = e, .image = env_image};
 	x64_func f;
-	return e->syms && sym_unwind_func(e->syms, addr, &f.base, &f.begin, &f.end, &f.unwind) == ERR_OK &&
-		x64_func_primary(&env, &f, ret) == ERR_OK;
+	return e->syms &&
+	       sym_unwind_func(e->syms, addr, &f.base, &f.begin, &f.end, &f.unwind) == ERR_OK &&
+	       x64_func_primary(&env, &f, ret) == ERR_OK;
 }
 
 static uint64_t symbol_of(engine *e, uint64_t addr)
@@ -75,9 +76,9 @@ static void queue(flow *f, uint64_t addr)
 	vec_push(&f->todo, addr);
 }
 
-/* A switch's jump: lea gives a base (the table itself, or the image), a load with a scaled index and
- * perhaps a displacement finds the entry, and base plus entry is the target. The table ends where an
- * entry leaves the function or code begins. */
+/* A switch's jump: lea gives a base (the table itself, or the image), a load with a scaled index
+ * and perhaps a displacement finds the entry, and base plus entry is the target. The table ends
+ * where an entry leaves the function or code begins. */
 static void follow_table(flow *f)
 {
 	uint64_t base = 0;
@@ -89,13 +90,15 @@ static void follow_table(flow *f)
 		uint8_t modrm = in->bytes[op + 1];
 		if (in->bytes[op] == 0x8d && in->rip_relative)
 			base = in->rip_target;
-		else if (in->bytes[op] == 0x8b && modrm >> 6 == 2 && (modrm & 7) == 4 && in->len == op + 7)
+		else if (in->bytes[op] == 0x8b && modrm >> 6 == 2 && (modrm & 7) == 4 &&
+			 in->len == op + 7)
 			disp = (int32_t)le32(in->bytes + op + 3);
 	}
 	for (size_t k = 0; base && k < TABLE_MAX; k++) {
 		uint64_t at = base + (uint64_t)disp + k * 4, to;
 		uint8_t raw[4];
-		if (map_has(&f->seen, at) || eng_read_all(f->c->e, at, raw, sizeof raw, NULL) != ERR_OK)
+		if (map_has(&f->seen, at) ||
+			eng_read_all(f->c->e, at, raw, sizeof raw, NULL) != ERR_OK)
 			return;
 		to = base + (uint64_t)(int64_t)(int32_t)le32(raw);
 		if (!in_function(f, to))
@@ -116,10 +119,12 @@ static bool falls_through(flow *f, const x64_insn *in)
 		return false;
 	case X64_FLOW_BREAK:
 		/* ud2 and int 29h do not come back; int 3 does, unless it is filling. */
-		if ((in->bytes[0] == 0x0f && in->len == 2) || (in->bytes[0] == 0xcd && in->bytes[1] == 0x29))
+		if ((in->bytes[0] == 0x0f && in->len == 2) ||
+			(in->bytes[0] == 0xcd && in->bytes[1] == 0x29))
 			return false;
 		return in->bytes[0] != 0xcc ||
-			(eng_read_all(f->c->e, in->addr + 1, &next, 1, NULL) == ERR_OK && next != 0xcc);
+		       (eng_read_all(f->c->e, in->addr + 1, &next, 1, NULL) == ERR_OK &&
+			       next != 0xcc);
 	default:
 		return true;
 	}
@@ -225,8 +230,8 @@ static void show_calls(flow *f)
 		uint64_t to = in->target;
 		if (in->flow != X64_FLOW_CALL)
 			continue;
-		bool known = in->has_target ||
-			(in->rip_relative && eng_read_ptr(e, in->rip_target, &to, NULL) == ERR_OK);
+		bool known = in->has_target || (in->rip_relative && eng_read_ptr(e, in->rip_target,
+									    &to, NULL) == ERR_OK);
 		buf_addz(&b, "  ");
 		add_named(e, in->addr, &b);
 		buf_addz(&b, known ? ":\n    call to " : ":\n    unresolvable call: ");
@@ -246,7 +251,8 @@ static err run(flow *f, bool calls, bool count, bool by_address)
 	TRY(follow(f));
 	qsort_r(f->insns.p, f->insns.n, sizeof *f->insns.p, by_offset, &base);
 	if (f->incomplete)
-		out_as(f->c->e, OUT_WARNING, "Flow analysis was incomplete, some code may be missing\n");
+		out_as(f->c->e, OUT_WARNING,
+			"Flow analysis was incomplete, some code may be missing\n");
 	if (count)
 		out(f->c->e, "%zu instructions scanned\n\n", f->insns.n);
 	if (calls)
@@ -277,7 +283,8 @@ static err cmd_uf(cmd *c, cmd_call *call)
 			calls |= sw.p[i] == 'c';
 			count |= sw.p[i] == 'i';
 			by_address |= sw.p[i] == 'o';
-			/* D and O make links, which plain text has not; m allows what is allowed anyway. */
+			/* D and O make links, which plain text has not; m allows what is allowed
+			 * anyway. */
 			if (!strchr("cioDOm", sw.p[i]))
 				return cmd_syntax(c, sw);
 		}
@@ -301,12 +308,17 @@ static err cmd_uf(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{"uf", "uf [/c] [/i] [/o] [/m] [/D] [/O] Address", "Disassemble a whole function",
-		"Shows all of the function that holds Address, found by following its flow from the first "
-		"instruction; pieces that were moved away from the rest are included. Blocks that are jumped to start "
-		"with their symbol; jumps inside the function are marked Branch. The order is that of the offsets "
+		"Shows all of the function that holds Address, found by following its flow from "
+		"the first "
+		"instruction; pieces that were moved away from the rest are included. Blocks that "
+		"are jumped to start "
+		"with their symbol; jumps inside the function are marked Branch. The order is that "
+		"of the offsets "
 		"from the function's start.\n\n"
-		"/c: only calls, with what they call. /i: the number of instructions too. /o: order by address. /m, "
-		"/D, /O: accepted; exits need no relaxing here, and links exist only where a front end shows them.",
+		"/c: only calls, with what they call. /i: the number of instructions too. /o: "
+		"order by address. /m, "
+		"/D, /O: accepted; exits need no relaxing here, and links exist only where a front "
+		"end shows them.",
 		CMD_ANY | CMD_TARGET, cmd_uf},
 };
 

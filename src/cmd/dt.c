@@ -109,7 +109,8 @@ static void verbose_type(sym_type t, buf *b)
 	sym_field *f;
 	size_t n = 0;
 	arena a;
-	for (int depth = 0; depth < 8 && sym_type_info_get(t, &in) == ERR_OK; depth++, t = in.elem) {
+	for (int depth = 0; depth < 8 && sym_type_info_get(t, &in) == ERR_OK;
+		depth++, t = in.elem) {
 		if (in.kind == SYM_T_ARRAY) {
 			buf_addf(b, "[%llu] ", (unsigned long long)in.count);
 			continue;

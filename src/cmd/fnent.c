@@ -1,6 +1,6 @@
 /*
- * fnent: .fnent: the function table entry of an address and its unwind data in words. Refuses to know
- * where images come from: the symbol room reads them from a file or the target.
+ * fnent: .fnent: the function table entry of an address and its unwind data in words. Refuses to
+ * know where images come from: the symbol room reads them from a file or the target.
  */
 #include "cmd/cmd.h"
 
@@ -25,8 +25,8 @@ static void add_named(engine *e, uint64_t addr, buf *b)
 static void add_info(engine *e, const x64_func *f, const x64_unwind_info *ui, buf *b)
 {
 	buf_addf(b, "\nUnwind info at %s, %x bytes\n", out_addr(e, ui->addr), ui->bytes);
-	buf_addf(b, "  version %u, flags %x, prolog %x, codes %x\n", ui->version, ui->flags, ui->prolog,
-		ui->ncodes);
+	buf_addf(b, "  version %u, flags %x, prolog %x, codes %x\n", ui->version, ui->flags,
+		ui->prolog, ui->ncodes);
 	if (ui->frame_reg)
 		buf_addf(b, "  frame reg %x, frame offs %x\n", ui->frame_reg, ui->frame_off * 16);
 	if (ui->handler) {
@@ -53,7 +53,8 @@ static err add_entries(cmd *c, const x64_func *first, buf *b)
 			buf_addz(b, "\nChained to:\n");
 		buf_addf(b, "BeginAddress      = %s\n", out_addr(e, f.begin));
 		buf_addf(b, "EndAddress        = %s\n", out_addr(e, f.end));
-		buf_addf(b, "UnwindInfoAddress = %s\n", out_addr(e, f.unwind & ~(uint32_t)INDIRECT));
+		buf_addf(
+			b, "UnwindInfoAddress = %s\n", out_addr(e, f.unwind & ~(uint32_t)INDIRECT));
 		err x = x64_unwind_info_read(&env, &f, &ui);
 		if (x != ERR_OK)
 			return cmd_fail(c, x, "the unwind data at %s cannot be read: %s",
@@ -77,7 +78,8 @@ static err cmd_fnent(cmd *c, cmd_call *call)
 		return cmd_fail(c, ERR_SYNTAX, ".fnent needs an address");
 	TRY(cmd_arg_expr(c, &rest, &addr));
 	TRY(cmd_arg_end(c, rest));
-	if (!e->syms || sym_unwind_func(e->syms, addr, &f.base, &f.begin, &f.end, &f.unwind) != ERR_OK)
+	if (!e->syms ||
+		sym_unwind_func(e->syms, addr, &f.base, &f.begin, &f.end, &f.unwind) != ERR_OK)
 		return cmd_fail(c, ERR_NOTFOUND, "No function entry for %s", out_addr(e, addr));
 	buf_init(&b, 0);
 	buf_addz(&b, "Debugger function entry for:\n    ");
@@ -91,9 +93,12 @@ static err cmd_fnent(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{".fnent", ".fnent Address", "Display a function table entry",
-		"Shows the function table entry (.pdata) that Address lies in, as offsets from the image's start, "
-		"and its unwind data: version, flags, size of the prolog, frame register, handler and every unwind "
-		"code. A piece of a function is followed by the entries it is chained to. A leaf function has no "
+		"Shows the function table entry (.pdata) that Address lies in, as offsets from the "
+		"image's start, "
+		"and its unwind data: version, flags, size of the prolog, frame register, handler "
+		"and every unwind "
+		"code. A piece of a function is followed by the entries it is chained to. A leaf "
+		"function has no "
 		"entry.",
 		CMD_ANY | CMD_TARGET, cmd_fnent},
 };

@@ -16,10 +16,17 @@ static const struct form {
 	uint8_t size; /* bytes of a value or character; 0: a pointer */
 	bool zero;    /* text gets a terminator */
 } forms[] = {
-	{"ea", EN_TEXT, 1, false}, {"eb", EN_INT, 1, false},  {"ed", EN_INT, 4, false},
-	{"eD", EN_FLOAT, 8, false}, {"ef", EN_FLOAT, 4, false}, {"ep", EN_INT, 0, false},
-	{"eq", EN_INT, 8, false},  {"eu", EN_TEXT, 2, false}, {"ew", EN_INT, 2, false},
-	{"eza", EN_TEXT, 1, true}, {"ezu", EN_TEXT, 2, true},
+	{"ea", EN_TEXT, 1, false},
+	{"eb", EN_INT, 1, false},
+	{"ed", EN_INT, 4, false},
+	{"eD", EN_FLOAT, 8, false},
+	{"ef", EN_FLOAT, 4, false},
+	{"ep", EN_INT, 0, false},
+	{"eq", EN_INT, 8, false},
+	{"eu", EN_TEXT, 2, false},
+	{"ew", EN_INT, 2, false},
+	{"eza", EN_TEXT, 1, true},
+	{"ezu", EN_TEXT, 2, true},
 };
 
 static const struct form *form_find(const char *name)
@@ -71,7 +78,8 @@ static err input(cmd *c, buf *line)
 	const eng_hooks *h = &c->e->hooks;
 	err e = h->input ? h->input(h->u, STR("Input> "), line) : ERR_STATE;
 	if (e == ERR_STATE)
-		return cmd_fail(c, e, "No values are given, and nobody is there to answer 'Input> '");
+		return cmd_fail(
+			c, e, "No values are given, and nobody is there to answer 'Input> '");
 	while (line->n && (line->p[line->n - 1] == '\n' || line->p[line->n - 1] == '\r'))
 		line->n--;
 	return e;
@@ -229,7 +237,8 @@ static err cmd_f(cmd *c, cmd_call *call)
 		return cmd_fail(c, ERR_SYNTAX, "%s needs a range and a pattern", call->row->name);
 	TRY(cmd_arg_range(c, &rest, 1, 1, 0, &r));
 	if (!r.has_count)
-		return cmd_fail(c, ERR_SYNTAX, "%s needs a range: Address L Count", call->row->name);
+		return cmd_fail(
+			c, ERR_SYNTAX, "%s needs a range: Address L Count", call->row->name);
 	buf_init(&b, MEM_VALUES_MAX + 16);
 	err e = mem_values(c, &rest, 1, &b);
 	if (e == ERR_OK && !b.n)
@@ -269,7 +278,8 @@ static err range_and_address(cmd *c, cmd_call *call, cmd_range *r, uint64_t *add
 		return cmd_fail(c, ERR_SYNTAX, "%s needs a range and an address", call->row->name);
 	TRY(cmd_arg_range(c, &rest, 1, 1, 0, r));
 	if (!r->has_count || !str_trim(rest).n)
-		return cmd_fail(c, ERR_SYNTAX, "%s needs a range and an address: Address L Count Address",
+		return cmd_fail(c, ERR_SYNTAX,
+			"%s needs a range and an address: Address L Count Address",
 			call->row->name);
 	TRY(cmd_arg_expr(c, &rest, addr));
 	return cmd_arg_end(c, rest);
@@ -297,8 +307,9 @@ static err compare(cmd *c, const cmd_range *r, uint64_t with)
 			if (cancelled(&c->e->cancel))
 				return ERR_CANCELLED;
 			if (a[i] != b[i])
-				out(c->e, "%s  %02x - %s  %02x\n", out_addr(c->e, r->addr + done + i),
-					a[i], out_addr(c->e, with + done + i), b[i]);
+				out(c->e, "%s  %02x - %s  %02x\n",
+					out_addr(c->e, r->addr + done + i), a[i],
+					out_addr(c->e, with + done + i), b[i]);
 		}
 		done += n;
 	}
@@ -316,33 +327,40 @@ static err cmd_c(cmd *c, cmd_call *call)
 #define E_USAGE(name) name " [/p | /p[c] | /p[uc] | /p[wc]] Address [Values]"
 #define E_HELP(what)                                                                               \
 	what "\n\n"                                                                                \
-	"Values are separated by blanks and stand in memory one behind the other; numbers are read in " \
-	"the current radix. Without values, address and old value are shown and Input> asks: a value " \
-	"replaces it, a blank and ENTER keep it, ENTER alone ends.\n\n"                            \
-	"/p writes physical memory (kernel mode), /p[c] /p[uc] /p[wc] cached, uncached or "        \
-	"write-combined. Writing where a breakpoint stands changes the program's byte; the breakpoint " \
-	"stays."
+	     "Values are separated by blanks and stand in memory one behind the other; numbers "   \
+	     "are read in "                                                                        \
+	     "the current radix. Without values, address and old value are shown and Input> "      \
+	     "asks: a value "                                                                      \
+	     "replaces it, a blank and ENTER keep it, ENTER alone ends.\n\n"                       \
+	     "/p writes physical memory (kernel mode), /p[c] /p[uc] /p[wc] cached, uncached or "   \
+	     "write-combined. Writing where a breakpoint stands changes the program's byte; the "  \
+	     "breakpoint "                                                                         \
+	     "stays."
 #define E_TEXT_USAGE(name) name " [/p | /p[c] | /p[uc] | /p[wc]] Address \"String\""
 #define E_TEXT(what)                                                                               \
-	what " The string stands in double quotes and is taken as it is: there are no C escapes. /p "   \
-	"writes physical memory (kernel mode)."
+	what " The string stands in double quotes and is taken as it is: there are no C escapes. " \
+	     "/p "                                                                                 \
+	     "writes physical memory (kernel mode)."
 #define E_FLAGS (CMD_ANY | CMD_TARGET)
 
 static const cmd_row rows[] = {
 	{"e", "e [Options] Address [Values]", "Enter values in the format of the last e command",
-		"Repeats the most recent e command's type (eb at first). After ea, eza, eu and ezu a string is "
+		"Repeats the most recent e command's type (eb at first). After ea, eza, eu and ezu "
+		"a string is "
 		"needed.",
 		E_FLAGS, cmd_e},
 	{"ea", E_TEXT_USAGE("ea"), "Enter an ASCII string without terminator",
-		E_TEXT("Writes the characters of the string without a zero behind them."), E_FLAGS, cmd_enter},
+		E_TEXT("Writes the characters of the string without a zero behind them."), E_FLAGS,
+		cmd_enter},
 	{"eb", E_USAGE("eb"), "Enter bytes",
-		E_HELP("Enters bytes; characters stand in single quotes, each in its own: 'h' 'i'."), E_FLAGS,
-		cmd_enter},
-	{"ed", E_USAGE("ed"), "Enter double words (4 bytes)", E_HELP("Enters double words."), E_FLAGS,
-		cmd_enter},
+		E_HELP("Enters bytes; characters stand in single quotes, each in its own: 'h' "
+		       "'i'."),
+		E_FLAGS, cmd_enter},
+	{"ed", E_USAGE("ed"), "Enter double words (4 bytes)", E_HELP("Enters double words."),
+		E_FLAGS, cmd_enter},
 	{"eD", E_USAGE("eD"), "Enter double-precision floating-point numbers",
-		E_HELP("Enters floating-point numbers of 8 bytes. The D is upper case."), E_FLAGS | CMD_CASE,
-		cmd_enter},
+		E_HELP("Enters floating-point numbers of 8 bytes. The D is upper case."),
+		E_FLAGS | CMD_CASE, cmd_enter},
 	{"ef", E_USAGE("ef"), "Enter single-precision floating-point numbers",
 		E_HELP("Enters floating-point numbers of 4 bytes."), E_FLAGS, cmd_enter},
 	{"ep", E_USAGE("ep"), "Enter pointer-sized values",
@@ -350,30 +368,36 @@ static const cmd_row rows[] = {
 	{"eq", E_USAGE("eq"), "Enter quad words (8 bytes)", E_HELP("Enters quad words."), E_FLAGS,
 		cmd_enter},
 	{"eu", E_TEXT_USAGE("eu"), "Enter a Unicode string without terminator",
-		E_TEXT("Writes the characters of the string as UTF-16 without a zero behind them."), E_FLAGS,
-		cmd_enter},
+		E_TEXT("Writes the characters of the string as UTF-16 without a zero behind them."),
+		E_FLAGS, cmd_enter},
 	{"ew", E_USAGE("ew"), "Enter words (2 bytes)", E_HELP("Enters words."), E_FLAGS, cmd_enter},
 	{"eza", E_TEXT_USAGE("eza"), "Enter a zero-terminated ASCII string",
 		E_TEXT("Writes the characters of the string and a zero."), E_FLAGS, cmd_enter},
 	{"ezu", E_TEXT_USAGE("ezu"), "Enter a zero-terminated Unicode string",
-		E_TEXT("Writes the characters of the string as UTF-16 and a zero."), E_FLAGS, cmd_enter},
+		E_TEXT("Writes the characters of the string as UTF-16 and a zero."), E_FLAGS,
+		cmd_enter},
 	{"f", "f Range Pattern", "Fill memory with a repeated pattern",
-		"Pattern is one or more bytes: numbers, or characters each in its own single quotes. It is "
+		"Pattern is one or more bytes: numbers, or characters each in its own single "
+		"quotes. It is "
 		"repeated until Range is full; what is longer than Range is ignored.\n\n"
 		"Example: f 12ff40 L20 'A' 'B' 'C'",
 		E_FLAGS, cmd_f},
-	{"fp", "fp [[c] | [uc] | [wc]] PhysicalRange Pattern", "Fill physical memory with a repeated pattern",
-		"As f, on physical addresses (kernel mode). [c], [uc] and [wc] say how the memory is cached.",
+	{"fp", "fp [[c] | [uc] | [wc]] PhysicalRange Pattern",
+		"Fill physical memory with a repeated pattern",
+		"As f, on physical addresses (kernel mode). [c], [uc] and [wc] say how the memory "
+		"is cached.",
 		CMD_KERNEL | CMD_TARGET, cmd_f},
 	{"m", "m Range Address", "Move (copy) memory",
 		"Copies Range to Address. The two may overlap.", E_FLAGS, cmd_m},
 	{"c", "c Range Address", "Compare memory",
-		"Compares Range with the memory of the same size at Address and shows every address of Range "
+		"Compares Range with the memory of the same size at Address and shows every "
+		"address of Range "
 		"whose byte differs, with both bytes.",
 		E_FLAGS, cmd_c},
-	{"!eb", "!eb [[c] | [uc] | [wc]] PhysicalAddress Data ...", "Write bytes to physical memory",
-		"Writes the bytes one behind the other; separated by blanks or commas.", CMD_KERNEL | CMD_TARGET,
-		cmd_phys_enter},
+	{"!eb", "!eb [[c] | [uc] | [wc]] PhysicalAddress Data ...",
+		"Write bytes to physical memory",
+		"Writes the bytes one behind the other; separated by blanks or commas.",
+		CMD_KERNEL | CMD_TARGET, cmd_phys_enter},
 	{"!ed", "!ed [[c] | [uc] | [wc]] PhysicalAddress Data ...",
 		"Write double words to physical memory",
 		"Writes the double words one behind the other; separated by blanks or commas.",

@@ -19,7 +19,8 @@ static err file_and_range(cmd *c, cmd_call *call, char **path, cmd_range *r)
 	TRY(cmd_arg_range(c, &rest, 1, 1, 0, r));
 	TRY(cmd_arg_end(c, rest));
 	if (!r->has_count)
-		return cmd_fail(c, ERR_SYNTAX, "%s needs a range: Address L Count", call->row->name);
+		return cmd_fail(
+			c, ERR_SYNTAX, "%s needs a range: Address L Count", call->row->name);
 	return ERR_OK;
 }
 
@@ -99,11 +100,13 @@ static err cmd_readmem(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{".writemem", ".writemem FileName Range", "Write memory to a file",
-		"Copies the memory of Range to the file as it is. A file name with blanks stands in quotes. If "
+		"Copies the memory of Range to the file as it is. A file name with blanks stands "
+		"in quotes. If "
 		"part of Range cannot be read no file is left behind.",
 		CMD_ANY | CMD_TARGET, cmd_writemem},
 	{".readmem", ".readmem FileName Range", "Read memory from a file",
-		"Copies as many bytes of the file as Range holds to the target's memory. A file name with "
+		"Copies as many bytes of the file as Range holds to the target's memory. A file "
+		"name with "
 		"blanks stands in quotes.",
 		CMD_ANY | CMD_TARGET, cmd_readmem},
 };

@@ -28,7 +28,8 @@ static void show(cmd *c, const held *h)
 static err add(cmd *c, held *h, const cmd_range *r)
 {
 	if (h->n == HOLD_RANGES || r->bytes > HOLD_BYTES - h->used)
-		return cmd_fail(c, ERR_LIMIT, "at most %d ranges with 0x%x bytes in all can be held", HOLD_RANGES,
+		return cmd_fail(c, ERR_LIMIT,
+			"at most %d ranges with 0x%x bytes in all can be held", HOLD_RANGES,
 			HOLD_BYTES);
 	TRY(eng_read_all(c->e, r->addr, h->pool + h->used, (size_t)r->bytes, &c->d));
 	h->r[h->n].addr = r->addr;
@@ -76,8 +77,8 @@ static err compare(cmd *c, const held *h, const cmd_range *r)
 			if (then[i] == now[i])
 				continue;
 			differ++;
-			out(c->e, "%s  %02x - %s  %02x\n", out_addr(c->e, h->r[k].addr + i), then[i],
-				out_addr(c->e, r->addr + i), now[i]);
+			out(c->e, "%s  %02x - %s  %02x\n", out_addr(c->e, h->r[k].addr + i),
+				then[i], out_addr(c->e, r->addr + i), now[i]);
 			if (cancelled(&c->e->cancel))
 				return ERR_CANCELLED;
 		}
@@ -111,7 +112,8 @@ static err cmd_holdmem(cmd *c, cmd_call *call)
 	if (sw.p[0] == 'd')
 		return remove_ranges(c, h, &r);
 	if (!r.has_count)
-		return cmd_fail(c, ERR_SYNTAX, ".holdmem -%c needs a range: Address L Count", sw.p[0]);
+		return cmd_fail(
+			c, ERR_SYNTAX, ".holdmem -%c needs a range: Address L Count", sw.p[0]);
 	return sw.p[0] == 'a' ? add(c, h, &r) : compare(c, h, &r);
 }
 
@@ -123,8 +125,10 @@ static const cmd_row rows[] = {
 		".holdmem -o\n"
 		".holdmem -c Range",
 		"Hold copies of memory and compare them",
-		"-a copies a range into the debugger. -c compares memory with every copy, byte for byte, and shows "
-		"what differs. -o lists the held ranges, -d drops those that hold an address or overlap a range, "
+		"-a copies a range into the debugger. -c compares memory with every copy, byte for "
+		"byte, and shows "
+		"what differs. -o lists the held ranges, -d drops those that hold an address or "
+		"overlap a range, "
 		"-D drops all.",
 		CMD_ANY | CMD_TARGET, cmd_holdmem},
 };

@@ -159,7 +159,8 @@ static void string_lines(cmd *c, uint64_t addr, size_t chars, size_t unit, size_
 		bool any = mem_fill(&v, addr + at * unit, raw, ok, n * unit);
 		for (size_t i = 0; i < n; i++) {
 			bool known = ok[i * unit] && ok[i * unit + unit - 1];
-			buf_addc(&b, known ? mem_char((uint32_t)le_get(raw + i * unit, unit)) : '?');
+			buf_addc(
+				&b, known ? mem_char((uint32_t)le_get(raw + i * unit, unit)) : '?');
 		}
 		buf_addz(&b, "\"\n");
 		/* A length that is no length would fill the screen with question marks. */
@@ -222,7 +223,7 @@ static bool element(cmd *c, uint64_t addr, size_t pointers, uint64_t *links)
 	buf_deinit(&b);
 	/* Both links are needed even if fewer pointers are shown. */
 	return eng_read_ptr(c->e, addr, &links[0], NULL) == ERR_OK &&
-		(eng_read_ptr(c->e, addr + size, &links[1], NULL) == ERR_OK || (links[1] = 0, true));
+	       (eng_read_ptr(c->e, addr + size, &links[1], NULL) == ERR_OK || (links[1] = 0, true));
 }
 
 static err cmd_list(cmd *c, cmd_call *call)
@@ -241,21 +242,24 @@ static err cmd_list(cmd *c, cmd_call *call)
 		TRY(cmd_arg_expr(c, &rest, &size));
 	TRY(cmd_arg_end(c, rest));
 	if (!size || size > LIST_SIZE_MAX || max > LIST_MAX)
-		return cmd_fail(c, ERR_LIMIT, "dl shows at most 0x%x elements of 1 to 0x%x pointers",
-			LIST_MAX, LIST_SIZE_MAX);
+		return cmd_fail(c, ERR_LIMIT,
+			"dl shows at most 0x%x elements of 1 to 0x%x pointers", LIST_MAX,
+			LIST_SIZE_MAX);
 	map_init(&seen);
 	uint64_t at = head;
 	for (uint64_t i = 0; i < max; i++) {
 		map_set(&seen, at, &seen);
 		if (!element(c, at, (size_t)size, links)) {
-			result = cmd_fail(c, ERR_FAULT, "Memory access error at '%s'", out_addr(c->e, at));
+			result = cmd_fail(
+				c, ERR_FAULT, "Memory access error at '%s'", out_addr(c->e, at));
 			break;
 		}
 		uint64_t next = links[backwards];
 		if (!next || next == head)
 			break;
 		if (map_has(&seen, next)) {
-			out(c->e, "the list loops back to %s, which is not its head\n", out_addr(c->e, next));
+			out(c->e, "the list loops back to %s, which is not its head\n",
+				out_addr(c->e, next));
 			break;
 		}
 		if (cancelled(&c->e->cancel)) {
@@ -271,18 +275,24 @@ static err cmd_list(cmd *c, cmd_call *call)
 
 #define R_HELP(what)                                                                               \
 	what "\n\n"                                                                                \
-	"Range defaults to 128 bytes behind the last display. /c Width sets the number of columns "  \
-	"(default 1); /p, /p[c], /p[uc], /p[wc] take the pointers from physical memory. dd* means "   \
-	"4-byte pointers, dq* 8-byte ones, dp* the target's. The letters are case-sensitive."
+	     "Range defaults to 128 bytes behind the last display. /c Width sets the number of "   \
+	     "columns "                                                                            \
+	     "(default 1); /p, /p[c], /p[uc], /p[wc] take the pointers from physical memory. dd* " \
+	     "means "                                                                              \
+	     "4-byte pointers, dq* 8-byte ones, dp* the target's. The letters are case-sensitive."
 #define R_ROW(name, summary, help)                                                                 \
-	{name, name " [/c Width] [/p | /p[c] | /p[uc] | /p[wc]] [Range]", summary, R_HELP(help),    \
-		CMD_ANY | CMD_TARGET | CMD_CASE, cmd_refs}
+	{                                                                                          \
+		name, name " [/c Width] [/p | /p[c] | /p[uc] | /p[wc]] [Range]", summary,          \
+			R_HELP(help), CMD_ANY | CMD_TARGET | CMD_CASE, cmd_refs                    \
+	}
 #define HELP_A "Each value is taken for the address of ASCII text, which is shown up to its zero."
 #define HELP_U "Each value is taken for the address of Unicode text, which is shown up to its zero."
 #define HELP_P                                                                                     \
-	"Each value is taken for the address of another one, which is shown with its nearest symbol."
+	"Each value is taken for the address of another one, which is shown with its nearest "     \
+	"symbol."
 #define HELP_S                                                                                     \
-	"Each value is shown with its nearest symbol and, when line numbers are on, its source line: " \
+	"Each value is shown with its nearest symbol and, when line numbers are on, its source "   \
+	"line: "                                                                                   \
 	"the quick look at a stack or a table of functions."
 
 static const cmd_row rows[] = {
@@ -299,24 +309,32 @@ static const cmd_row rows[] = {
 	R_ROW("dps", "Display pointer-sized values and the symbols nearest to them", HELP_S),
 	R_ROW("dqs", "Display quad words and the symbols nearest to them", HELP_S),
 	{"ds", "ds [/c Width] [Address]", "Display a STRING or ANSI_STRING structure",
-		"Shows the text of the counted string whose structure (Length, MaximumLength, Buffer) stands "
-		"at Address; not for zero-terminated text, which da shows. /c Width sets the characters a "
+		"Shows the text of the counted string whose structure (Length, MaximumLength, "
+		"Buffer) stands "
+		"at Address; not for zero-terminated text, which da shows. /c Width sets the "
+		"characters a "
 		"line (default 48). The s is lower case.",
 		CMD_ANY | CMD_TARGET | CMD_CASE, cmd_strings},
 	{"dS", "dS [/c Width] [Address]", "Display a UNICODE_STRING structure",
-		"Shows the text of the counted Unicode string whose structure (Length, MaximumLength, Buffer) "
-		"stands at Address; not for zero-terminated text, which du shows. /c Width sets the characters "
+		"Shows the text of the counted Unicode string whose structure (Length, "
+		"MaximumLength, Buffer) "
+		"stands at Address; not for zero-terminated text, which du shows. /c Width sets "
+		"the characters "
 		"a line (default 48). The S is upper case.",
 		CMD_ANY | CMD_TARGET | CMD_CASE, cmd_strings},
 	{"dl", "dl Address [MaxCount [Size]]", "Display a linked list",
-		"Follows a LIST_ENTRY or SINGLE_LIST_ENTRY from Address through its first link and shows Size "
-		"pointers (default 2) of each element, at most MaxCount elements (default 0x20). Ends at a null "
-		"link, at the head, and at an element that was there before. Address is that of the link, not "
-		"of the structure around it; starting at a list head, the first element shown is the head.",
+		"Follows a LIST_ENTRY or SINGLE_LIST_ENTRY from Address through its first link and "
+		"shows Size "
+		"pointers (default 2) of each element, at most MaxCount elements (default 0x20). "
+		"Ends at a null "
+		"link, at the head, and at an element that was there before. Address is that of "
+		"the link, not "
+		"of the structure around it; starting at a list head, the first element shown is "
+		"the head.",
 		CMD_ANY | CMD_TARGET, cmd_list},
 	{"dlb", "dlb Address [MaxCount [Size]]", "Display a linked list backwards",
-		"As dl, but follows the second link (Blink) of each LIST_ENTRY.", CMD_ANY | CMD_TARGET,
-		cmd_list},
+		"As dl, but follows the second link (Blink) of each LIST_ENTRY.",
+		CMD_ANY | CMD_TARGET, cmd_list},
 };
 
 const cmd_family cmd_family_mem_refs = {"Displaying what memory points to", rows, ARRAY_LEN(rows)};

@@ -14,7 +14,7 @@
 enum {
 	HITS_DEFAULT = 1024,
 	HITS_MAX = 64 * 1024,
-	STRING_MIN = 3,	  /* characters of a string that -sa and -su report */
+	STRING_MIN = 3,	   /* characters of a string that -sa and -su report */
 	STRING_MAX = 4096, /* longer ones are reported in pieces */
 	PAGE = 4096
 };
@@ -97,7 +97,8 @@ static err flags(cmd *c, str *rest, search *s)
 			if (!number(&f, c->e->radix, &s->max_hits) || !s->max_hits ||
 				s->max_hits > HITS_MAX || f.n)
 				return cmd_fail(c, ERR_ARG,
-					"flag n must be the last and needs a number from 1 to 0x%x", HITS_MAX);
+					"flag n must be the last and needs a number from 1 to 0x%x",
+					HITS_MAX);
 			break;
 		default:
 			return cmd_fail(c, ERR_SYNTAX, "flag '%c' is none of s r n l w 1", letter);
@@ -118,7 +119,8 @@ static err type_of(cmd *c, str *rest, bool has_flags, search *s)
 		{"q", 'q', 8}, {"a", 'a', 1}, {"u", 'u', 2}, {"v", 'v', 0}};
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		str t = str_of(types[i].text);
-		bool ends = rest->n == t.n || (rest->n > t.n && (rest->p[t.n] == ' ' || rest->p[t.n] == '\t'));
+		bool ends = rest->n == t.n ||
+			    (rest->n > t.n && (rest->p[t.n] == ' ' || rest->p[t.n] == '\t'));
 		if (!str_istarts(*rest, t) || !ends)
 			continue;
 		*rest = str_trim(str_skip(*rest, t.n));
@@ -159,8 +161,8 @@ static err object(search *s, str *rest)
 		if (e->syms && sym_at(e->syms, table, &v, &disp) == ERR_OK && !disp)
 			cut = str_find(v.name, STR("::`vftable'"));
 		if (cut != SIZE_MAX) {
-			s->class_name = str_printf(&c->a, "%.*s!%.*s", STR_ARG(v.mod->name), (int)cut,
-				v.name.p);
+			s->class_name = str_printf(
+				&c->a, "%.*s!%.*s", STR_ARG(v.mod->name), (int)cut, v.name.p);
 			le_put(raw, table, e->ptr_size);
 			buf_add(&s->pattern, raw, e->ptr_size);
 			return ERR_OK;
@@ -183,7 +185,8 @@ static err pattern(search *s, str *rest)
 	case 'a':
 	case 'u':
 		if (!rest->n || rest->p[0] != '"')
-			return cmd_fail(c, ERR_SYNTAX, "s -%c needs a string in double quotes", s->type);
+			return cmd_fail(
+				c, ERR_SYNTAX, "s -%c needs a string in double quotes", s->type);
 		TRY(cmd_arg_quoted(c, rest, false, &text));
 		if (s->type == 'u')
 			mem_utf16(text, &s->pattern);
@@ -220,7 +223,8 @@ static err writable(search *s, uint64_t addr, bool *ret)
 	}
 	if (as.kind != AS_ROOT)
 		root = s->root;
-	s->page_yes = tgt_translate(e->t, root, addr, &w, NULL) == ERR_OK && w.present && w.writable;
+	s->page_yes =
+		tgt_translate(e->t, root, addr, &w, NULL) == ERR_OK && w.present && w.writable;
 	s->page_known = true;
 	s->page = addr / PAGE;
 	*ret = s->page_yes;
@@ -261,7 +265,8 @@ static err show_object(search *s, uint64_t addr)
 	if (!dt)
 		return ERR_OK;
 	cmd_call call = {.row = dt, .name = STR("dt")};
-	call.args = str_printf(&c->a, "%.*s 0x%llx", STR_ARG(s->class_name), (unsigned long long)addr);
+	call.args =
+		str_printf(&c->a, "%.*s 0x%llx", STR_ARG(s->class_name), (unsigned long long)addr);
 	return dt->fn(c, &call);
 }
 
@@ -298,7 +303,7 @@ static err hit(search *s, uint64_t addr, const str *text)
 static bool aligned(const search *s, uint64_t addr)
 {
 	return (s->type != 'w' && s->type != 'd' && s->type != 'q' && s->type != 'v') ||
-		addr % s->unit == 0;
+	       addr % s->unit == 0;
 }
 
 /* Hits in p[from, to), which is readable; addr is that of p[0]. */
@@ -344,7 +349,8 @@ static err ask_target(search *s, uint64_t *at, uint64_t n)
 	uint64_t found = *at;
 	if (eng_is_user(e, *at) != eng_is_user(e, *at + n - 1))
 		return ERR_UNSUPPORTED;
-	err x = tgt_search(e->t, eng_space(e, *at), *at, n, s->pattern.p, s->pattern.n, &found, NULL);
+	err x = tgt_search(
+		e->t, eng_space(e, *at), *at, n, s->pattern.p, s->pattern.n, &found, NULL);
 	if (x == ERR_ARG || (x == ERR_OK && found - *at > n - s->pattern.n))
 		return ERR_UNSUPPORTED;
 	*at = found;
@@ -479,14 +485,16 @@ static err run_search(search *s, const cmd_range *r)
 		s->hits->n = 0;
 	TRY(text ? strings_at(s, r->addr, r->bytes) : patterns(s, r));
 	if (s->overflow)
-		out_as(s->c->e, OUT_WARNING, "Overflow error: only the first 0x%llx hits are saved\n",
+		out_as(s->c->e, OUT_WARNING,
+			"Overflow error: only the first 0x%llx hits are saved\n",
 			(unsigned long long)s->max_hits);
 	return ERR_OK;
 }
 
 static err cmd_s(cmd *c, cmd_call *call)
 {
-	search s = {.c = c, .type = 'b', .unit = 1, .min_len = STRING_MIN, .max_hits = HITS_DEFAULT};
+	search s = {
+		.c = c, .type = 'b', .unit = 1, .min_len = STRING_MIN, .max_hits = HITS_DEFAULT};
 	str rest = call->args;
 	cmd_range r;
 	TRY(options(c, &rest, &s));
@@ -515,19 +523,29 @@ static const cmd_row rows[] = {
 		"s -[[Flags]]sa Range\n"
 		"s -[[Flags]]su Range",
 		"Search memory",
-		"Shows every place in Range where Pattern stands, with 16 bytes of memory. Type is b (bytes, the "
-		"default), w, d, q (2, 4 and 8 bytes, only at addresses divisible by their size), a or u (a string "
-		"in double quotes, ASCII or Unicode). Pattern is one or more values separated by blanks; "
-		"characters stand in single quotes. Hits may overlap and must lie wholly in Range. Memory that "
+		"Shows every place in Range where Pattern stands, with 16 bytes of memory. Type is "
+		"b (bytes, the "
+		"default), w, d, q (2, 4 and 8 bytes, only at addresses divisible by their size), "
+		"a or u (a string "
+		"in double quotes, ASCII or Unicode). Pattern is one or more values separated by "
+		"blanks; "
+		"characters stand in single quotes. Hits may overlap and must lie wholly in Range. "
+		"Memory that "
 		"cannot be read is passed over. More than 256 MB need the form L? Count.\n\n"
-		"-sa and -su find any printable ASCII or Unicode strings. -v finds objects of the class of "
-		"Object (the address of an object with virtual functions, or of a pointer to one) and shows them "
+		"-sa and -su find any printable ASCII or Unicode strings. -v finds objects of the "
+		"class of "
+		"Object (the address of an object with virtual functions, or of a pointer to one) "
+		"and shows them "
 		"as dt does.\n\n"
-		"Flags stand in one pair of brackets, and a type must follow: s saves the hits; r searches only "
-		"the saved hits (Range is ignored); n Hits (last) is how many are saved, default 0x400, more are "
-		"an Overflow error; l Length is the shortest string of -sa and -su, default 3; w passes over "
+		"Flags stand in one pair of brackets, and a type must follow: s saves the hits; r "
+		"searches only "
+		"the saved hits (Range is ignored); n Hits (last) is how many are saved, default "
+		"0x400, more are "
+		"an Overflow error; l Length is the shortest string of -sa and -su, default 3; w "
+		"passes over "
 		"memory that cannot be written; 1 shows only the addresses, for .foreach.\n\n"
-		"Examples: s -a nt L?1000000 \"ntdll\"; s -d @rsp L1000 'VUTS'; s -[1wl4]sa 140000000 L400",
+		"Examples: s -a nt L?1000000 \"ntdll\"; s -d @rsp L1000 'VUTS'; s -[1wl4]sa "
+		"140000000 L400",
 		CMD_ANY | CMD_TARGET, cmd_s},
 };
 

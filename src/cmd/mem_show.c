@@ -1,6 +1,6 @@
 /*
- * mem_show: the d commands that show memory as numbers and text: d, da db dc dd dD df dp dq du dw dW
- * dyb dyd, and their physical relatives !db !dc !dd !dp !dq !du !dw. What follows pointers is in
+ * mem_show: the d commands that show memory as numbers and text: d, da db dc dd dD df dp dq du dw
+ * dW dyb dyd, and their physical relatives !db !dc !dd !dp !dq !du !dw. What follows pointers is in
  * mem_refs.c. Refuses to know where memory comes from: a mem_view answers.
  *
  * Invariant: memory that cannot be read shows as question marks and never ends a display.
@@ -12,10 +12,10 @@
 #include <stdio.h>
 
 enum {
-	SHOW_BYTES = 128,	/* what is shown when no range is given */
+	SHOW_BYTES = 128, /* what is shown when no range is given */
 	TEXT_COLUMNS = 48,
-	TEXT_MAX = 4096,	/* characters of da and du without a range */
-	PHYS_TEXT = 16		/* characters of !du */
+	TEXT_MAX = 4096, /* characters of da and du without a range */
+	PHYS_TEXT = 16	 /* characters of !du */
 };
 
 typedef enum style { ST_HEX, ST_FLOAT, ST_BITS, ST_TEXT } style;
@@ -50,7 +50,7 @@ typedef struct job {
 	const shape *s;
 	mem_view view;
 	size_t size, columns;
-	bool hash; /* the form of the ! commands: "#   e9000 ..." */
+	bool hash;	 /* the form of the ! commands: "#   e9000 ..." */
 	bool unit_reads; /* !db -m: each unit by itself */
 	uint64_t addr, count;
 	bool given_count;
@@ -399,67 +399,82 @@ static err cmd_phys(cmd *c, cmd_call *call)
 #define D_USAGE(name) name " [/c Width] [/p | /p[c] | /p[uc] | /p[wc]] [Range]"
 #define D_HELP(what)                                                                               \
 	what "\n\n"                                                                                \
-	"Range is an address, an address and a count (L Count), or two addresses. Without a range the " \
-	"display goes on where the last one ended, at first at the current instruction.\n\n"        \
-	"/c Width sets the number of columns. /p reads physical memory (kernel mode); /p[c], /p[uc] " \
-	"and /p[wc] read it cached, uncached or write-combined. Memory that cannot be read is shown " \
-	"as question marks. Breakpoints never show: the bytes are the program's own."
-#define D_FLAGS (CMD_ANY | CMD_TARGET)
+	     "Range is an address, an address and a count (L Count), or two addresses. Without a " \
+	     "range the "                                                                          \
+	     "display goes on where the last one ended, at first at the current instruction.\n\n"  \
+	     "/c Width sets the number of columns. /p reads physical memory (kernel mode); "       \
+	     "/p[c], /p[uc] "                                                                      \
+	     "and /p[wc] read it cached, uncached or write-combined. Memory that cannot be read "  \
+	     "is shown "                                                                           \
+	     "as question marks. Breakpoints never show: the bytes are the program's own."
+#define D_FLAGS	      (CMD_ANY | CMD_TARGET)
 #define P_USAGE(name) name " [[c] | [uc] | [wc]] [-m] [PhysicalAddress] [L Size]"
 #define P_HELP                                                                                     \
-	"Each line starts with # and the physical address. [c], [uc] and [wc] read cached, uncached "  \
-	"or write-combined memory; -m reads one unit at a time. Without an address the display goes " \
+	"Each line starts with # and the physical address. [c], [uc] and [wc] read cached, "       \
+	"uncached "                                                                                \
+	"or write-combined memory; -m reads one unit at a time. Without an address the display "   \
+	"goes "                                                                                    \
 	"on where the last one ended."
 #define P_FLAGS (CMD_KERNEL | CMD_TARGET)
 
 static const cmd_row rows[] = {
 	{"d", "d [Options] [Range]", "Display memory in the format of the last d command",
-		"Repeats the most recent command that begins with d, whatever its format (dds, dt, dv and dl "
+		"Repeats the most recent command that begins with d, whatever its format (dds, dt, "
+		"dv and dl "
 		"included) with the options and range given here. Without such a command it is db.",
 		CMD_ANY | CMD_TARGET, cmd_d},
 	{"da", D_USAGE("da"), "Display memory as ASCII characters",
-		D_HELP("Up to 48 characters a line in quotes until the first zero or the end of the range; "
+		D_HELP("Up to 48 characters a line in quotes until the first zero or the end of "
+		       "the range; "
 		       "what cannot be printed is a period."),
 		D_FLAGS, cmd_d_numbers},
 	{"db", D_USAGE("db"), "Display memory as bytes and characters",
-		D_HELP("16 bytes a line with a hyphen between the eighth and ninth, then the characters. "
+		D_HELP("16 bytes a line with a hyphen between the eighth and ninth, then the "
+		       "characters. "
 		       "Default: 128 bytes."),
 		D_FLAGS, cmd_d_numbers},
 	{"dc", D_USAGE("dc"), "Display memory as double words and characters",
-		D_HELP("Four double words a line, then the characters. Default: 32 double words."), D_FLAGS,
-		cmd_d_numbers},
+		D_HELP("Four double words a line, then the characters. Default: 32 double words."),
+		D_FLAGS, cmd_d_numbers},
 	{"dd", D_USAGE("dd"), "Display memory as double words (4 bytes)",
-		D_HELP("Four double words a line. Default: 32 double words."), D_FLAGS, cmd_d_numbers},
+		D_HELP("Four double words a line. Default: 32 double words."), D_FLAGS,
+		cmd_d_numbers},
 	{"dD", D_USAGE("dD"), "Display memory as double-precision floating-point numbers",
-		D_HELP("Three numbers of 8 bytes a line. Default: 15 numbers. The D is upper case."),
+		D_HELP("Three numbers of 8 bytes a line. Default: 15 numbers. The D is upper "
+		       "case."),
 		D_FLAGS | CMD_CASE, cmd_d_numbers},
 	{"df", D_USAGE("df"), "Display memory as single-precision floating-point numbers",
-		D_HELP("Four numbers of 4 bytes a line. Default: 16 numbers."), D_FLAGS, cmd_d_numbers},
-	{"dp", D_USAGE("dp"), "Display memory as pointer-sized values",
-		D_HELP("As dq on a 64-bit target, as dd on a 32-bit one. Default: 128 bytes."), D_FLAGS,
+		D_HELP("Four numbers of 4 bytes a line. Default: 16 numbers."), D_FLAGS,
 		cmd_d_numbers},
+	{"dp", D_USAGE("dp"), "Display memory as pointer-sized values",
+		D_HELP("As dq on a 64-bit target, as dd on a 32-bit one. Default: 128 bytes."),
+		D_FLAGS, cmd_d_numbers},
 	{"dq", D_USAGE("dq"), "Display memory as quad words (8 bytes)",
 		D_HELP("Two quad words a line. Default: 16 quad words."), D_FLAGS, cmd_d_numbers},
 	{"du", D_USAGE("du"), "Display memory as Unicode (UTF-16) characters",
-		D_HELP("Up to 48 characters a line in quotes until the first zero or the end of the range; "
+		D_HELP("Up to 48 characters a line in quotes until the first zero or the end of "
+		       "the range; "
 		       "what cannot be printed is a period."),
 		D_FLAGS, cmd_d_numbers},
 	{"dw", D_USAGE("dw"), "Display memory as words (2 bytes)",
 		D_HELP("Eight words a line. Default: 64 words."), D_FLAGS, cmd_d_numbers},
 	{"dW", D_USAGE("dW"), "Display memory as words and characters",
-		D_HELP("Eight words a line, then the characters. Default: 64 words. The W is upper case."),
+		D_HELP("Eight words a line, then the characters. Default: 64 words. The W is upper "
+		       "case."),
 		D_FLAGS | CMD_CASE, cmd_d_numbers},
 	{"dyb", D_USAGE("dyb"), "Display memory as binary numbers and bytes",
-		D_HELP("Four bytes a line in binary, then in hexadecimal. Default: 32 bytes."), D_FLAGS,
-		cmd_d_numbers},
+		D_HELP("Four bytes a line in binary, then in hexadecimal. Default: 32 bytes."),
+		D_FLAGS, cmd_d_numbers},
 	{"dyd", D_USAGE("dyd"), "Display memory as binary numbers and double words",
-		D_HELP("One double word a line in binary, then in hexadecimal. Default: 8 double words."),
+		D_HELP("One double word a line in binary, then in hexadecimal. Default: 8 double "
+		       "words."),
 		D_FLAGS, cmd_d_numbers},
 	{"!db", P_USAGE("!db"), "Display physical memory as bytes and characters", P_HELP, P_FLAGS,
 		cmd_phys},
-	{"!dc", P_USAGE("!dc"), "Display physical memory as double words and characters", P_HELP, P_FLAGS,
+	{"!dc", P_USAGE("!dc"), "Display physical memory as double words and characters", P_HELP,
+		P_FLAGS, cmd_phys},
+	{"!dd", P_USAGE("!dd"), "Display physical memory as double words", P_HELP, P_FLAGS,
 		cmd_phys},
-	{"!dd", P_USAGE("!dd"), "Display physical memory as double words", P_HELP, P_FLAGS, cmd_phys},
 	{"!dp", P_USAGE("!dp"), "Display physical memory as pointer-sized values", P_HELP, P_FLAGS,
 		cmd_phys},
 	{"!dq", P_USAGE("!dq"), "Display physical memory as quad words", P_HELP, P_FLAGS, cmd_phys},

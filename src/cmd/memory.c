@@ -97,8 +97,8 @@ err mem_options_get(cmd *c, str *rest, mem_options *ret)
 
 /* ---- values ---- */
 
-/* Characters in single quotes at the start: true, with the value (the first character is its highest
- * byte, as in an expression). Longer ones are left alone. */
+/* Characters in single quotes at the start: true, with the value (the first character is its
+ * highest byte, as in an expression). Longer ones are left alone. */
 static bool quoted(str *rest, size_t size, uint64_t *ret)
 {
 	size_t end = rest->n && rest->p[0] == '\'' ? str_chr(str_skip(*rest, 1), '\'') : SIZE_MAX;
@@ -137,10 +137,12 @@ err mem_values(cmd *c, str *rest, size_t size, buf *ret)
 		if (!quoted(rest, size, &v)) {
 			TRY(cmd_arg_expr(c, rest, &v));
 			if (!fits(v, size))
-				return cmd_fail(c, ERR_SYNTAX, "Overflow error at '%.*s'", STR_ARG(at));
+				return cmd_fail(
+					c, ERR_SYNTAX, "Overflow error at '%.*s'", STR_ARG(at));
 		}
 		if (ret->n + size > MEM_VALUES_MAX)
-			return cmd_fail(c, ERR_LIMIT, "more than %d bytes of values", MEM_VALUES_MAX);
+			return cmd_fail(
+				c, ERR_LIMIT, "more than %d bytes of values", MEM_VALUES_MAX);
 		le_put(raw, v, size);
 		buf_add(ret, raw, size);
 		skip_separator(rest);
@@ -167,7 +169,8 @@ err mem_floats(cmd *c, str *rest, size_t size, buf *ret)
 		memcpy(&bits64, &d, 8);
 		le_put(raw, size == 4 ? bits32 : bits64, size);
 		if (ret->n + size > MEM_VALUES_MAX)
-			return cmd_fail(c, ERR_LIMIT, "more than %d bytes of values", MEM_VALUES_MAX);
+			return cmd_fail(
+				c, ERR_LIMIT, "more than %d bytes of values", MEM_VALUES_MAX);
 		buf_add(ret, raw, size);
 		*rest = str_skip(*rest, n);
 		skip_separator(rest);

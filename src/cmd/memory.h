@@ -20,7 +20,8 @@ typedef struct mem_view {
 } mem_view;
 
 /* Short reads are normal, as eng_read. */
-err mem_read(const mem_view *v, uint64_t addr, void *p, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
+err mem_read(
+	const mem_view *v, uint64_t addr, void *p, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
 err mem_write(const mem_view *v, uint64_t addr, const void *p, size_t n, diag *d) MUST_CHECK;
 /* All that can be read of [addr, addr+n): ok[i] tells whether p[i] is real. False if nothing is. */
 bool mem_fill(const mem_view *v, uint64_t addr, uint8_t *p, bool *ok, size_t n);
@@ -35,8 +36,9 @@ err mem_options_get(cmd *c, str *rest, mem_options *ret) MUST_CHECK;
 int mem_caching(str *rest);
 
 /*
- * Values of `size` bytes until *rest is used up: expressions, or characters in single quotes (at most
- * `size` of them; the first is the highest byte: 'VUTS' stands in memory as S T U V). ERR_SYNTAX "Overflow error" if one does not fit.
+ * Values of `size` bytes until *rest is used up: expressions, or characters in single quotes (at
+ * most `size` of them; the first is the highest byte: 'VUTS' stands in memory as S T U V).
+ * ERR_SYNTAX "Overflow error" if one does not fit.
  */
 err mem_values(cmd *c, str *rest, size_t size, buf *ret) MUST_CHECK;
 /* Decimal floating-point values, float (4) or double (8). */

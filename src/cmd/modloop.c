@@ -74,9 +74,10 @@ static str value_of(facts *f, str alias)
 		uint64_t v;
 	} numbers[] = {{"ModuleIndex", f->index}, {"ModuleNameSize", m->name.n + 1},
 		{"ImageNameSize", (m->user ? path.n : m->image.n) + 1},
-		{"LoadedImageNameSize", (m->user ? path.n : m->image.n) + 1}, {"MappedImageNameSize", 1},
-		{"SymbolFileNameSize", symfile.n + 1}, {"Size", m->size}, {"TimeDateStamp", m->timestamp},
-		{"Checksum", m->checksum}, {"Flags", m->user ? 2 : 0}, {"SymbolType", sym_type_of(m)}};
+		{"LoadedImageNameSize", (m->user ? path.n : m->image.n) + 1},
+		{"MappedImageNameSize", 1}, {"SymbolFileNameSize", symfile.n + 1},
+		{"Size", m->size}, {"TimeDateStamp", m->timestamp}, {"Checksum", m->checksum},
+		{"Flags", m->user ? 2 : 0}, {"SymbolType", sym_type_of(m)}};
 	if (str_eq(alias, STR("Base")))
 		return str_printf(a, "0x%016llx", (unsigned long long)m->base);
 	if (str_eq(alias, STR("End")))
@@ -178,12 +179,18 @@ static err do_each_module(cmd *c, cmd_call *call)
 }
 
 static const cmd_row rows[] = {
-	{"!for_each_module", "!for_each_module [\"CommandString\"]", "Run commands once for each module",
-		"These words in CommandString are replaced for each module before anything else is parsed: "
-		"@#ModuleIndex @#ModuleName @#ImageName @#LoadedImageName @#MappedImageName @#SymbolFileName "
-		"(and each name with Size behind it: its length + 1), @#Base @#End @#Size @#TimeDateStamp "
-		"@#Checksum @#Flags @#SymbolType @#FileVersion @#ProductVersion. They are case-sensitive and "
-		"need blanks around them; ${@#ModuleName} needs none. Without commands the modules are listed. "
+	{"!for_each_module", "!for_each_module [\"CommandString\"]",
+		"Run commands once for each module",
+		"These words in CommandString are replaced for each module before anything else is "
+		"parsed: "
+		"@#ModuleIndex @#ModuleName @#ImageName @#LoadedImageName @#MappedImageName "
+		"@#SymbolFileName "
+		"(and each name with Size behind it: its length + 1), @#Base @#End @#Size "
+		"@#TimeDateStamp "
+		"@#Checksum @#Flags @#SymbolType @#FileVersion @#ProductVersion. They are "
+		"case-sensitive and "
+		"need blanks around them; ${@#ModuleName} needs none. Without commands the modules "
+		"are listed. "
 		"Ctrl+C ends the loop.\n\n"
 		"  !for_each_module x ${@#ModuleName}!*Debug*Flag*\n"
 		"  !for_each_module s-a @#Base @#End \"MZ\"",

@@ -1,4 +1,5 @@
-/* port: I/O ports and model-specific registers. Reading a port can change a device: nothing is cached. */
+/* port: I/O ports and model-specific registers. Reading a port can change a device: nothing is
+ * cached. */
 #include "cmd/cmd.h"
 
 #include "base/reader.h"
@@ -47,11 +48,13 @@ static err cmd_out(cmd *c, cmd_call *call)
 	size_t n = width(call), got = 0;
 	TRY(port_args(c, call, &port, &value));
 	if (n < 8 && value >> 8 * n && value >> (8 * n - 1) != UINT64_MAX >> (8 * n - 1))
-		return cmd_fail(c, ERR_ARG, "Overflow error: %s writes %zu bytes", call->row->name, n);
+		return cmd_fail(
+			c, ERR_ARG, "Overflow error: %s writes %zu bytes", call->row->name, n);
 	le_put(raw, value, n);
 	TRY(tgt_write(c->e->t, (as_t){AS_IO, 0}, port, raw, n, &got, &c->d));
 	return got == n ? ERR_OK
-			: cmd_fail(c, ERR_FAULT, "port %llx cannot be written", (unsigned long long)port);
+			: cmd_fail(c, ERR_FAULT, "port %llx cannot be written",
+				  (unsigned long long)port);
 }
 
 static err msr_arg(cmd *c, cmd_call *call, str *rest, uint64_t *msr)
@@ -81,7 +84,8 @@ static err cmd_rdmsr(cmd *c, cmd_call *call)
 		return cmd_fail(c, ERR_FAULT, "no such msr: %llx", (unsigned long long)msr);
 	TRY(e);
 	v = le64(raw);
-	out(c->e, "msr[%llx] = %08x`%08x\n", (unsigned long long)msr, (unsigned)(v >> 32), (unsigned)v);
+	out(c->e, "msr[%llx] = %08x`%08x\n", (unsigned long long)msr, (unsigned)(v >> 32),
+		(unsigned)v);
 	c->e->last_data = v;
 	return ERR_OK;
 }
@@ -103,29 +107,34 @@ static err cmd_wrmsr(cmd *c, cmd_call *call)
 	if (e != ERR_OK && e != ERR_FAULT)
 		return e;
 	return e == ERR_OK && got == sizeof raw
-		? ERR_OK
-		: cmd_fail(c, ERR_FAULT, "no such msr: %llx", (unsigned long long)msr);
+		       ? ERR_OK
+		       : cmd_fail(c, ERR_FAULT, "no such msr: %llx", (unsigned long long)msr);
 }
 
-#define IN_HELP "Reading some ports changes the device behind them, and not every port allows every width."
+#define IN_HELP                                                                                    \
+	"Reading some ports changes the device behind them, and not every port allows every "      \
+	"width."
 #define FLAGS (CMD_KERNEL | CMD_LIVE | CMD_TARGET)
 
 static const cmd_row rows[] = {
 	{"ib", "ib Address", "Read a byte from an I/O port", IN_HELP, FLAGS, cmd_in},
 	{"iw", "iw Address", "Read a word from an I/O port", IN_HELP, FLAGS, cmd_in},
 	{"id", "id Address", "Read a double word from an I/O port", IN_HELP, FLAGS, cmd_in},
-	{"ob", "ob Address Value", "Write a byte to an I/O port", "The value is in the current radix.", FLAGS,
-		cmd_out},
+	{"ob", "ob Address Value", "Write a byte to an I/O port",
+		"The value is in the current radix.", FLAGS, cmd_out},
 	{"ow", "ow Address Value", "Write a word to an I/O port",
 		"The value is in the current radix. Not every port allows words.", FLAGS, cmd_out},
 	{"od", "od Address Value", "Write a double word to an I/O port",
-		"The value is in the current radix. Not every port allows double words.", FLAGS, cmd_out},
+		"The value is in the current radix. Not every port allows double words.", FLAGS,
+		cmd_out},
 	{"rdmsr", "[Processor] rdmsr Address", "Read a model-specific register",
-		"Shows the 64-bit value of the MSR on the current processor, or on the one whose number stands in "
+		"Shows the 64-bit value of the MSR on the current processor, or on the one whose "
+		"number stands in "
 		"front.",
 		FLAGS | CMD_UNIT, cmd_rdmsr},
 	{"wrmsr", "[Processor] wrmsr Address Value", "Write a model-specific register",
-		"Sets the MSR of the current processor, or of the one whose number stands in front. A wrong value "
+		"Sets the MSR of the current processor, or of the one whose number stands in "
+		"front. A wrong value "
 		"can bring the system down.",
 		FLAGS | CMD_UNIT, cmd_wrmsr},
 };

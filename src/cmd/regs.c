@@ -1,6 +1,6 @@
 /*
- * regs: r in all its forms, and rm. Refuses to know targets: registers come from the engine's current
- * register context, or from the processor that a prefix names.
+ * regs: r in all its forms, and rm. Refuses to know targets: registers come from the engine's
+ * current register context, or from the processor that a prefix names.
  *
  *   r                all registers of the mask and the current instruction
  *   rM8 rF rX        other masks
@@ -23,7 +23,8 @@ static err no_threads(cmd *c, const cmd_call *call)
 {
 	if (call->thread.p && c->e->mode != ENG_USER)
 		return cmd_fail(c, ERR_SYNTAX,
-			"thread prefixes need a user-mode target; a processor's number stands in front: 1%s",
+			"thread prefixes need a user-mode target; a processor's number stands in "
+			"front: 1%s",
 			call->row->name);
 	return ERR_OK;
 }
@@ -71,7 +72,7 @@ typedef struct spec {
 static bool is_vector(const x64_reg *reg)
 {
 	return reg && (reg->bits == 128 || (reg->name[0] == 'm' && reg->name[1] == 'm') ||
-		(reg->bits == 64 && reg->name[0] == 'x'));
+			      (reg->bits == 64 && reg->name[0] == 'x'));
 }
 
 /* ":16ub": count and type. */
@@ -96,8 +97,8 @@ static err parse_type(cmd *c, str *rest, spec *s)
 		if (!str_istarts(t, name))
 			continue;
 		if (!is_vector(s->reg))
-			return cmd_fail(c, ERR_ARG, "'%.*s' is no vector register: it takes no type",
-				STR_ARG(s->name));
+			return cmd_fail(c, ERR_ARG,
+				"'%.*s' is no vector register: it takes no type", STR_ARG(s->name));
 		unsigned whole = s->reg->bits / 8u / types[i].size;
 		s->typed = true;
 		s->sign = types[i].sign;
@@ -111,8 +112,8 @@ static err parse_type(cmd *c, str *rest, spec *s)
 
 static bool name_char(char ch)
 {
-	return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_' ||
-		ch == '$' || ch == '.';
+	return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+	       ch == '_' || ch == '$' || ch == '.';
 }
 
 static err parse_name(cmd *c, str *rest, spec *ret)
@@ -149,7 +150,8 @@ static void add_element(const spec *s, const uint8_t *p, buf *b)
 		mem_float(s->sign == 'f' ? (double)f : d, 6, text);
 		buf_addz(b, text);
 	} else if (s->sign == 'i') {
-		buf_addf(b, "%lld", (long long)((int64_t)(v << (64 - 8 * s->size)) >> (64 - 8 * s->size)));
+		buf_addf(b, "%lld",
+			(long long)((int64_t)(v << (64 - 8 * s->size)) >> (64 - 8 * s->size)));
 	} else {
 		buf_addf(b, "%llu", (unsigned long long)v);
 	}
@@ -169,7 +171,8 @@ static void add_reg(const spec *s, const x64_regs *r, buf *b)
 	} else if (reg->bits == 80) {
 		unsigned top = le16(p + 8);
 		ext80_format(p, b);
-		buf_addf(b, " (%u:%04x:%016llx)", top >> 15, top & 0x7fff, (unsigned long long)le64(p));
+		buf_addf(b, " (%u:%04x:%016llx)", top >> 15, top & 0x7fff,
+			(unsigned long long)le64(p));
 	} else if (reg->bits == 128) {
 		xmm_floats(p, b);
 		buf_addf(b, " (%016llx:%016llx)", (unsigned long long)le64(p + 8),
@@ -195,7 +198,8 @@ static err show_one(cmd *c, const cmd_call *call, const spec *s, buf *b)
 	if (call->has_unit)
 		return cmd_fail(c, ERR_SYNTAX, "pseudo-registers take no processor prefix");
 	TRY(eng_reg_get(c->e, s->name, &v, &c->d));
-	buf_addf(b, "%.*s=%0*llx", STR_ARG(s->name), (int)c->e->ptr_size * 2, (unsigned long long)v);
+	buf_addf(
+		b, "%.*s=%0*llx", STR_ARG(s->name), (int)c->e->ptr_size * 2, (unsigned long long)v);
 	return ERR_OK;
 }
 
@@ -229,7 +233,8 @@ static err set_vector(cmd *c, const spec *s, str *rest, uint8_t *p)
 	}
 	while (rest->n && rest->p[0] != ',') {
 		if (n == t.count)
-			return cmd_fail(c, ERR_ARG, "%s holds only %u such values", s->reg->name, t.count);
+			return cmd_fail(
+				c, ERR_ARG, "%s holds only %u such values", s->reg->name, t.count);
 		if (t.sign == 'f' || t.sign == 'd') {
 			long double x;
 			TRY(float_word(c, rest, &x));
@@ -313,7 +318,8 @@ static err one(cmd *c, cmd_call *call, str *rest, buf *b)
 	}
 	if (call->has_unit)
 		return cmd_fail(c, ERR_SYNTAX,
-			"Registers of other processors cannot be changed: ~%us makes processor %u current",
+			"Registers of other processors cannot be changed: ~%us makes processor %u "
+			"current",
 			call->unit, call->unit);
 	if (assign)
 		*rest = str_trim(str_skip(*rest, 1));
@@ -392,8 +398,8 @@ static unsigned usable_mask(cmd *c, uint64_t mask)
 static const struct {
 	const char *letter;
 	unsigned mask;
-} letters[] = {{"YI", RM_YMM_INT}, {"ZI", RM_ZMM_INT}, {"Y", RM_YMM}, {"Z", RM_ZMM}, {"K", RM_OPMASK},
-	{"F", RM_FLOAT}, {"X", RM_XMM}};
+} letters[] = {{"YI", RM_YMM_INT}, {"ZI", RM_ZMM_INT}, {"Y", RM_YMM}, {"Z", RM_ZMM},
+	{"K", RM_OPMASK}, {"F", RM_FLOAT}, {"X", RM_XMM}};
 
 /* A mask letter behind r; *rest moves on. */
 static bool mask_letter(str *rest, unsigned *mask)
@@ -475,37 +481,53 @@ static err cmd_rm(cmd *c, cmd_call *call)
 	if (!list_all)
 		out(c->e, "Register output mask is %x:\n", c->e->reg_mask);
 	for (size_t i = 0; i < ARRAY_LEN(mask_bits); i++)
-		if (list_all ? mask_bits[i].bit & regs_mask_served(c) : mask_bits[i].bit & c->e->reg_mask)
+		if (list_all ? mask_bits[i].bit & regs_mask_served(c)
+			     : mask_bits[i].bit & c->e->reg_mask)
 			out(c->e, "%8x - %s\n", mask_bits[i].bit, mask_bits[i].text);
 	return ERR_OK;
 }
 
 static const cmd_row rows[] = {
 	{"r",
-		"[Processor] r[M Mask | F | X | Y | YI | Z | ZI | K] [Register[:[Num]Type] [= [Value]], ...]\n"
+		"[Processor] r[M Mask | F | X | Y | YI | Z | ZI | K] [Register[:[Num]Type] [= "
+		"[Value]], ...]\n"
 		"[Processor] r.",
 		"Display or change registers",
-		"Without a register, all registers that the mask selects (see rm) and the current instruction. "
-		"M Mask uses another mask this once, F is M 4 (floating point), X is M 40 (XMM). Y, YI, Z, ZI and "
+		"Without a register, all registers that the mask selects (see rm) and the current "
+		"instruction. "
+		"M Mask uses another mask this once, F is M 4 (floating point), X is M 40 (XMM). "
+		"Y, YI, Z, ZI and "
 		"K need AVX state, which a kernel debugger is not given.\n\n"
-		"Register is a register, a part of one (eax, ah, xmm0l), a flag (zf, iopl), or a pseudo-register "
-		"($t0). Several are separated by commas. A vector register can have a number of elements and a "
-		"type: ib ub iw uw id ud iq uq (signed or unsigned byte, word, double word, quad word), f, d; "
-		"elements are shown with the highest first. = Value sets it; = alone shows the value and asks for "
-		"another. In quiet mode (sq) the equal sign can be left out. r $.u0=text sets a fixed-name "
+		"Register is a register, a part of one (eax, ah, xmm0l), a flag (zf, iopl), or a "
+		"pseudo-register "
+		"($t0). Several are separated by commas. A vector register can have a number of "
+		"elements and a "
+		"type: ib ub iw uw id ud iq uq (signed or unsigned byte, word, double word, quad "
+		"word), f, d; "
+		"elements are shown with the highest first. = Value sets it; = alone shows the "
+		"value and asks for "
+		"another. In quiet mode (sq) the equal sign can be left out. r $.u0=text sets a "
+		"fixed-name "
 		"alias.\n\n"
 		"r. shows the registers that the current instruction names.\n\n"
-		"In kernel mode a processor's number can stand in front (2r, 3r eax): registers of another "
-		"processor can be seen but not changed. In a context set by .thread, .cxr or .trap the output "
-		"starts with \"Last set context:\", shows what was saved, and nothing can be changed.\n\n"
+		"In kernel mode a processor's number can stand in front (2r, 3r eax): registers of "
+		"another "
+		"processor can be seen but not changed. In a context set by .thread, .cxr or .trap "
+		"the output "
+		"starts with \"Last set context:\", shows what was saved, and nothing can be "
+		"changed.\n\n"
 		"Examples: r rax=0xff; r zf; r xmm0:16ub, xmm1:d; rM 8a",
 		CMD_ANY | CMD_TARGET | CMD_SUFFIX | CMD_UNIT, cmd_r},
 	{"rm", "rm [? | Mask]", "Display or set the register mask",
-		"The mask says which registers r shows. Without an argument it is shown, with ? the bits that "
+		"The mask says which registers r shows. Without an argument it is shown, with ? "
+		"the bits that "
 		"this target has are listed.\n\n"
-		"1 or 2: integer registers (2, the 64-bit form, wins); 4: floating point; 8: segments; 10: MMX; "
-		"20: debug registers, in kernel mode also CR4; 40: XMM; 80: control registers (kernel mode); 100: "
-		"descriptor and task registers (kernel mode); 800: XMM as integers. The default is a. Bits that the "
+		"1 or 2: integer registers (2, the 64-bit form, wins); 4: floating point; 8: "
+		"segments; 10: MMX; "
+		"20: debug registers, in kernel mode also CR4; 40: XMM; 80: control registers "
+		"(kernel mode); 100: "
+		"descriptor and task registers (kernel mode); 800: XMM as integers. The default is "
+		"a. Bits that the "
 		"target has no registers for are ignored with a message. The m is lower case.",
 		CMD_ANY | CMD_CASE, cmd_rm},
 };

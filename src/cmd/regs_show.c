@@ -1,7 +1,7 @@
 /*
- * regs_show: the layout of all registers, group by group as rm's mask selects. Refuses to know where
- * the values come from. The layout is WinDbg's; what its documents do not show (floating point) follows
- * the same habits: highest element first, numbers as C's %g prints them.
+ * regs_show: the layout of all registers, group by group as rm's mask selects. Refuses to know
+ * where the values come from. The layout is WinDbg's; what its documents do not show (floating
+ * point) follows the same habits: highest element first, numbers as C's %g prints them.
  */
 #include "cmd/code.h"
 #include "cmd/memory.h"
@@ -14,7 +14,16 @@
 #include <stdlib.h>
 
 /* FXSAVE image (Intel SDM volume 1, table 10-2). */
-enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FDP = 16, FX_ST0 = 32, FX_XMM0 = 160 };
+enum {
+	FX_FCW = 0,
+	FX_FSW = 2,
+	FX_FTW = 4,
+	FX_FOP = 6,
+	FX_FIP = 8,
+	FX_FDP = 16,
+	FX_ST0 = 32,
+	FX_XMM0 = 160
+};
 enum { EXT_BIAS = 16383 };
 
 unsigned regs_sets(cmd *c, unsigned mask)
@@ -35,7 +44,8 @@ unsigned regs_sets(cmd *c, unsigned mask)
 
 unsigned regs_mask_served(cmd *c)
 {
-	unsigned mask = RM_INT32 | RM_INT64 | RM_FLOAT | RM_SEGMENTS | RM_MMX | RM_DEBUG | RM_XMM | RM_XMM_INT;
+	unsigned mask = RM_INT32 | RM_INT64 | RM_FLOAT | RM_SEGMENTS | RM_MMX | RM_DEBUG | RM_XMM |
+			RM_XMM_INT;
 	return c->e->mode == ENG_USER ? mask : mask | RM_CONTROL | RM_TASK;
 }
 
@@ -94,8 +104,8 @@ static void integers(const x64_regs *r, buf *b)
 		int gpr; /* -1: rip */
 	} order[] = {{"rax", X64_RAX}, {"rbx", X64_RBX}, {"rcx", X64_RCX}, {"rdx", X64_RDX},
 		{"rsi", X64_RSI}, {"rdi", X64_RDI}, {"rip", -1}, {"rsp", X64_RSP}, {"rbp", X64_RBP},
-		{" r8", X64_R8}, {" r9", X64_R9}, {"r10", X64_R10}, {"r11", X64_R11}, {"r12", X64_R12},
-		{"r13", X64_R13}, {"r14", X64_R14}, {"r15", X64_R15}};
+		{" r8", X64_R8}, {" r9", X64_R9}, {"r10", X64_R10}, {"r11", X64_R11},
+		{"r12", X64_R12}, {"r13", X64_R13}, {"r14", X64_R14}, {"r15", X64_R15}};
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		uint64_t v = order[i].gpr < 0 ? r->rip : r->gpr[order[i].gpr];
 		buf_addf(b, "%s=%016llx%c", order[i].label, (unsigned long long)v,
@@ -106,10 +116,12 @@ static void integers(const x64_regs *r, buf *b)
 static void flags(const x64_regs *r, buf *b)
 {
 	uint32_t f = r->eflags;
-	buf_addf(b, "iopl=%x %s %s %s %s %s %s %s %s %s %s\n", f >> 12 & 3, f >> 20 & 1 ? "vip" : "   ",
-		f >> 19 & 1 ? "vif" : "   ", f & X64_FL_OF ? "ov" : "nv", f & X64_FL_DF ? "dn" : "up",
-		f & X64_FL_IF ? "ei" : "di", f & X64_FL_SF ? "ng" : "pl", f & X64_FL_ZF ? "zr" : "nz",
-		f & X64_FL_AF ? "ac" : "na", f & X64_FL_PF ? "pe" : "po", f & X64_FL_CF ? "cy" : "nc");
+	buf_addf(b, "iopl=%x %s %s %s %s %s %s %s %s %s %s\n", f >> 12 & 3,
+		f >> 20 & 1 ? "vip" : "   ", f >> 19 & 1 ? "vif" : "   ",
+		f & X64_FL_OF ? "ov" : "nv", f & X64_FL_DF ? "dn" : "up",
+		f & X64_FL_IF ? "ei" : "di", f & X64_FL_SF ? "ng" : "pl",
+		f & X64_FL_ZF ? "zr" : "nz", f & X64_FL_AF ? "ac" : "na",
+		f & X64_FL_PF ? "pe" : "po", f & X64_FL_CF ? "cy" : "nc");
 }
 
 static void segments(const x64_regs *r, buf *b)
@@ -141,9 +153,9 @@ static void x87(const x64_regs *r, buf *b)
 		sw >> 9 & 1, sw >> 8 & 1);
 	letters((sw >> 15 & 1) << 7 | (sw & 0x7f), "bspuozdi", b);
 	buf_addf(b, "  fptw=%04X\n", tags);
-	buf_addf(b, "            fopcode=%04X  fpip=%04x:%08x  fpdp=%04x:%08x\n", le16(r->fx + FX_FOP),
-		le16(r->fx + FX_FIP + 4), le32(r->fx + FX_FIP), le16(r->fx + FX_FDP + 4),
-		le32(r->fx + FX_FDP));
+	buf_addf(b, "            fopcode=%04X  fpip=%04x:%08x  fpdp=%04x:%08x\n",
+		le16(r->fx + FX_FOP), le16(r->fx + FX_FIP + 4), le32(r->fx + FX_FIP),
+		le16(r->fx + FX_FDP + 4), le32(r->fx + FX_FDP));
 	for (unsigned i = 0; i < 8; i++) {
 		buf_addf(b, "st%u=", i);
 		ext80_format(r->fx + FX_ST0 + 16 * i, b);
@@ -201,8 +213,9 @@ static void debug(cmd *c, const x64_regs *r, buf *b)
 
 static void control(const x64_regs *r, buf *b)
 {
-	buf_addf(b, "cr0=%016llx cr2=%016llx cr3=%016llx\ncr8=%016llx\n", (unsigned long long)r->cr0,
-		(unsigned long long)r->cr2, (unsigned long long)r->cr3, (unsigned long long)r->cr8);
+	buf_addf(b, "cr0=%016llx cr2=%016llx cr3=%016llx\ncr8=%016llx\n",
+		(unsigned long long)r->cr0, (unsigned long long)r->cr2, (unsigned long long)r->cr3,
+		(unsigned long long)r->cr8);
 }
 
 static void task(const x64_regs *r, buf *b)

@@ -1,6 +1,6 @@
 /*
- * selector: dg: segment descriptors of the current processor's global descriptor table, in the format
- * of the processor's long mode (Intel SDM volume 3, chapters 3 and 7).
+ * selector: dg: segment descriptors of the current processor's global descriptor table, in the
+ * format of the processor's long mode (Intel SDM volume 3, chapters 3 and 7).
  */
 #include "cmd/cmd.h"
 
@@ -15,8 +15,12 @@ enum { AT_TYPE = 0xf, AT_S = 0x10, AT_P = 0x80, AT_L = 0x2000, AT_DB = 0x4000, A
 
 static const char *type_text(uint32_t at, char *text, size_t n)
 {
-	static const char *const system[16] = {[2] = "LDT", [9] = "TSS64 Avl", [0xb] = "TSS64 Busy",
-		[0xc] = "CallGate64", [0xe] = "IntGate64", [0xf] = "TrapGate64"};
+	static const char *const system[16] = {[2] = "LDT",
+		[9] = "TSS64 Avl",
+		[0xb] = "TSS64 Busy",
+		[0xc] = "CallGate64",
+		[0xe] = "IntGate64",
+		[0xf] = "TrapGate64"};
 	uint32_t type = at & AT_TYPE;
 	if (!(at & AT_S))
 		return system[type] ? system[type] : "<Reserved>";
@@ -32,10 +36,12 @@ static err show_selector(cmd *c, const x64_regs *r, uint64_t sel)
 	char text[16];
 	uint64_t index = sel & ~(uint64_t)(SEL_TI | SEL_RPL);
 	if (sel & SEL_TI)
-		return cmd_fail(c, ERR_UNSUPPORTED, "%04x lies in a local descriptor table, which NT for x64 does not use",
+		return cmd_fail(c, ERR_UNSUPPORTED,
+			"%04x lies in a local descriptor table, which NT for x64 does not use",
 			(unsigned)sel);
 	if (index + 7 > r->gdtr_limit) {
-		out(e, "%04X Unable to get descriptor: the table ends at %04x\n", (unsigned)sel, r->gdtr_limit);
+		out(e, "%04X Unable to get descriptor: the table ends at %04x\n", (unsigned)sel,
+			r->gdtr_limit);
 		return ERR_OK;
 	}
 	TRY(eng_read_all(e, r->gdtr_base + index, raw, 8, &c->d));
@@ -49,9 +55,10 @@ static err show_selector(cmd *c, const x64_regs *r, uint64_t sel)
 		TRY(eng_read_all(e, r->gdtr_base + index + 8, raw + 8, 8, &c->d));
 		base |= (uint64_t)le32(raw + 8) << 32;
 	}
-	out(e, "%04X %s %s %-10s %u %s %s %s %s %08x\n", (unsigned)sel, out_addr(e, base), out_addr(e, limit),
-		type_text(at, text, sizeof text), at >> 5 & 3, at & AT_DB ? "Bg" : "Nb", at & AT_G ? "Pg" : "By",
-		at & AT_P ? "P " : "NP", at & AT_L ? "Lo" : "Nl", (at & 0xff) | (at >> 4 & 0xf00));
+	out(e, "%04X %s %s %-10s %u %s %s %s %s %08x\n", (unsigned)sel, out_addr(e, base),
+		out_addr(e, limit), type_text(at, text, sizeof text), at >> 5 & 3,
+		at & AT_DB ? "Bg" : "Nb", at & AT_G ? "Pg" : "By", at & AT_P ? "P " : "NP",
+		at & AT_L ? "Lo" : "Nl", (at & 0xff) | (at >> 4 & 0xf00));
 	return ERR_OK;
 }
 
@@ -68,7 +75,8 @@ static err cmd_dg(cmd *c, cmd_call *call)
 		TRY(cmd_arg_expr(c, &rest, &last));
 	TRY(cmd_arg_end(c, rest));
 	if (first > 0xffff || last > 0xffff || last < first)
-		return cmd_fail(c, ERR_ARG, "selectors are numbered 0 to ffff, the first one first");
+		return cmd_fail(
+			c, ERR_ARG, "selectors are numbered 0 to ffff, the first one first");
 	if ((last - first) / 8 >= SELECTORS_MAX)
 		return cmd_fail(c, ERR_LIMIT, "at most 0x%x selectors can be shown", SELECTORS_MAX);
 	TRY(eng_unit_regs(c->e, c->e->ctx.unit, X64_SET_SPECIAL, &r, &c->d));
@@ -86,8 +94,10 @@ static err cmd_dg(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{"dg", "dg FirstSelector [LastSelector]", "Display segment descriptors",
-		"Shows the descriptors of the selectors in the current processor's global descriptor table: base, "
-		"limit, type, privilege level, size (Bg big, Nb not), granularity (Pg pages, By bytes), presence, "
+		"Shows the descriptors of the selectors in the current processor's global "
+		"descriptor table: base, "
+		"limit, type, privilege level, size (Bg big, Nb not), granularity (Pg pages, By "
+		"bytes), presence, "
 		"whether it is 64-bit code (Lo), and its attribute bits. At most 256 selectors.",
 		CMD_KERNEL | CMD_TARGET, cmd_dg},
 };

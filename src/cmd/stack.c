@@ -1,6 +1,6 @@
 /*
- * stack: k in all its forms, .kframes, .frame, .f+ and .f-. Refuses to know how frames are found: the
- * engine unwinds.
+ * stack: k in all its forms, .kframes, .frame, .f+ and .f-. Refuses to know how frames are found:
+ * the engine unwinds.
  */
 #include "base/reader.h"
 #include "cmd/code.h"
@@ -17,11 +17,11 @@ enum {
 typedef enum kparams { KP_NONE, KP_SAME_LINE, KP_OWN_LINES } kparams;
 
 typedef struct kopts {
-	bool args;	 /* b, v */
-	bool verbose;	 /* v: trap frames too */
-	bool clean;	 /* c: names only */
-	bool distance;	 /* f */
-	bool no_source;	 /* L */
+	bool args;	/* b, v */
+	bool verbose;	/* v: trap frames too */
+	bool clean;	/* c: names only */
+	bool distance;	/* f */
+	bool no_source; /* L */
 	kparams params; /* p, P */
 } kopts;
 
@@ -68,7 +68,8 @@ static void add_param_value(cmd *c, const eng_frame *f, const sym_local *l, buf 
 	if (size < 8)
 		v &= (1ull << 8 * size) - 1;
 	if (known && (t.kind == SYM_T_INT || t.kind == SYM_T_CHAR))
-		buf_addf(b, "0n%lld", (long long)((int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size)));
+		buf_addf(b, "0n%lld",
+			(long long)((int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size)));
 	else if (known && (t.kind == SYM_T_PTR || t.kind == SYM_T_REF))
 		buf_addf(b, "0x%s", out_addr(e, v));
 	else
@@ -113,19 +114,22 @@ static void add_site(cmd *c, const eng_frame *f, bool top, const kopts *o, buf *
 	} else {
 		out_symbol(e, f->ip, b);
 	}
-	/* A return address may be the first byte of the next line: the call stands in front of it. */
+	/* A return address may be the first byte of the next line: the call stands in front of it.
+	 */
 	if (!o->no_source && !o->clean && e->lines_on && e->syms &&
 		sym_line_at(e->syms, top ? f->ip : f->ip - 1, &l) == ERR_OK)
 		buf_addf(b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
 }
 
-/* The register parameters' home slots above the return address: what the function may have put there. */
+/* The register parameters' home slots above the return address: what the function may have put
+ * there. */
 static void add_args(cmd *c, const eng_frame *f, buf *b)
 {
 	buf_addz(b, ": ");
 	for (unsigned i = 0; i < ARGS; i++) {
 		uint64_t v;
-		if (f->ret_slot && eng_read_uint(c->e, f->ret_slot + 8 + 8 * i, 8, &v, NULL) == ERR_OK)
+		if (f->ret_slot &&
+			eng_read_uint(c->e, f->ret_slot + 8 + 8 * i, 8, &v, NULL) == ERR_OK)
 			buf_addf(b, "%s ", out_addr(c->e, v));
 		else
 			buf_addz(b, f->ret_slot ? "????????`???????? " : "00000000`00000000 ");
@@ -135,7 +139,8 @@ static void add_args(cmd *c, const eng_frame *f, buf *b)
 
 static void header(cmd *c, const kopts *o)
 {
-	static const char args[] = ": Args to Child                                                           : ";
+	static const char args[] =
+		": Args to Child                                                           : ";
 	if (o->clean) {
 		out(c->e, " # Call Site\n");
 		return;
@@ -229,7 +234,8 @@ static err letters(cmd *c, cmd_call *call, str *rest, kopts *o)
 		case 'L':
 			o->no_source = true;
 			break;
-		default: /* n: numbers are always there; M: links need a front end that shows them */
+		default: /* n: numbers are always there; M: links need a front end that shows them
+			  */
 			break;
 		}
 		any = true;
@@ -265,7 +271,8 @@ static err backtrace(cmd *c, cmd_call *call)
 	}
 	TRY(cmd_arg_end(c, rest));
 	if (!count || count > FRAMES_MAX)
-		return cmd_fail(c, ERR_LIMIT, "the number of frames must be from 1 to 0x%x", FRAMES_MAX);
+		return cmd_fail(
+			c, ERR_LIMIT, "the number of frames must be from 1 to 0x%x", FRAMES_MAX);
 	TRY(eng_stack(e, &c->a, &r, (size_t)count, &frames, &n, &why));
 	header(c, &o);
 	buf_init(&b, 0);
@@ -318,7 +325,8 @@ static err on_unit(cmd *c, cmd_call *call, cmd_fn *fn)
 {
 	if (call->thread.p && c->e->mode != ENG_USER)
 		return cmd_fail(c, ERR_SYNTAX,
-			"thread prefixes need a user-mode target; a processor's number stands in front: 1k");
+			"thread prefixes need a user-mode target; a processor's number stands in "
+			"front: 1k");
 	if (!call->has_unit)
 		return fn(c, call);
 	eng_ctx saved = eng_ctx_save(c->e);
@@ -367,7 +375,8 @@ static err frame_at(cmd *c, uint64_t n, eng_frame *ret)
 	if (n < FRAMES_MAX)
 		TRY(eng_stack(c->e, &c->a, &r, (size_t)n + 1, &frames, &count, &c->d));
 	if (n >= FRAMES_MAX || n >= count)
-		return cmd_fail(c, ERR_NOTFOUND, "Cannot find frame 0x%llx, previous scope unchanged",
+		return cmd_fail(c, ERR_NOTFOUND,
+			"Cannot find frame 0x%llx, previous scope unchanged",
 			(unsigned long long)n);
 	*ret = frames[n];
 	return ERR_OK;
@@ -383,7 +392,8 @@ static err set_frame(cmd *c, uint64_t n, bool set, bool show_regs)
 	if (set)
 		TRY(eng_ctx_frame(e, (uint32_t)n, &c->d));
 	buf_init(&b, 0);
-	buf_addf(&b, "%02llx %s %s     ", (unsigned long long)n, out_addr(e, f.sp), out_addr(e, f.ret));
+	buf_addf(&b, "%02llx %s %s     ", (unsigned long long)n, out_addr(e, f.sp),
+		out_addr(e, f.ret));
 	add_site(c, &f, n == 0, &o, &b);
 	buf_addc(&b, '\n');
 	if (show_regs) {
@@ -411,7 +421,8 @@ static err cmd_frame(cmd *c, cmd_call *call)
 	rest = str_trim(rest);
 	if (rest.n && rest.p[0] == '=')
 		return cmd_fail(c, ERR_UNSUPPORTED,
-			".frame = takes a base pointer, which only x86 frames have; k = shows stacks from "
+			".frame = takes a base pointer, which only x86 frames have; k = shows "
+			"stacks from "
 			"other places");
 	if (!rest.n)
 		return set_frame(c, c->e->ctx.frame, false, show_regs);
@@ -426,7 +437,8 @@ static err cmd_frame_shift(cmd *c, cmd_call *call)
 	bool up = call->row->name[2] == '+';
 	TRY(cmd_arg_end(c, call->args));
 	if (!up && !n)
-		return cmd_fail(c, ERR_NOTFOUND, "Cannot find previous frame, previous scope unchanged");
+		return cmd_fail(
+			c, ERR_NOTFOUND, "Cannot find previous frame, previous scope unchanged");
 	return set_frame(c, up ? n + 1 : n - 1, true, false);
 }
 
@@ -436,29 +448,41 @@ static const cmd_row rows[] = {
 		"[Processor] k[b|p|P|v][c][n][f][L][M] = StackPtr FrameCount\n"
 		"[Processor] k[b|p|P|v][c][n][f][L][M] = StackPtr InstructionPtr FrameCount",
 		"Display the stack",
-		"Shows the frames of the current register context, the innermost first, by the unwind data of the "
-		"images; stacks run across interrupts and traps down into user mode. Child-SP is the stack pointer "
+		"Shows the frames of the current register context, the innermost first, by the "
+		"unwind data of the "
+		"images; stacks run across interrupts and traps down into user mode. Child-SP is "
+		"the stack pointer "
 		"inside the function, RetAddr where it returns to.\n\n"
-		"b: the four home slots of the register parameters of each frame (what the function has put there, "
-		"not always its arguments). v: b and the places of trap frames. p, P: all parameters by name on the "
-		"same line or on their own lines (needs private symbols). c: names only. n: frame numbers, which "
-		"are always shown. f: the distance between frames. L: no source lines. M: links, where a front end "
+		"b: the four home slots of the register parameters of each frame (what the "
+		"function has put there, "
+		"not always its arguments). v: b and the places of trap frames. p, P: all "
+		"parameters by name on the "
+		"same line or on their own lines (needs private symbols). c: names only. n: frame "
+		"numbers, which "
+		"are always shown. f: the distance between frames. L: no source lines. M: links, "
+		"where a front end "
 		"shows them.\n\n"
-		"FrameCount is in the current radix; its default is that of .kframes. With = the stack starts at "
+		"FrameCount is in the current radix; its default is that of .kframes. With = the "
+		"stack starts at "
 		"another place.",
 		CMD_ANY | CMD_TARGET | CMD_SUFFIX | CMD_UNIT, cmd_k},
 	{"kd", "[Processor] kd [WordCount]", "Display the raw stack",
-		"Shows the pointer-sized words at the stack pointer, each with the nearest symbol. WordCount's "
+		"Shows the pointer-sized words at the stack pointer, each with the nearest symbol. "
+		"WordCount's "
 		"default is that of .kframes.",
 		CMD_ANY | CMD_TARGET | CMD_UNIT, cmd_kd},
 	{".kframes", ".kframes [FrameCountDefault]", "Set the default stack length",
-		"Sets how many frames k shows and how many words kd shows when no count is given. Without a number "
+		"Sets how many frames k shows and how many words kd shows when no count is given. "
+		"Without a number "
 		"the current value is shown.",
 		CMD_ANY, cmd_kframes},
 	{".frame", ".frame [/c] [/r] [FrameNumber]", "Set or show the local context",
-		"Chooses the frame whose registers and local variables commands see; 0 is the innermost. The number "
-		"is in the current radix, k shows it in hexadecimal. Without a number the current frame is shown. "
-		"/r shows its registers. Reset by execution and by a change of the register context.",
+		"Chooses the frame whose registers and local variables commands see; 0 is the "
+		"innermost. The number "
+		"is in the current radix, k shows it in hexadecimal. Without a number the current "
+		"frame is shown. "
+		"/r shows its registers. Reset by execution and by a change of the register "
+		"context.",
 		CMD_ANY | CMD_TARGET, cmd_frame},
 	{".f+", ".f+", "Go to the next outer frame", "As .frame @$frame + 1.", CMD_ANY | CMD_TARGET,
 		cmd_frame_shift},

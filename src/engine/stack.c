@@ -31,19 +31,21 @@ static err env_stack(void *u, uint64_t addr, void *p, size_t n)
 static bool after_call(engine *e, uint64_t addr)
 {
 	uint8_t code[CALL_MAX];
-	if (!sym_mod_at(e->syms, addr) || eng_read_all(e, addr - CALL_MAX, code, sizeof code, NULL) != ERR_OK)
+	if (!sym_mod_at(e->syms, addr) ||
+		eng_read_all(e, addr - CALL_MAX, code, sizeof code, NULL) != ERR_OK)
 		return false;
 	for (size_t n = 2; n <= CALL_MAX; n++) {
 		x64_insn in;
-		if (x64_decode(code + CALL_MAX - n, n, addr - n, &in) == ERR_OK && in.len == n && in.flow == X64_FLOW_CALL)
+		if (x64_decode(code + CALL_MAX - n, n, addr - n, &in) == ERR_OK && in.len == n &&
+			in.flow == X64_FLOW_CALL)
 			return true;
 	}
 	return false;
 }
 
 /*
- * Unwind data that is not in memory (an image page that nobody touched yet) does not hide the callers:
- * the nearest word above rsp that points behind a call is taken for the return address.
+ * Unwind data that is not in memory (an image page that nobody touched yet) does not hide the
+ * callers: the nearest word above rsp that points behind a call is taken for the return address.
  */
 static bool guess_caller(engine *e, x64_regs *r, x64_frame_info *info)
 {
@@ -63,7 +65,8 @@ static bool guess_caller(engine *e, x64_regs *r, x64_frame_info *info)
 	return false;
 }
 
-err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret, size_t *n_ret, diag *why)
+err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret,
+	size_t *n_ret, diag *why)
 {
 	x64_unwind_env env = {e, env_func, env_image, env_stack};
 	VEC(eng_frame) v = {0};
@@ -80,7 +83,9 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 		err x = x64_unwind(&r, &env, &info);
 		if (x != ERR_OK && guess_caller(e, &r, &info)) {
 			if (!guessed)
-				diag_set(why, x, "Unwind data for %s cannot be read; callers from there are guessed (the image on the symbol path would tell)",
+				diag_set(why, x,
+					"Unwind data for %s cannot be read; callers from there are "
+					"guessed (the image on the symbol path would tell)",
 					out_addr(e, f.ip));
 			guessed = true;
 			x = ERR_OK;
@@ -99,7 +104,9 @@ err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame 
 		/* A leaf below the top means that there is no unwind data where there should be. */
 		if (info.leaf && v.n > 1 && !v.p[v.n - 2].trap) {
 			if (!guessed)
-				diag_set(why, ERR_NOTFOUND, "no unwind data for %s: frames below may be wrong", out_addr(e, f.ip));
+				diag_set(why, ERR_NOTFOUND,
+					"no unwind data for %s: frames below may be wrong",
+					out_addr(e, f.ip));
 			if (!sym_mod_at(e->syms, r.rip))
 				break;
 		}

@@ -1,7 +1,7 @@
 /*
  * masm: the MASM expression evaluator (spec 5). Parses once into a masm_code, runs it as often as
- * needed without allocating or looking a symbol up again. Knows nothing of targets: everything comes
- * from the environment table.
+ * needed without allocating or looking a symbol up again. Knows nothing of targets: everything
+ * comes from the environment table.
  */
 #ifndef RS_EVAL_MASM_H
 #define RS_EVAL_MASM_H
@@ -26,10 +26,12 @@ typedef struct masm_env {
 	err (*line)(void *u, str module, str file, uint32_t line, uint64_t *ret, diag *d);
 	/* @@c++( ... ): NULL if there is no such evaluator. */
 	err (*cxx)(void *u, str expr, uint64_t *ret, diag *d);
-	err (*fnsucc)(void *u, uint64_t fn, uint64_t ret_value, uint64_t flag, uint64_t *ret, diag *d);
+	err (*fnsucc)(
+		void *u, uint64_t fn, uint64_t ret_value, uint64_t flag, uint64_t *ret, diag *d);
 	err (*entry)(void *u, uint64_t base, uint64_t *ret, diag *d); /* $iment */
-	bool (*valid)(void *u, uint64_t addr, uint64_t n);	       /* $vvalid */
-	/* Optional: a number (not 0) for a register, so that running code need not compare names. */
+	bool (*valid)(void *u, uint64_t addr, uint64_t n);	      /* $vvalid */
+	/* Optional: a number (not 0) for a register, so that running code need not compare names.
+	 */
 	uint32_t (*reg_bind)(void *u, str name);
 	err (*reg_slot)(void *u, uint32_t slot, uint64_t *ret, diag *d);
 	char suffix; /* `ss`: 'a' or 'w' is tried behind a name that is not found; 0: no */
@@ -42,15 +44,15 @@ typedef struct masm_code masm_code; /* lives in the arena it was compiled into *
  * continue it (a blank followed by a new operand, a comma, "L10" of a range ...); *used is its
  * length. Errors carry a range (diag.src_begin/end).
  */
-err masm_compile(const masm_env *env, arena *a, str text, size_t *used, masm_code **ret, diag *d)
-	MUST_CHECK;
+err masm_compile(
+	const masm_env *env, arena *a, str text, size_t *used, masm_code **ret, diag *d) MUST_CHECK;
 /* Division by zero: "Operand error". Memory errors: "Memory access error". */
 err masm_run(const masm_code *c, const masm_env *env, uint64_t *ret, diag *d) MUST_CHECK;
 /* Both in one; the whole of text must be used unless used is given. */
 err masm_eval(const masm_env *env, str text, size_t *used, uint64_t *ret, diag *d) MUST_CHECK;
 /*
- * How long the expression at the start of text is, taking every symbol for known: for a command that
- * keeps an expression which cannot be resolved yet (bu). 0 if there is none.
+ * How long the expression at the start of text is, taking every symbol for known: for a command
+ * that keeps an expression which cannot be resolved yet (bu). 0 if there is none.
  */
 size_t masm_extent(const masm_env *env, str text);
 /* True if the code reads nothing but constants and registers (no memory, no symbols left). */
@@ -60,7 +62,8 @@ bool masm_has_symbols(const masm_code *c);
 /* True, and the value, if nothing needs to run. */
 bool masm_is_constant(const masm_code *c, uint64_t *ret);
 
-/* Display: 00000000`0000001a, or 0000001a if the target's pointers have 4 bytes. `ret` >= 18 bytes. */
+/* Display: 00000000`0000001a, or 0000001a if the target's pointers have 4 bytes. `ret` >= 18 bytes.
+ */
 enum { MASM_ADDR_TEXT = 20 };
 void masm_format_addr(unsigned ptr_size, uint64_t v, char *ret);
 

@@ -332,7 +332,8 @@ static bool holds(str name, const char *lit, size_t n, size_t rare)
 		c[1] = (char)(c[0] - 32);
 	const char *begin = name.p + rare, *end = name.p + name.n - (n - 1 - rare);
 	for (int i = 0; i < 2 && (!i || c[1] != c[0]); i++)
-		for (const char *p = begin; p < end && (p = memchr(p, c[i], (size_t)(end - p))); p++)
+		for (const char *p = begin; p < end && (p = memchr(p, c[i], (size_t)(end - p)));
+			p++)
 			if (equal(p - rare, lit, n))
 				return true;
 	return false;

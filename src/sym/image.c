@@ -514,7 +514,8 @@ void sym_image_describe(sym_mod *m, buf *out)
 	buf_addf(out, "     Time Stamp: %x ", p->timestamp);
 	sym_time(p->timestamp, out);
 	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x%s\n",
-		p->image_size, p->checksum, p->characteristics, p->characteristics & DEBUG_STRIPPED ? " stripped" : "");
+		p->image_size, p->checksum, p->characteristics,
+		p->characteristics & DEBUG_STRIPPED ? " stripped" : "");
 	buf_addz(out, "Debug Data Dirs: Type  Size     VA  Pointer\n");
 	lmi x = {g, out, false};
 	if (pe_debug_each(p, lmi_debug, &x) != ERR_OK && !x.any)

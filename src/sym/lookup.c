@@ -424,7 +424,7 @@ static size_t merge_run(sym_list *l, size_t n, size_t at, size_t end, map *seen)
 	size_t from = n;
 	bool private = false;
 	for (size_t i = at; i < end; i++)
-		private |= rank_of(l->p[i].kind) > 3;
+	private |= rank_of(l->p[i].kind) > 3;
 	for (size_t i = at; i < end; i++) {
 		sym *s = &l->p[i];
 		if (private && s->kind == SYM_K_PUBLIC && s->raw.n && s->raw.p[0] == '?')
@@ -600,7 +600,8 @@ err sym_complete(sym_store *s, arena *a, str prefix, size_t max, str **ret, size
 			continue;
 		if (f->ops->each(f, pattern, complete_one, &x) != ERR_OK)
 			break;
-		if (rest.n && f->ops->type_each && f->ops->type_each(f, complete_type, &x) != ERR_OK)
+		if (rest.n && f->ops->type_each &&
+			f->ops->type_each(f, complete_type, &x) != ERR_OK)
 			break;
 	}
 	if (x.v.n)

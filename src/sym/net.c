@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 #define CURL_CALLS(X)                                                                              \
-	X(easy_init) X(easy_cleanup) X(easy_setopt) X(easy_getinfo) X(easy_strerror)               \
-	X(multi_init) X(multi_cleanup) X(multi_add_handle) X(multi_remove_handle)                  \
-	X(multi_perform) X(multi_info_read) X(multi_poll)
+	X(easy_init)                                                                               \
+	X(easy_cleanup) X(easy_setopt) X(easy_getinfo) X(easy_strerror) X(multi_init)              \
+		X(multi_cleanup) X(multi_add_handle) X(multi_remove_handle) X(multi_perform)       \
+			X(multi_info_read) X(multi_poll)
 
 struct sym_net {
 	CURLM *multi; /* kept: its connections are reused */
@@ -176,7 +177,8 @@ err sym_net_get(sym_store *s, const char *url, const char *dest, str what, diag 
 	arena a;
 	arena_init(&a);
 	char *tmp = arena_printf(&a, "%s.tmp%ld", dest, (long)getpid());
-	xfer x = {.s = s, .c = s->net, .h = s->net->easy_init(), .what = what, .f = fopen(tmp, "wb")};
+	xfer x = {
+		.s = s, .c = s->net, .h = s->net->easy_init(), .what = what, .f = fopen(tmp, "wb")};
 	err e = ERR_OK;
 	if (!x.h)
 		e = diag_set(d, ERR_IO, "%s - libcurl does not start", url);

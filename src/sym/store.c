@@ -132,7 +132,8 @@ sym_space sym_scope(sym_store *s)
 {
 	sym_space (*ask)(void *) = s->scope_ask;
 	if (ask) {
-		s->scope_ask = NULL; /* the answer may need symbols itself: those of the system do */
+		s->scope_ask =
+			NULL; /* the answer may need symbols itself: those of the system do */
 		sym_scope_set(s, ask(s->scope_u));
 	}
 	return s->scope;
@@ -283,7 +284,8 @@ sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size
 			m->mark = true;
 			if (!m->checksum)
 				m->checksum = checksum;
-			/* A size that came without a time stamp was a guess at an image being loaded. */
+			/* A size that came without a time stamp was a guess at an image being
+			 * loaded. */
 			if (size && size != m->size) {
 				m->size = size;
 				sym_touch(s);

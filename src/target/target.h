@@ -2,8 +2,8 @@
  * target: one way of reaching a machine or process, behind one table of functions.
  *
  * A backend (kd/ fake/ ...) fills a tgt_ops; callers use the tgt_* wrappers, which answer
- * ERR_UNSUPPORTED for an absent function. A backend never parses commands, never reaches up, keeps no
- * global state. Only tgt_interrupt may be called from another thread or a signal handler.
+ * ERR_UNSUPPORTED for an absent function. A backend never parses commands, never reaches up, keeps
+ * no global state. Only tgt_interrupt may be called from another thread or a signal handler.
  *
  *   open -> wait ... event (stopped) -> read/write/regs/trap_add ... -> resume -> wait ...
  *
@@ -53,14 +53,14 @@ enum { TGT_PATH_MAX = 512, TGT_STREAM_MAX = 16, TGT_EXR_PARAMS = 15, TGT_DROPPED
 /* ---- facts ---- */
 
 typedef enum tgt_fact {
-	TGT_F_KERNEL_BASE,    /* uint64_t: base of the kernel image (after KASLR) */
-	TGT_F_MODULE_LIST,    /* uint64_t: PsLoadedModuleList */
-	TGT_F_DEBUGGER_DATA,  /* uint64_t: list that leads to KDDEBUGGER_DATA64 */
-	TGT_F_VERSION,	      /* tgt_version */
-	TGT_F_PCR,	      /* uint64_t in: unit, out: KPCR address */
-	TGT_F_PRCB,	      /* uint64_t in: unit, out: KPRCB address */
-	TGT_F_THREAD,	      /* uint64_t in: unit, out: KTHREAD running there */
-	TGT_F_MEMORY,	      /* tgt_memory_info in: addr, out: what the target says of it */
+	TGT_F_KERNEL_BASE,   /* uint64_t: base of the kernel image (after KASLR) */
+	TGT_F_MODULE_LIST,   /* uint64_t: PsLoadedModuleList */
+	TGT_F_DEBUGGER_DATA, /* uint64_t: list that leads to KDDEBUGGER_DATA64 */
+	TGT_F_VERSION,	     /* tgt_version */
+	TGT_F_PCR,	     /* uint64_t in: unit, out: KPCR address */
+	TGT_F_PRCB,	     /* uint64_t in: unit, out: KPRCB address */
+	TGT_F_THREAD,	     /* uint64_t in: unit, out: KTHREAD running there */
+	TGT_F_MEMORY,	     /* tgt_memory_info in: addr, out: what the target says of it */
 } tgt_fact;
 
 typedef struct tgt_memory_info {
@@ -78,12 +78,12 @@ typedef struct tgt_version {
 } tgt_version;
 
 typedef struct tgt_caps {
-	bool kernel;	       /* a whole machine, not one process */
-	bool live;	       /* can run */
-	uint32_t spaces;       /* 1 << as_kind that the backend serves itself */
-	uint32_t max_soft;     /* software traps in existence (KD: 32); 0 = no limit */
-	uint32_t max_hard;     /* debug registers per unit */
-	bool phys_write;       /* AS_PHYS can be written */
+	bool kernel;	   /* a whole machine, not one process */
+	bool live;	   /* can run */
+	uint32_t spaces;   /* 1 << as_kind that the backend serves itself */
+	uint32_t max_soft; /* software traps in existence (KD: 32); 0 = no limit */
+	uint32_t max_hard; /* debug registers per unit */
+	bool phys_write;   /* AS_PHYS can be written */
 	bool can_step;
 } tgt_caps;
 
@@ -104,10 +104,10 @@ typedef enum tgt_event_kind {
 
 typedef struct tgt_event {
 	tgt_event_kind kind;
-	unit_t unit;	   /* processor (or thread) that reports */
-	uint32_t n_units;  /* processors now known */
-	uint64_t thread;   /* KTHREAD */
-	uint64_t pc;	   /* of the unit; on a software trap: the trap's own address */
+	unit_t unit;	  /* processor (or thread) that reports */
+	uint32_t n_units; /* processors now known */
+	uint64_t thread;  /* KTHREAD */
+	uint64_t pc;	  /* of the unit; on a software trap: the trap's own address */
 	/* exception */
 	uint32_t code, flags;
 	uint64_t exr_address, exr_record;
@@ -119,7 +119,7 @@ typedef struct tgt_event {
 	uint64_t dr6, dr7;
 	uint32_t eflags;
 	uint16_t cs, ds, es, fs;
-	uint32_t n_stream;		   /* valid bytes in stream, without planted traps */
+	uint32_t n_stream;		/* valid bytes in stream, without planted traps */
 	uint8_t stream[TGT_STREAM_MAX]; /* instruction bytes at pc */
 	/* load, unload */
 	uint64_t base, size, process_id;
@@ -127,8 +127,8 @@ typedef struct tgt_event {
 	char path[TGT_PATH_MAX]; /* NUL-terminated, cut if longer */
 	/* print, prompt, command, notice, dead: valid until the next wait */
 	str text;
-	/* addresses of software traps that the target took out by itself at this stop: their handles
-	 * are void */
+	/* addresses of software traps that the target took out by itself at this stop: their
+	 * handles are void */
 	uint32_t n_dropped;
 	uint64_t dropped[TGT_DROPPED_MAX];
 } tgt_event;
@@ -145,7 +145,8 @@ typedef enum tgt_trap_kind {
 
 typedef struct tgt_trap {
 	tgt_trap_kind kind;
-	as_t as; /* AS_CURRENT for what the target plants itself; AS_PHYS: byte at a physical address */
+	as_t as; /* AS_CURRENT for what the target plants itself; AS_PHYS: byte at a physical
+		    address */
 	uint64_t addr;
 	uint32_t size; /* 1 2 4 8; SOFT: 0 */
 } tgt_trap;
@@ -172,7 +173,8 @@ typedef struct tgt_host {
 	const cancel *cancel;
 	/* One line of readable packet traffic (Ctrl+D); only when tgt_trace_set(true). */
 	void (*trace)(void *u, str line);
-	/* Driver replacement (.kdfiles): path of the host's file for a target's path; false: none. */
+	/* Driver replacement (.kdfiles): path of the host's file for a target's path; false: none.
+	 */
 	bool (*file_map)(void *u, str target_path, char *host_path, size_t cap);
 } tgt_host;
 
@@ -203,13 +205,14 @@ typedef struct tgt_ops {
 	err (*trap_del)(tgt *t, uint64_t handle, diag *d);
 	/* Optional: several at once. On failure the rest may or may not be out. */
 	err (*trap_del_many)(tgt *t, const uint64_t *handles, size_t n, diag *d);
-	err (*resume)(tgt *t, const tgt_run *how, diag *d); /* returns at once */
+	err (*resume)(tgt *t, const tgt_run *how, diag *d);	      /* returns at once */
 	err (*wait)(tgt *t, int timeout_ms, tgt_event *ret, diag *d); /* -1: for ever */
 	err (*answer)(tgt *t, str text, diag *d);
 	/* Search [addr, addr+n) for pattern; ERR_NOTFOUND if absent. */
 	err (*search)(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
 		uint64_t *ret, diag *d);
-	err (*fill)(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d);
+	err (*fill)(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
+		diag *d);
 	err (*ctl)(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d);
 	void (*interrupt)(tgt *t); /* async-signal-safe */
 	/* A line or more that say what is known of the link (for "no contact" messages). */
@@ -239,8 +242,8 @@ err tgt_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d) MUST_CHECK;
 err tgt_answer(tgt *t, str text, diag *d) MUST_CHECK;
 err tgt_search(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
 	uint64_t *ret, diag *d) MUST_CHECK;
-err tgt_fill(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d)
-	MUST_CHECK;
+err tgt_fill(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen,
+	diag *d) MUST_CHECK;
 err tgt_ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d) MUST_CHECK;
 void tgt_interrupt(tgt *t);
 void tgt_describe(tgt *t, buf *out);
@@ -250,14 +253,15 @@ void tgt_describe(tgt *t, buf *out);
  * normal: OK with *n_ret < n; ERR_FAULT if nothing could be read. Unreadable pages are remembered
  * until the target runs.
  */
-err tgt_read(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
+err tgt_read(
+	tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
 err tgt_read_all(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, diag *d) MUST_CHECK;
-/* While on, a read of a word or less brings no neighbours along and is not kept: for a question that is
- * asked at each of many stops. */
+/* While on, a read of a word or less brings no neighbours along and is not kept: for a question
+ * that is asked at each of many stops. */
 void tgt_read_sparingly(tgt *t, bool on);
 /* Writes go under planted traps: the trap stays, the new byte is what views show. */
-err tgt_write(tgt *t, as_t as, uint64_t addr, const void *buf, size_t n, size_t *n_ret, diag *d)
-	MUST_CHECK;
+err tgt_write(tgt *t, as_t as, uint64_t addr, const void *buf, size_t n, size_t *n_ret,
+	diag *d) MUST_CHECK;
 /* AS_ROOT to physical; ERR_FAULT with the software state in w if not present. */
 err tgt_translate(tgt *t, uint64_t root, uint64_t va, x64_walk *w, diag *d) MUST_CHECK;
 
@@ -269,11 +273,11 @@ err tgt_translate(tgt *t, uint64_t root, uint64_t va, x64_walk *w, diag *d) MUST
  * contradictory option. Returns before any contact: the first tgt_wait does the rest.
  */
 typedef struct kd_open_opts {
-	bool initial_break;  /* -b / -bonc: ask for a break as soon as there is contact */
-	int reclaim;	     /* take over stale traps at attach (default 1) */
+	bool initial_break; /* -b / -bonc: ask for a break as soon as there is contact */
+	int reclaim;	    /* take over stale traps at attach (default 1) */
 } kd_open_opts;
-err kd_open(str options, const kd_open_opts *opts, const tgt_host *host, tgt **ret, diag *d)
-	MUST_CHECK;
+err kd_open(
+	str options, const kd_open_opts *opts, const tgt_host *host, tgt **ret, diag *d) MUST_CHECK;
 
 /* A memory image and scripted events, for tests. See target/fake/fake.h. */
 

@@ -1,6 +1,6 @@
 /*
- * Hostile unwind data: the input is an image whose function table (begin, end, unwind) stands at its
- * start, and the stack of a thread in it. Walks up to 64 frames.
+ * Hostile unwind data: the input is an image whose function table (begin, end, unwind) stands at
+ * its start, and the stack of a thread in it. Walks up to 64 frames.
  */
 #include "arch/x64.h"
 #include "base/reader.h"
@@ -55,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		return 0;
 	x64_func first;
 	x64_unwind_info ui;
-	if (func(&in, r.rip, &first) == ERR_OK && x64_unwind_info_read(&env, &first, &ui) == ERR_OK) {
+	if (func(&in, r.rip, &first) == ERR_OK &&
+		x64_unwind_info_read(&env, &first, &ui) == ERR_OK) {
 		buf b;
 		unsigned taken = 0, slots;
 		buf_init(&b, 0);

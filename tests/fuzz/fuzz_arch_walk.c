@@ -1,4 +1,5 @@
-/* Hostile page tables: the input is physical memory; its first 16 bytes are the root and the address. */
+/* Hostile page tables: the input is physical memory; its first 16 bytes are the root and the
+ * address. */
 #include "arch/x64.h"
 #include "base/reader.h"
 

@@ -1,7 +1,7 @@
 /*
- * The lexer of the command language on any text: every function stays inside the text, moves on, and
- * alias replacement and the search for conditions neither crash nor grow without bound. Commands are
- * not run: they would do to this machine what the text says.
+ * The lexer of the command language on any text: every function stays inside the text, moves on,
+ * and alias replacement and the search for conditions neither crash nor grow without bound.
+ * Commands are not run: they would do to this machine what the text says.
  */
 #include "cmd/lang.h"
 

@@ -1,4 +1,5 @@
-/* The MASM parser and runner on any text: no crash, no leak, bounded, and `used` within the text. */
+/* The MASM parser and runner on any text: no crash, no leak, bounded, and `used` within the text.
+ */
 #include "eval/masm.h"
 
 #include <assert.h>
@@ -50,9 +51,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const unsigned radix[] = {8, 10, 16, 16};
 	if (!size)
 		return 0;
-	masm_env env = {.radix = radix[data[0] & 3], .ptr_size = data[0] & 4 ? 4 : 8,
-			.kernel = data[0] & 8, .suffix = data[0] & 16 ? 'w' : 0, .symbol = f_symbol,
-			.is_reg = f_is_reg, .reg = f_reg, .read = f_read, .line = f_line, .valid = f_valid};
+	masm_env env = {.radix = radix[data[0] & 3],
+		.ptr_size = data[0] & 4 ? 4 : 8,
+		.kernel = data[0] & 8,
+		.suffix = data[0] & 16 ? 'w' : 0,
+		.symbol = f_symbol,
+		.is_reg = f_is_reg,
+		.reg = f_reg,
+		.read = f_read,
+		.line = f_line,
+		.valid = f_valid};
 	str text = {(const char *)data + 1, size - 1};
 	uint64_t v = 0;
 	size_t used = 0;
@@ -61,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	err e = masm_eval(&env, text, &used, &v, &d);
 	assert(used <= text.n);
 	if (e != ERR_OK)
-		assert(d.code == e && d.text[0] && d.src_begin <= d.src_end && d.src_begin <= text.n);
+		assert(d.code == e && d.text[0] && d.src_begin <= d.src_end &&
+			d.src_begin <= text.n);
 	assert(masm_extent(&env, text) <= text.n);
 	/* The same text gives the same answer without words. */
 	uint64_t again = 0;

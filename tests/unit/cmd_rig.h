@@ -1,6 +1,7 @@
 /*
- * cmd_rig: a stopped fake target with a command interpreter, its output in a buffer and its input from
- * a list. Shared by the tests of the memory, register and code commands; each includes it once.
+ * cmd_rig: a stopped fake target with a command interpreter, its output in a buffer and its input
+ * from a list. Shared by the tests of the memory, register and code commands; each includes it
+ * once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +55,8 @@ HELPER void rig_create(rig *r)
 	fake_caps(r->f)->kernel = true;
 	fake_caps(r->f)->phys_write = true;
 	/* As a KD backend: what is no memory is served too. */
-	fake_version(r->f, &(tgt_version){.major = 15, .minor = 19041, .machine = 0x8664, .flags = 5});
+	fake_version(
+		r->f, &(tgt_version){.major = 15, .minor = 19041, .machine = 0x8664, .flags = 5});
 	fake_fact(r->f, TGT_F_KERNEL_BASE, 0, 0xfffff80000000000);
 	fake_fact(r->f, TGT_F_MODULE_LIST, 0, 0);
 	fake_fact(r->f, TGT_F_DEBUGGER_DATA, 0, 0);
@@ -63,7 +65,10 @@ HELPER void rig_create(rig *r)
 
 HELPER void rig_stop_at(rig *r, uint64_t pc, unsigned units)
 {
-	tgt_event ev = {.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = pc, .n_units = units,
+	tgt_event ev = {.kind = TGT_EV_EXCEPTION,
+		.code = 0x80000003,
+		.pc = pc,
+		.n_units = units,
 		.first_chance = true};
 	fake_regs(r->f, 0)->rip = pc;
 	fake_script(r->f, &ev);

@@ -1,7 +1,7 @@
 /*
- * The emulator against the processor that the tests run on: the same bytes, the same random registers
- * and flags, the same memory; what comes out must be equal but for flags that the manual calls
- * undefined.
+ * The emulator against the processor that the tests run on: the same bytes, the same random
+ * registers and flags, the same memory; what comes out must be equal but for flags that the manual
+ * calls undefined.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,31 +32,32 @@ native arch_test_native;
 extern void arch_test_run(void);
 extern char arch_test_fell[], arch_test_taken[];
 
-#define N "arch_test_native+"
+#define N	       "arch_test_native+"
 #define LOAD(off, reg) "mov " N #off "(%rip), %" #reg "\n"
 #define SAVE(off, reg) "mov %" #reg ", " N #off "(%rip)\n"
 __asm__(".text\n.globl arch_test_run\n.type arch_test_run, @function\narch_test_run:\n"
-	"push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n" SAVE(152, rsp)
-	"pushq " N "128(%rip)\npopfq\n"
-	LOAD(0, rax) LOAD(8, rcx) LOAD(16, rdx) LOAD(24, rbx) LOAD(40, rbp) LOAD(48, rsi)
-	LOAD(56, rdi) LOAD(64, r8) LOAD(72, r9) LOAD(80, r10) LOAD(88, r11) LOAD(96, r12)
-	LOAD(104, r13) LOAD(112, r14) LOAD(120, r15) LOAD(32, rsp)
-	"jmp *" N "136(%rip)\n"
-	".globl arch_test_taken\narch_test_taken:\n"
-	"movq $1, " N "144(%rip)\njmp 1f\n"
-	".globl arch_test_fell\narch_test_fell:\n"
-	"movq $0, " N "144(%rip)\n1:\n"
-	SAVE(0, rax) SAVE(8, rcx) SAVE(16, rdx) SAVE(24, rbx) SAVE(40, rbp) SAVE(48, rsi)
-	SAVE(56, rdi) SAVE(64, r8) SAVE(72, r9) SAVE(80, r10) SAVE(88, r11) SAVE(96, r12)
-	SAVE(104, r13) SAVE(112, r14) SAVE(120, r15) SAVE(32, rsp)
-	LOAD(152, rsp) "pushfq\npopq " N "128(%rip)\n"
-	"pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n"
-	".size arch_test_run, .-arch_test_run\n");
+	"push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n" SAVE(
+		152, rsp) "pushq " N "128(%rip)\npopfq\n" LOAD(0, rax) LOAD(8, rcx) LOAD(16,
+		rdx) LOAD(24, rbx) LOAD(40, rbp) LOAD(48, rsi) LOAD(56, rdi) LOAD(64, r8) LOAD(72,
+		r9) LOAD(80, r10) LOAD(88, r11) LOAD(96, r12) LOAD(104, r13) LOAD(112,
+		r14) LOAD(120, r15) LOAD(32,
+		rsp) "jmp *" N "136(%rip)\n"
+		     ".globl arch_test_taken\narch_test_taken:\n"
+		     "movq $1, " N "144(%rip)\njmp 1f\n"
+		     ".globl arch_test_fell\narch_test_fell:\n"
+		     "movq $0, " N "144(%rip)\n1:\n" SAVE(0, rax) SAVE(8, rcx) SAVE(16, rdx) SAVE(
+			     24, rbx) SAVE(40, rbp) SAVE(48, rsi) SAVE(56, rdi) SAVE(64, r8)
+			     SAVE(72, r9) SAVE(80, r10) SAVE(88, r11) SAVE(96, r12) SAVE(104, r13)
+				     SAVE(112, r14) SAVE(120, r15) SAVE(32, rsp) LOAD(
+					     152, rsp) "pushfq\npopq " N "128(%rip)\n"
+						       "pop %r15\npop %r14\npop %r13\npop "
+						       "%r12\npop %rbp\npop %rbx\nret\n"
+						       ".size arch_test_run, .-arch_test_run\n");
 
 /* Two memories: the one the processor works on and the emulator's, shown at the same addresses. */
 typedef struct world {
-	uint8_t *code;	/* page; the instruction at CODE_AT */
-	uint8_t *mem;	/* DATA bytes then STACK bytes */
+	uint8_t *code; /* page; the instruction at CODE_AT */
+	uint8_t *mem;  /* DATA bytes then STACK bytes */
 	uint8_t shadow[DATA + STACK];
 	bool wrote;
 } world;
@@ -194,8 +195,8 @@ static void one_round(world *w, const insn_case *t, const x64_insn *in)
 				(unsigned long long)got.gpr[i], (unsigned long long)v->gpr[i]);
 	uint32_t care = 0xcd5 & ~t->undefined;
 	if ((got.eflags ^ v->flags) & care)
-		fail_msg("%s: flags %x, the processor says %x (before %x)", t->hex, got.eflags & care,
-			(unsigned)v->flags & care, r.eflags);
+		fail_msg("%s: flags %x, the processor says %x (before %x)", t->hex,
+			got.eflags & care, (unsigned)v->flags & care, r.eflags);
 	assert_int_equal(got.rip, v->landed ? target : in->addr + in->len);
 	if (memcmp(w->shadow, w->mem, sizeof w->shadow))
 		fail_msg("%s: memory differs", t->hex);
@@ -229,8 +230,10 @@ static void emulator_equals_processor(void **state)
 static int make_world(void **state)
 {
 	world *w = calloc(1, sizeof *w);
-	w->code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	w->mem = mmap(NULL, DATA + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	w->code = mmap(
+		NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	w->mem = mmap(
+		NULL, DATA + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	*state = w;
 	return w->code == MAP_FAILED || w->mem == MAP_FAILED;
 }
@@ -307,7 +310,8 @@ static void refuses_what_it_cannot_do(void **state)
 
 static void faults_change_nothing(void **state)
 {
-	static const uint8_t push_rbx[] = {0x53}, load[] = {0x48, 0x8b, 0x03}, add[] = {0x48, 0x01, 0x03};
+	static const uint8_t push_rbx[] = {0x53}, load[] = {0x48, 0x8b, 0x03},
+			     add[] = {0x48, 0x01, 0x03};
 	static const uint8_t call[] = {0xe8, 0, 1, 0, 0}, ret[] = {0xc3};
 	x64_mem m = {NULL, no_read, no_write};
 	x64_regs r = {.valid = X64_SET_GENERAL, .rip = 0x1000, .eflags = 0x246}, before = r;

@@ -28,7 +28,8 @@ static bool name(void *u, uint64_t addr, buf *out)
 	(void)u;
 	if (addr >> 32 != 1)
 		return false;
-	buf_addf(out, "nt!Foo+0x%x (%08x`%08x)", (unsigned)addr, (unsigned)(addr >> 32), (unsigned)addr);
+	buf_addf(out, "nt!Foo+0x%x (%08x`%08x)", (unsigned)addr, (unsigned)(addr >> 32),
+		(unsigned)addr);
 	return true;
 }
 
@@ -165,7 +166,8 @@ static void text_is_as_windbg_prints_it(void **state)
 
 static void text_without_names(void **state)
 {
-	static const uint8_t call[] = {0xe8, 0xfb, 0xff, 0xff, 0xff}, lea[] = {0x48, 0x8d, 5, 0, 0, 0, 0};
+	static const uint8_t call[] = {0xe8, 0xfb, 0xff, 0xff, 0xff},
+			     lea[] = {0x48, 0x8d, 5, 0, 0, 0, 0};
 	static const uint8_t mov[] = {0x48, 0xb8, 0, 0, 0, 0, 1, 0, 0, 0};
 	x64_insn in;
 	buf b;
@@ -220,15 +222,24 @@ static void flow_of_instructions(void **state)
 		bool target;
 		uint64_t to;
 	} t[] = {
-		{"90", X64_FLOW_NEXT, false, 0}, {"e8fb000000", X64_FLOW_CALL, true, 0x140001100},
-		{"ff10", X64_FLOW_CALL, false, 0}, {"c3", X64_FLOW_RET, false, 0},
-		{"c20800", X64_FLOW_RET, false, 0}, {"ebfe", X64_FLOW_JMP, true, 0x140001000},
-		{"ffe0", X64_FLOW_JMP, false, 0}, {"7402", X64_FLOW_COND, true, 0x140001004},
-		{"e3fe", X64_FLOW_COND, true, 0x140001000}, {"e2fe", X64_FLOW_COND, true, 0x140001000},
-		{"0f05", X64_FLOW_SYSCALL, false, 0}, {"cd2e", X64_FLOW_SYSCALL, false, 0},
-		{"48cf", X64_FLOW_SYSRET, false, 0}, {"480f07", X64_FLOW_SYSRET, false, 0},
-		{"cc", X64_FLOW_BREAK, false, 0}, {"cd2c", X64_FLOW_BREAK, false, 0},
-		{"cd29", X64_FLOW_BREAK, false, 0}, {"0f0b", X64_FLOW_BREAK, false, 0},
+		{"90", X64_FLOW_NEXT, false, 0},
+		{"e8fb000000", X64_FLOW_CALL, true, 0x140001100},
+		{"ff10", X64_FLOW_CALL, false, 0},
+		{"c3", X64_FLOW_RET, false, 0},
+		{"c20800", X64_FLOW_RET, false, 0},
+		{"ebfe", X64_FLOW_JMP, true, 0x140001000},
+		{"ffe0", X64_FLOW_JMP, false, 0},
+		{"7402", X64_FLOW_COND, true, 0x140001004},
+		{"e3fe", X64_FLOW_COND, true, 0x140001000},
+		{"e2fe", X64_FLOW_COND, true, 0x140001000},
+		{"0f05", X64_FLOW_SYSCALL, false, 0},
+		{"cd2e", X64_FLOW_SYSCALL, false, 0},
+		{"48cf", X64_FLOW_SYSRET, false, 0},
+		{"480f07", X64_FLOW_SYSRET, false, 0},
+		{"cc", X64_FLOW_BREAK, false, 0},
+		{"cd2c", X64_FLOW_BREAK, false, 0},
+		{"cd29", X64_FLOW_BREAK, false, 0},
+		{"0f0b", X64_FLOW_BREAK, false, 0},
 		{"f4", X64_FLOW_BREAK, false, 0},
 	};
 	(void)state;
@@ -288,7 +299,8 @@ static void branches_taken(void **state)
 {
 	x64_regs r = {.valid = X64_SET_GENERAL};
 	(void)state;
-	x64_insn je = decode("7402"), jg = decode("7f02"), jrcxz = decode("e302"), loop = decode("e202");
+	x64_insn je = decode("7402"), jg = decode("7f02"), jrcxz = decode("e302"),
+		 loop = decode("e202");
 	assert_false(x64_taken(&je, &r));
 	r.eflags = X64_FL_ZF;
 	assert_true(x64_taken(&je, &r));
@@ -326,8 +338,9 @@ static void registers_named(void **state)
 static void bytes_that_are_no_instruction(void **state)
 {
 	x64_insn in = {.len = 99};
-	static const uint8_t cut[] = {0x48, 0x8b}, bad[] = {0x06}, longer[16] = {0x66, 0x66, 0x66, 0x66,
-		0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90};
+	static const uint8_t cut[] = {0x48, 0x8b}, bad[] = {0x06},
+			     longer[16] = {0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+				     0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x90};
 	(void)state;
 	assert_int_equal(x64_decode(cut, sizeof cut, 0, &in), ERR_FAULT);
 	assert_int_equal(x64_decode(cut, 0, 0, &in), ERR_FAULT);

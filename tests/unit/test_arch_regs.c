@@ -23,7 +23,8 @@ static void table_is_sound(void **state)
 	for (size_t i = 0; (r = x64_reg_at(i)); i++) {
 		assert_true(r->offset + r->bytes <= sizeof(x64_regs));
 		assert_true(r->shift + r->bits <= r->bytes * 8);
-		assert_ptr_equal(x64_reg_find(str_of(r->name)), r); /* and so no name stands twice */
+		assert_ptr_equal(
+			x64_reg_find(str_of(r->name)), r); /* and so no name stands twice */
 		if (r->bits > 64)
 			continue;
 		/* Every bit can be set and read back. */
@@ -221,8 +222,8 @@ static void walk_meets_bad_tables(void **state)
 	entry(0x1000, 2, 0xfff0000000 | P);
 	entry(0x2000, 0, 0x3000 | P);
 	entry(0x2000, 1, 0xc0000000 | 0x200000 | P | PS); /* 1 GB, misaligned */
-	entry(0x3000, 1, 0x400000 | 0x2000 | P | PS);	   /* 2 MB, misaligned */
-	entry(0x3000, 0, 0x1000 | P);			   /* a PTE table that is the root */
+	entry(0x3000, 1, 0x400000 | 0x2000 | P | PS);	  /* 2 MB, misaligned */
+	entry(0x3000, 0, 0x1000 | P);			  /* a PTE table that is the root */
 	w = walk(0x1000, 0x7000000000000, false);
 	assert_false(w.present); /* not canonical */
 	assert_int_equal(w.levels, 0);

@@ -1,7 +1,7 @@
 /*
  * The unwinder against the emulator: small functions with their unwind data are run instruction by
- * instruction, and at each one the unwinder must find the caller's registers - in the prolog, in the
- * body, in the epilog, in chained pieces. Then machine frames, xmm registers, and damaged data.
+ * instruction, and at each one the unwinder must find the caller's registers - in the prolog, in
+ * the body, in the epilog, in chained pieces. Then machine frames, xmm registers, and damaged data.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,8 @@
 #include "base/map.h"
 #include "base/reader.h"
 
-static const uint64_t BASE = 0xfffff80012340000, CALLER = 0xfffff80099990000, TOP = 0xffffa00000800000;
+static const uint64_t BASE = 0xfffff80012340000, CALLER = 0xfffff80099990000,
+		      TOP = 0xffffa00000800000;
 enum { IMAGE = 0x4000, XDATA = 0x2000, MAX_FUNCS = 16 };
 
 typedef struct machine {
@@ -124,8 +125,8 @@ static x64_regs caller_regs(void)
 	return r;
 }
 
-static const int nonvolatile[] = {X64_RBX, X64_RBP, X64_RSI, X64_RDI, X64_R12, X64_R13, X64_R14,
-	X64_R15, X64_RSP};
+static const int nonvolatile[] = {
+	X64_RBX, X64_RBP, X64_RSI, X64_RDI, X64_R12, X64_R13, X64_R14, X64_R15, X64_RSP};
 
 static void same_as_caller(const x64_regs *r, const x64_regs *want, uint64_t at)
 {
@@ -171,8 +172,8 @@ static void pushes_and_allocation(void **state)
 {
 	machine *m = *state;
 	/* push rbp; push rbx; sub rsp,28h; mov rbx,rcx; xor ebp,ebp; add rsp,28h; pop; pop; ret */
-	static const uint8_t code[] = {0x55, 0x53, 0x48, 0x83, 0xec, 0x28, 0x48, 0x89, 0xcb, 0x31, 0xed,
-		0x48, 0x83, 0xc4, 0x28, 0x5b, 0x5d, 0xc3};
+	static const uint8_t code[] = {0x55, 0x53, 0x48, 0x83, 0xec, 0x28, 0x48, 0x89, 0xcb, 0x31,
+		0xed, 0x48, 0x83, 0xc4, 0x28, 0x5b, 0x5d, 0xc3};
 	static const uint8_t info[] = {1, 6, 3, 0, 6, 0x42, 2, 0x30, 1, 0x50, 0, 0};
 	x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
 	assert_int_equal(run(m, BASE + f.begin, BASE + f.begin), 9);
@@ -181,21 +182,22 @@ static void pushes_and_allocation(void **state)
 static void version_2_epilogs(void **state)
 {
 	machine *m = *state;
-	static const uint8_t code[] = {0x55, 0x53, 0x48, 0x83, 0xec, 0x28, 0x48, 0x89, 0xcb, 0x31, 0xed,
-		0x48, 0x83, 0xc4, 0x28, 0x5b, 0x5d, 0xc3};
+	static const uint8_t code[] = {0x55, 0x53, 0x48, 0x83, 0xec, 0x28, 0x48, 0x89, 0xcb, 0x31,
+		0xed, 0x48, 0x83, 0xc4, 0x28, 0x5b, 0x5d, 0xc3};
 	/* size 3 at the end, and a filler */
 	static const uint8_t info[] = {2, 6, 5, 0, 3, 0x16, 0, 6, 6, 0x42, 2, 0x30, 1, 0x50, 0, 0};
 	x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
 	assert_int_equal(run(m, BASE + f.begin, BASE + f.begin), 9);
 	/* Two epilogs: pop rbx; ret in the middle and at the end. */
-	static const uint8_t code2[] = {0x53, 0x84, 0xc9, 0x75, 0x04, 0x31, 0xdb, 0x5b, 0xc3, 0xb3, 0x01,
-		0x5b, 0xc3};
+	static const uint8_t code2[] = {
+		0x53, 0x84, 0xc9, 0x75, 0x04, 0x31, 0xdb, 0x5b, 0xc3, 0xb3, 0x01, 0x5b, 0xc3};
 	static const uint8_t info2[] = {2, 1, 3, 0, 2, 0x16, 6, 6, 1, 0x30, 0, 0};
 	f = add_func(m, code2, sizeof code2, add_info(m, info2, sizeof info2));
 	assert_in_range(run(m, BASE + f.begin, BASE + f.begin), 5, 7);
 	/*
-	 * A pop that is no epilog: only a version that lists its epilogs can tell. push rbx; push 1;
-	 * pop rcx; ret is a lie (it would return to rbx), so unwinding at pop rcx must use the codes.
+	 * A pop that is no epilog: only a version that lists its epilogs can tell. push rbx; push
+	 * 1; pop rcx; ret is a lie (it would return to rbx), so unwinding at pop rcx must use the
+	 * codes.
 	 */
 	static const uint8_t code3[] = {0x53, 0x90, 0x59, 0xeb, 0x00, 0x90, 0x5b, 0xc3};
 	static const uint8_t info3[] = {2, 1, 3, 0, 2, 0x16, 0, 6, 1, 0x30, 0, 0};
@@ -217,12 +219,12 @@ static void frame_register(void **state)
 	machine *m = *state;
 	/* push rbp; push r12; sub rsp,58h; lea rbp,[rsp+20h]; mov [rsp+40h],rsi; sub rsp,100h;
 	 * mov rsi,rcx; mov r12,rdx; mov rsi,[rbp+20h]; lea rsp,[rbp+38h]; pop r12; pop rbp; ret */
-	static const uint8_t code[] = {0x55, 0x41, 0x54, 0x48, 0x83, 0xec, 0x58, 0x48, 0x8d, 0x6c, 0x24,
-		0x20, 0x48, 0x89, 0x74, 0x24, 0x40, 0x48, 0x81, 0xec, 0, 1, 0, 0, 0x48, 0x89, 0xce,
-		0x49, 0x89, 0xd4, 0x48, 0x8b, 0x75, 0x20, 0x48, 0x8d, 0x65, 0x38, 0x41, 0x5c, 0x5d,
-		0xc3};
-	static const uint8_t info[] = {1, 0x11, 6, 0x25, 0x11, 0x64, 8, 0, 0xc, 3, 7, 0xa2, 3, 0xc0, 1,
-		0x50};
+	static const uint8_t code[] = {0x55, 0x41, 0x54, 0x48, 0x83, 0xec, 0x58, 0x48, 0x8d, 0x6c,
+		0x24, 0x20, 0x48, 0x89, 0x74, 0x24, 0x40, 0x48, 0x81, 0xec, 0, 1, 0, 0, 0x48, 0x89,
+		0xce, 0x49, 0x89, 0xd4, 0x48, 0x8b, 0x75, 0x20, 0x48, 0x8d, 0x65, 0x38, 0x41, 0x5c,
+		0x5d, 0xc3};
+	static const uint8_t info[] = {
+		1, 0x11, 6, 0x25, 0x11, 0x64, 8, 0, 0xc, 3, 7, 0xa2, 3, 0xc0, 1, 0x50};
 	x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
 	assert_int_equal(run(m, BASE + f.begin, BASE + f.begin), 13);
 }
@@ -231,18 +233,18 @@ static void large_frames(void **state)
 {
 	machine *m = *state;
 	/* sub rsp,12340h; mov [rsp+12350h],rdi; mov rdi,rcx; mov rdi,[rsp+12350h]; add; ret */
-	static const uint8_t code[] = {0x48, 0x81, 0xec, 0x40, 0x23, 1, 0, 0x48, 0x89, 0xbc, 0x24, 0x50,
-		0x23, 1, 0, 0x48, 0x89, 0xcf, 0x48, 0x8b, 0xbc, 0x24, 0x50, 0x23, 1, 0, 0x48, 0x81,
-		0xc4, 0x40, 0x23, 1, 0, 0xc3};
+	static const uint8_t code[] = {0x48, 0x81, 0xec, 0x40, 0x23, 1, 0, 0x48, 0x89, 0xbc, 0x24,
+		0x50, 0x23, 1, 0, 0x48, 0x89, 0xcf, 0x48, 0x8b, 0xbc, 0x24, 0x50, 0x23, 1, 0, 0x48,
+		0x81, 0xc4, 0x40, 0x23, 1, 0, 0xc3};
 	static const uint8_t info[] = {1, 0xf, 4, 0, 0xf, 0x74, 0x6a, 0x24, 7, 1, 0x68, 0x24};
 	x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
 	assert_int_equal(run(m, BASE + f.begin, BASE + f.begin), 6);
 	/* the same with 8800008h bytes, and a tail call at the end */
-	static const uint8_t far_code[] = {0x48, 0x81, 0xec, 8, 0, 0x80, 8, 0x48, 0x89, 0xbc, 0x24, 0x10,
-		0, 0x80, 8, 0x48, 0x89, 0xcf, 0x48, 0x8b, 0xbc, 0x24, 0x10, 0, 0x80, 8, 0x48, 0x81,
-		0xc4, 8, 0, 0x80, 8, 0xe9, 0, 0x10, 0, 0};
-	static const uint8_t far_info[] = {1, 0xf, 6, 0, 0xf, 0x75, 0x10, 0, 0x80, 8, 7, 0x11, 8, 0,
-		0x80, 8};
+	static const uint8_t far_code[] = {0x48, 0x81, 0xec, 8, 0, 0x80, 8, 0x48, 0x89, 0xbc, 0x24,
+		0x10, 0, 0x80, 8, 0x48, 0x89, 0xcf, 0x48, 0x8b, 0xbc, 0x24, 0x10, 0, 0x80, 8, 0x48,
+		0x81, 0xc4, 8, 0, 0x80, 8, 0xe9, 0, 0x10, 0, 0};
+	static const uint8_t far_info[] = {
+		1, 0xf, 6, 0, 0xf, 0x75, 0x10, 0, 0x80, 8, 7, 0x11, 8, 0, 0x80, 8};
 	f = add_func(m, far_code, sizeof far_code, add_info(m, far_info, sizeof far_info));
 	assert_int_equal(run(m, BASE + f.begin, BASE + f.begin), 6);
 }
@@ -260,8 +262,8 @@ static void chained_pieces(void **state)
 	/* push rbx; sub rsp,20h; mov rbx,rcx; jmp 2 */
 	static const uint8_t code1[] = {0x53, 0x48, 0x83, 0xec, 0x20, 0x48, 0x89, 0xcb, 0xeb, 0};
 	/* 2: mov [rsp+30h],rsi; mov rsi,rdx; mov rsi,[rsp+30h]; jmp 3 */
-	static const uint8_t code2[] = {0x48, 0x89, 0x74, 0x24, 0x30, 0x48, 0x89, 0xd6, 0x48, 0x8b, 0x74,
-		0x24, 0x30, 0xeb, 0};
+	static const uint8_t code2[] = {0x48, 0x89, 0x74, 0x24, 0x30, 0x48, 0x89, 0xd6, 0x48, 0x8b,
+		0x74, 0x24, 0x30, 0xeb, 0};
 	/* 3: nop; add rsp,20h; pop rbx; ret */
 	static const uint8_t code3[] = {0x90, 0x48, 0x83, 0xc4, 0x20, 0x5b, 0xc3};
 	static const uint8_t info1[] = {1, 5, 2, 0, 5, 0x32, 1, 0x30};
@@ -305,7 +307,8 @@ static void machine_frames(void **state)
 	x64_unwind_env env;
 	x64_frame_info fi;
 	for (uint8_t error = 0; error < 2; error++) {
-		uint8_t info[] = {1, 5, 3, 0, 5, 0x42, 1, 0x50, 0, (uint8_t)(10 | error << 4), 0, 0};
+		uint8_t info[] = {
+			1, 5, 3, 0, 5, 0x42, 1, 0x50, 0, (uint8_t)(10 | error << 4), 0, 0};
 		x64_func f = add_func(m, code, sizeof code, add_info(m, info, sizeof info));
 		const uint64_t frame[] = {0x7ff612345678, 0x33, 0x10202, 0x12f000, 0x2b};
 		x64_regs r = caller_regs();
@@ -332,8 +335,8 @@ static void machine_frames(void **state)
 static void machine_frame_epilog(void **state)
 {
 	machine *m = *state;
-	static const uint8_t code[] = {0x55, 0x48, 0x83, 0xec, 0x28, 0x90, 0x48, 0x83, 0xc4, 0x28, 0x5d, 0x48,
-		0xcf};
+	static const uint8_t code[] = {
+		0x55, 0x48, 0x83, 0xec, 0x28, 0x90, 0x48, 0x83, 0xc4, 0x28, 0x5d, 0x48, 0xcf};
 	static const uint8_t info[] = {1, 5, 3, 0, 5, 0x42, 1, 0x50, 0, 10, 0, 0};
 	static const struct {
 		uint8_t at, rsp;
@@ -391,8 +394,8 @@ static void text_of_codes(void **state)
 {
 	machine *m = *state;
 	static const uint8_t code[] = {0x90};
-	static const uint8_t info[] = {1 | 1 << 3, 0x11, 9, 0x25, 0x11, 0x64, 8, 0, 0xc, 3, 7, 0xa2, 6, 0x01, 0x10, 0,
-		5, 0x68, 2, 0, 3, 0xc0, 0, 0, 0x34, 0x12, 0, 0};
+	static const uint8_t info[] = {1 | 1 << 3, 0x11, 9, 0x25, 0x11, 0x64, 8, 0, 0xc, 3, 7, 0xa2,
+		6, 0x01, 0x10, 0, 5, 0x68, 2, 0, 3, 0xc0, 0, 0, 0x34, 0x12, 0, 0};
 	static const char want[] =
 		"offs 11, unwind op 4, op info 6\tUWOP_SAVE_NONVOL FrameOffset: 40 reg: rsi.\n"
 		"offs c, unwind op 3, op info 0\tUWOP_SET_FPREG reg: rbp, offset: 20.\n"
@@ -422,13 +425,13 @@ static void damaged_data(void **state)
 		uint8_t info[16];
 		err want;
 	} t[] = {
-		{{3, 0, 0, 0}, ERR_CORRUPT},				 /* version */
-		{{1, 1, 1, 0, 1, 0x0c}, ERR_CORRUPT},			 /* no such operation */
-		{{1, 1, 1, 0, 1, 0x01}, ERR_CORRUPT},			 /* operand cut off */
-		{{1, 1, 2, 0, 1, 0x21, 0, 0}, ERR_CORRUPT},		 /* third large form */
-		{{1, 1, 1, 0, 1, 0x03}, ERR_CORRUPT},			 /* frame register 0 */
-		{{1, 1, 1, 0, 1, 0x2a}, ERR_CORRUPT},			 /* machine frame of kind 2 */
-		{{1, 1, 255, 0, 1, 0x02}, ERR_OK},			 /* many: they are there */
+		{{3, 0, 0, 0}, ERR_CORRUPT},		    /* version */
+		{{1, 1, 1, 0, 1, 0x0c}, ERR_CORRUPT},	    /* no such operation */
+		{{1, 1, 1, 0, 1, 0x01}, ERR_CORRUPT},	    /* operand cut off */
+		{{1, 1, 2, 0, 1, 0x21, 0, 0}, ERR_CORRUPT}, /* third large form */
+		{{1, 1, 1, 0, 1, 0x03}, ERR_CORRUPT},	    /* frame register 0 */
+		{{1, 1, 1, 0, 1, 0x2a}, ERR_CORRUPT},	    /* machine frame of kind 2 */
+		{{1, 1, 255, 0, 1, 0x02}, ERR_OK},	    /* many: they are there */
 		{{1 | 4 << 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f}, ERR_FAULT},
 	};
 	x64_unwind_env env;
@@ -476,6 +479,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(pushes_and_allocation), T(version_2_epilogs),
 		T(frame_register), T(large_frames), T(chained_pieces), T(leaf_functions),
-		T(machine_frames), T(machine_frame_epilog), T(xmm_registers), T(text_of_codes), T(damaged_data)};
+		T(machine_frames), T(machine_frame_epilog), T(xmm_registers), T(text_of_codes),
+		T(damaged_data)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,8 @@ static void check(str pattern, str text, bool symbol, size_t hits[5], size_t mis
 	wild_init(&w, pattern, symbol);
 	bool want = wild_plain(pattern, text, symbol);
 	if (wild_match(&w, text) != want || str_wild(pattern, text, symbol) != want)
-		fail_msg("pattern {%.*s} text {%.*s} symbol %d way %d: plain says %d", STR_ARG(pattern),
-			STR_ARG(text), symbol, w.how, want);
+		fail_msg("pattern {%.*s} text {%.*s} symbol %d way %d: plain says %d",
+			STR_ARG(pattern), STR_ARG(text), symbol, w.how, want);
 	++*(want ? &hits[w.how] : &misses[w.how]);
 }
 
@@ -41,14 +41,14 @@ static void equivalent(void **state)
 		const char *pattern, *text;
 		size_t pattern_max, text_max;
 	} kinds[] = {
-		{"ab*", "aAbB", 8, 10},		    /* pieces */
-		{"aB_?*", "abB_", 10, 12},	    /* '?' and underscores */
-		{"ab*?\\[", "ab*?\\[", 8, 8},	    /* escapes, lists that never end */
-		{"ab#+*?", "abAB#+", 9, 10},	    /* repetitions */
+		{"ab*", "aAbB", 8, 10},		      /* pieces */
+		{"aB_?*", "abB_", 10, 12},	      /* '?' and underscores */
+		{"ab*?\\[", "ab*?\\[", 8, 8},	      /* escapes, lists that never end */
+		{"ab#+*?", "abAB#+", 9, 10},	      /* repetitions */
 		{"ab[]-c#+*_", "abcABC[]-_", 14, 10}, /* lists */
 		{"ab*?[]#+\\-_", "aAbB*?[]#+\\-_", 12, 9},
-		{"abc*", "abcABC", 120, 160},	    /* long pieces */
-		{"ab*#", "ab", 200, 90},	    /* more states than a word has bits */
+		{"abc*", "abcABC", 120, 160}, /* long pieces */
+		{"ab*#", "ab", 200, 90},      /* more states than a word has bits */
 	};
 	size_t hits[5] = {0}, misses[5] = {0};
 	uint64_t seed = 7;
@@ -76,8 +76,8 @@ static void equivalent(void **state)
 	}
 	for (int how = WILD_ALL; how <= WILD_PLAIN; how++)
 		if (hits[how] < 20 || (how != WILD_ALL && misses[how] < 20))
-			fail_msg("way %d: %zu hits, %zu misses: the test says too little", how, hits[how],
-				misses[how]);
+			fail_msg("way %d: %zu hits, %zu misses: the test says too little", how,
+				hits[how], misses[how]);
 }
 
 static void edges(void **state)

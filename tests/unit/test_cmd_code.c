@@ -1,16 +1,16 @@
 /*
- * u ub uf uu up, #, .asm, k and .frame, on images built for the test: cmd_demo/code.s (every form of
- * flow, an interrupt's frame) and sym_demo/demo.c (source lines, parameters).
+ * u ub uf uu up, #, .asm, k and .frame, on images built for the test: cmd_demo/code.s (every form
+ * of flow, an interrupt's frame) and sym_demo/demo.c (source lines, parameters).
  */
 #include "cmd_rig.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BASE 0xfffff80010000000ull
-#define DEMO 0xfffff80020000000ull
+#define BASE   0xfffff80010000000ull
+#define DEMO   0xfffff80020000000ull
 #define WORK_5 1601
-#define STACK 0xffffa00000100000ull
+#define STACK  0xffffa00000100000ull
 
 static char dir[] = "/tmp/rs-code-XXXXXX";
 static arena world;
@@ -41,7 +41,8 @@ static int build(void **state)
 	setenv("XDG_CACHE_HOME", dir, 1);
 	setenv("XDG_STATE_HOME", dir, 1);
 	unsetenv("_NT_SYMBOL_PATH");
-	shell("cd %s && clang --target=x86_64-pc-windows-msvc -c %s/tests/unit/cmd_demo/code.s -o code.obj && "
+	shell("cd %s && clang --target=x86_64-pc-windows-msvc -c %s/tests/unit/cmd_demo/code.s -o "
+	      "code.obj && "
 	      "lld-link /nologo /Brepro /dll /nodefaultlib /entry:entry /base:0x180000000 /debug "
 	      "/pdb:code.pdb /pdbaltpath:code.pdb /out:code.dll code.obj",
 		dir, root());
@@ -78,8 +79,8 @@ static void load(rig *r, const char *name, uint64_t base)
 		memcpy(bytes, p + le32(sec + 20), n);
 		fake_mem(r->f, as_current(), base + le32(sec + 12), bytes, le32(sec + 8));
 	}
-	assert_non_null(sym_mod_add(r->e->syms, 0, base, le32(opt + 56), le32(nt + 8), 0, str_of(name),
-		str_of(path)));
+	assert_non_null(sym_mod_add(
+		r->e->syms, 0, base, le32(opt + 56), le32(nt + 8), 0, str_of(name), str_of(path)));
 }
 
 static void put_stack(rig *r, uint64_t addr, uint64_t v)
@@ -102,8 +103,8 @@ static int setup(void **state)
 	g->gpr[X64_RSP] = STACK;
 	g->gpr[X64_RBX] = 0x77;
 	g->eflags = 0x246;
-	put_stack(&r, STACK, BASE + 0x105a);	    /* inner -> handler */
-	put_stack(&r, STACK + 8, 0xa1);		    /* home slots of inner */
+	put_stack(&r, STACK, BASE + 0x105a); /* inner -> handler */
+	put_stack(&r, STACK + 8, 0xa1);	     /* home slots of inner */
 	put_stack(&r, STACK + 0x10, 0xa2);
 	put_stack(&r, STACK + 0x38, 0xbb);	    /* rbp */
 	put_stack(&r, STACK + 0x40, BASE + 0x1010); /* machine frame */
@@ -111,7 +112,7 @@ static int setup(void **state)
 	put_stack(&r, STACK + 0x50, 0x202);
 	put_stack(&r, STACK + 0x58, STACK + 0x100);
 	put_stack(&r, STACK + 0x60, 0x18);
-	put_stack(&r, STACK + 0x120, 0x1234);	    /* rbx of outer's caller */
+	put_stack(&r, STACK + 0x120, 0x1234);	     /* rbx of outer's caller */
 	put_stack(&r, STACK + 0x128, BASE + 0x1070); /* outer -> entry */
 	put_stack(&r, STACK + 0x130, 0);
 	load(&r, "code", BASE);
@@ -145,7 +146,8 @@ static void forwards(void **state)
 		"fffff800`10001007 85c9            test    ecx,ecx\n"
 		"fffff800`10001009 742b            je      code!outer+0x36 (fffff800`10001036)\n"
 		"fffff800`1000100b e830000000      call    code!inner (fffff800`10001040)\n"
-		"fffff800`10001010 ff15ea1f0000    call    qword ptr [code!pointer (fffff800`10003000)]\n");
+		"fffff800`10001010 ff15ea1f0000    call    qword ptr [code!pointer "
+		"(fffff800`10003000)]\n");
 	/* goes on; nine bytes are more than the column */
 	expect(r, "u L2",
 		"code!outer+0x16:\n"
@@ -203,8 +205,8 @@ static void backwards(void **state)
 		"fffff800`1000104f cc              int     3\ncode!handler:\n"
 		"fffff800`10001050 55              push    rbp\n");
 	/* without symbols: where decoding falls into step */
-	static const uint8_t bytes[] = {0x48, 0x89, 0x5c, 0x24, 8, 0x57, 0x48, 0x83, 0xec, 0x20, 0x48, 0x8b,
-		0xd9, 0x48, 0x8b, 0xfa, 0xe8, 0, 0, 0, 0, 0x90};
+	static const uint8_t bytes[] = {0x48, 0x89, 0x5c, 0x24, 8, 0x57, 0x48, 0x83, 0xec, 0x20,
+		0x48, 0x8b, 0xd9, 0x48, 0x8b, 0xfa, 0xe8, 0, 0, 0, 0, 0x90};
 	fake_mem(r->f, as_current(), 0xfffff80030000100, bytes, sizeof bytes);
 	HAS(run_line(r, "ub fffff80030000115 L2"),
 		"fffff800`3000010d 488bfa          mov     rdi,rdx\n"
@@ -256,28 +258,33 @@ static void whole_function(void **state)
 		"fffff800`10001001 4883ec20        sub     rsp,20h\n"
 		"fffff800`10001005 89cb            mov     ebx,ecx\n"
 		"fffff800`10001007 85c9            test    ecx,ecx\n"
-		"fffff800`10001009 742b            je      code!outer+0x36 (fffff800`10001036)  Branch\n"
+		"fffff800`10001009 742b            je      code!outer+0x36 (fffff800`10001036)  "
+		"Branch\n"
 		"\n"
 		"code!outer+0xb:\n"
 		"fffff800`1000100b e830000000      call    code!inner (fffff800`10001040)\n"
-		"fffff800`10001010 ff15ea1f0000    call    qword ptr [code!pointer (fffff800`10003000)]\n"
+		"fffff800`10001010 ff15ea1f0000    call    qword ptr [code!pointer "
+		"(fffff800`10003000)]\n"
 		"fffff800`10001016 ffd0            call    rax\n"
 		"fffff800`10001018 65488b042588010000 mov   rax,qword ptr gs:[188h]\n"
-		"fffff800`10001021 488b15d81f0000  mov     rdx,qword ptr [code!pointer (fffff800`10003000)]\n"
+		"fffff800`10001021 488b15d81f0000  mov     rdx,qword ptr [code!pointer "
+		"(fffff800`10003000)]\n"
 		"fffff800`10001028 4883c420        add     rsp,20h\n"
 		"fffff800`1000102c 5b              pop     rbx\n"
 		"fffff800`1000102d c3              ret\n"
 		"\n"
 		"code!outer+0x36:\n"
 		"fffff800`10001036 31c0            xor     eax,eax\n"
-		"fffff800`10001038 ebd1            jmp     code!outer+0xb (fffff800`1000100b)  Branch\n";
+		"fffff800`10001038 ebd1            jmp     code!outer+0xb (fffff800`1000100b)  "
+		"Branch\n";
 	expect(r, "uf code!outer", want);
 	expect(r, "uf code!outer+38", want); /* from within the far piece too */
 	expect(r, "uf /o code!outer", want);
 	const char *got = run_line(r, "uf /i code!inner");
 	HAS(got, "6 instructions scanned\n");
 	HAS(got, "jne     code!inner+0xb (fffff800`1000104b)  Branch\n");
-	HAS(got, "jmp     code!outer (fffff800`10001000)\n"); /* a tail call: not followed, no mark */
+	HAS(got, "jmp     code!outer (fffff800`10001000)\n"); /* a tail call: not followed, no mark
+							       */
 	assert_null(strstr(got, "push    rbx"));
 	expect(r, "uf /c code!outer",
 		"code!outer (fffff800`10001000)\n"
@@ -316,22 +323,26 @@ static void function_entries(void **state)
 static void pattern_search(void **state)
 {
 	rig *r = *state;
-	expect(r, "# gs:", "");	 /* no address yet: only remembered */
+	expect(r, "# gs:", ""); /* no address yet: only remembered */
 	expect(r, "# rax code!outer",
 		"code!outer+0x16:\nfffff800`10001016 ffd0            call    rax\n");
 	expect(r, "#",
-		"code!outer+0x18:\nfffff800`10001018 65488b042588010000 mov   rax,qword ptr gs:[188h]\n");
+		"code!outer+0x18:\nfffff800`10001018 65488b042588010000 mov   rax,qword ptr "
+		"gs:[188h]\n");
 	expect(r, "# mov*rdx code!outer",
 		"code!outer+0x21:\n"
-		"fffff800`10001021 488b15d81f0000  mov     rdx,qword ptr [code!pointer (fffff800`10003000)]\n");
+		"fffff800`10001021 488b15d81f0000  mov     rdx,qword ptr [code!pointer "
+		"(fffff800`10003000)]\n");
 	expect(r, "# \"sub     rsp\" code!outer",
 		"code!outer+0x1:\nfffff800`10001001 4883ec20        sub     rsp,20h\n");
-	expect(r, "# 85C9 code!outer", "code!outer+0x7:\nfffff800`10001007 85c9            test    ecx,ecx\n");
+	expect(r, "# 85C9 code!outer",
+		"code!outer+0x7:\nfffff800`10001007 85c9            test    ecx,ecx\n");
 	/* a size limits it and shows every match */
 	const char *got = run_line(r, "# call code!outer L8");
 	HAS(got, "call    code!inner");
 	HAS(got, "call    rax");
-	HAS(run_line(r, "# wbinvd code!outer L8"), "'wbinvd' was not found up to fffff800`10001018");
+	HAS(run_line(r, "# wbinvd code!outer L8"),
+		"'wbinvd' was not found up to fffff800`10001018");
 	HAS(run_line(r, "# wbinvd code!entry"), "rror");
 }
 
@@ -340,12 +351,11 @@ static void pattern_search(void **state)
 static void backtrace(void **state)
 {
 	rig *r = *state;
-	static const char plain[] =
-		" # Child-SP          RetAddr               Call Site\n"
-		"00 ffffa000`00100000 fffff800`1000105a     code!inner\n"
-		"01 ffffa000`00100008 fffff800`10001010     code!handler+0xa\n"
-		"02 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n"
-		"03 ffffa000`00100130 00000000`00000000     code!entry\n";
+	static const char plain[] = " # Child-SP          RetAddr               Call Site\n"
+				    "00 ffffa000`00100000 fffff800`1000105a     code!inner\n"
+				    "01 ffffa000`00100008 fffff800`10001010     code!handler+0xa\n"
+				    "02 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n"
+				    "03 ffffa000`00100130 00000000`00000000     code!entry\n";
 	expect(r, "k", plain);
 	expect(r, "kn", plain);
 	expect(r, "kL 4", plain);
@@ -360,22 +370,26 @@ static void backtrace(void **state)
 		"01        8  ffffa000`00100008 fffff800`10001010     code!handler+0xa\n"
 		"02       f8  ffffa000`00100100 fffff800`10001070     code!outer+0x10\n");
 	expect(r, "kb 1",
-		" # RetAddr               : Args to Child                                                           "
+		" # RetAddr               : Args to Child                                          "
+		"                 "
 		": Call Site\n"
 		"00 fffff800`1000105a     : 00000000`000000a1 00000000`000000a2 00000000`00000000 "
 		"00000000`00000000 : code!inner\n");
 	expect(r, "kv 2",
-		" # Child-SP          RetAddr               : Args to Child                               "
+		" # Child-SP          RetAddr               : Args to Child                        "
+		"       "
 		"                            : Call Site\n"
 		"00 ffffa000`00100000 fffff800`1000105a     : 00000000`000000a1 00000000`000000a2 "
 		"00000000`00000000 00000000`00000000 : code!inner\n"
 		"01 ffffa000`00100008 fffff800`10001010     : 00000000`00000000 00000000`00000000 "
-		"00000000`00000000 00000000`00000000 : code!handler+0xa (TrapFrame @ ffffa000`00100008)\n");
+		"00000000`00000000 00000000`00000000 : code!handler+0xa (TrapFrame @ "
+		"ffffa000`00100008)\n");
 	/* from elsewhere */
 	expect(r, "k = ffffa00000100100 fffff80010001010 1",
 		" # Child-SP          RetAddr               Call Site\n"
 		"00 ffffa000`00100100 fffff800`10001070     code!outer+0x10\n");
-	HAS(run_line(r, "k = ffffa00000100128 5"), "00 ffffa000`00100128 fffff800`10001070     code!inner\n");
+	HAS(run_line(r, "k = ffffa00000100128 5"),
+		"00 ffffa000`00100128 fffff800`10001070     code!inner\n");
 	HAS(run_line(r, "k ="), "needs a stack pointer");
 	HAS(run_line(r, "k 0"), "number of frames");
 	HAS(run_line(r, "kz"), "rror");
@@ -473,19 +487,21 @@ static void check_stack(rig *r, const x64_regs *now, const x64_regs *start, uint
 	if (eng_stack(r->e, &a, &up, 2, &g, &m, NULL) == ERR_OK && m == 2)
 		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 			if (g[1].regs.gpr[kept[i]] != start->gpr[kept[i]])
-				fail_msg("at %llx register %d is lost", (unsigned long long)now->rip, kept[i]);
+				fail_msg("at %llx register %d is lost",
+					(unsigned long long)now->rip, kept[i]);
 	arena_deinit(&a);
 }
 
 /*
- * Compiled code, run by the emulator from its first instruction to its return: at each instruction the
- * stack must be walked back to the start.
+ * Compiled code, run by the emulator from its first instruction to its return: at each instruction
+ * the stack must be walked back to the start.
  */
 static void stack_at_every_instruction(void **state)
 {
 	static const char *const levels[] = {"-O0", "-O1", "-Oz"};
 	rig *r = *state;
-	const uint64_t base = 0xfffff80050000000, top = STACK + 0x80000, caller = 0xfffff80060000000;
+	const uint64_t base = 0xfffff80050000000, top = STACK + 0x80000,
+		       caller = 0xfffff80060000000;
 	static const uint8_t zero[16];
 	fake_mem(r->f, as_current(), top - 0x10000, zero, 8);
 	for (uint64_t at = top - 0x10000; at <= top; at += 0x1000)
@@ -493,9 +509,12 @@ static void stack_at_every_instruction(void **state)
 	for (size_t l = 0; l < ARRAY_LEN(levels); l++) {
 		char *name = arena_printf(&world, "calls%zu", l);
 		uint64_t work, image = base + l * 0x100000, steps = 0;
-		shell("cd %s && clang --target=x86_64-pc-windows-msvc %s -fno-vectorize -fno-slp-vectorize "
-		      "-mno-stack-arg-probe -w -c %s/tests/unit/cmd_demo/calls.c -o %s.obj && lld-link /nologo "
-		      "/Brepro /dll /nodefaultlib /entry:entry /debug /pdb:%s.pdb /pdbaltpath:%s.pdb "
+		shell("cd %s && clang --target=x86_64-pc-windows-msvc %s -fno-vectorize "
+		      "-fno-slp-vectorize "
+		      "-mno-stack-arg-probe -w -c %s/tests/unit/cmd_demo/calls.c -o %s.obj && "
+		      "lld-link /nologo "
+		      "/Brepro /dll /nodefaultlib /entry:entry /debug /pdb:%s.pdb "
+		      "/pdbaltpath:%s.pdb "
 		      "/out:%s.dll %s.obj",
 			dir, levels[l], root(), name, name, name, name, name);
 		load(r, name, image);
@@ -539,8 +558,9 @@ static void stack_at_every_instruction(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards), T(physical_code),
-		T(breakpoints_never_show), T(options), T(whole_function), T(function_entries), T(pattern_search), T(backtrace),
-		T(raw_stack), T(frames), T(parameters_and_lines), T(stack_at_every_instruction)};
+	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards),
+		T(physical_code), T(breakpoints_never_show), T(options), T(whole_function),
+		T(function_entries), T(pattern_search), T(backtrace), T(raw_stack), T(frames),
+		T(parameters_and_lines), T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }

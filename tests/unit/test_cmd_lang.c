@@ -36,7 +36,11 @@ static void toy_close(tgt *t, tgt_leave how)
 
 static void toy_caps(tgt *t, tgt_caps *ret)
 {
-	*ret = (tgt_caps){.kernel = true, .live = true, .spaces = 1 << AS_CURRENT, .max_hard = 4, .can_step = true};
+	*ret = (tgt_caps){.kernel = true,
+		.live = true,
+		.spaces = 1 << AS_CURRENT,
+		.max_hard = 4,
+		.can_step = true};
 }
 
 static err toy_read(tgt *t, as_t as, uint64_t addr, void *p, size_t n, size_t *n_ret)
@@ -65,7 +69,8 @@ static err toy_query(tgt *t, tgt_fact f, void *ret, size_t size, diag *d)
 {
 	memset(ret, 0, size);
 	if (f == TGT_F_VERSION)
-		*(tgt_version *)ret = (tgt_version){.major = 0xf, .minor = 19041, .machine = 0x8664, .flags = 5};
+		*(tgt_version *)ret =
+			(tgt_version){.major = 0xf, .minor = 19041, .machine = 0x8664, .flags = 5};
 	return ERR_OK;
 }
 
@@ -93,7 +98,10 @@ static err toy_resume(tgt *t, const tgt_run *how, diag *d)
 static err toy_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d)
 {
 	toy *y = (toy *)t;
-	*ret = (tgt_event){.kind = TGT_EV_EXCEPTION, .n_units = 2, .pc = y->rip, .first_chance = true,
+	*ret = (tgt_event){.kind = TGT_EV_EXCEPTION,
+		.n_units = 2,
+		.pc = y->rip,
+		.first_chance = true,
 		.code = y->running && y->stepping ? 0x80000004 : 0x80000003};
 	if (y->running && y->stepping) {
 		ret->has_report = true;
@@ -103,8 +111,15 @@ static err toy_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d)
 	return ERR_OK;
 }
 
-static const tgt_ops toy_ops = {.name = "toy", .close = toy_close, .caps = toy_caps, .query = toy_query, .read = toy_read,
-	.regs_get = toy_regs, .trap_add = toy_trap_add, .trap_del = toy_trap_del, .resume = toy_resume,
+static const tgt_ops toy_ops = {.name = "toy",
+	.close = toy_close,
+	.caps = toy_caps,
+	.query = toy_query,
+	.read = toy_read,
+	.regs_get = toy_regs,
+	.trap_add = toy_trap_add,
+	.trap_del = toy_trap_del,
+	.resume = toy_resume,
 	.wait = toy_wait};
 
 /* ---- the world ---- */
@@ -161,7 +176,8 @@ static void attach(world *w)
 	w->y = mem_alloc(sizeof *w->y);
 	w->y->t.ops = &toy_ops;
 	w->y->rip = CODE;
-	if (eng_attach(w->e, &w->y->t, ENG_KERNEL, &d) != ERR_OK || eng_wait(w->e, -1, &d) != ERR_OK)
+	if (eng_attach(w->e, &w->y->t, ENG_KERNEL, &d) != ERR_OK ||
+		eng_wait(w->e, -1, &d) != ERR_OK)
 		fail_msg("attach: %s", d.text);
 	buf_clear(&w->out);
 }
@@ -233,10 +249,12 @@ static void aliases(void **state)
 		{".echo \"Two\"", "one two\n"},
 		{".echo ${/d:Two} ${/d:None}", "1 0\n"},
 		{".echo [${/f:Two}] [${/f:None}]", "[one two] []\n"},
-		{".echo ${/n:Two} ${/n:None} ${/v:Two} ${None}", "Two ${/n:None} ${/v:Two} ${None}\n"},
+		{".echo ${/n:Two} ${/n:None} ${/v:Two} ${None}",
+			"Two ${/n:None} ${/v:Two} ${None}\n"},
 		{".echo two", "two\n"}, /* case matters */
 		{"aS Q \"a;b\"", ""},
-		{"al", "  Alias            Value  \n -------          ------- \n Hi               hello; there   \n"
+		{"al", "  Alias            Value  \n -------          ------- \n Hi               "
+		       "hello; there   \n"
 		       " Two              one two \n Q                a;b \n"},
 		{"ad Q", ""},
 		{"ad Q", "No alias named 'Q' is defined\n"},
@@ -256,7 +274,8 @@ static void aliases(void **state)
 		{"aS /e E RS_TEST_VARIABLE; .block{.echo ${E}}", "from the environment\n"},
 		{"as /c C .echo x; .echo y", ""},
 		{".foreach /s (t \"${C}\") {.echo <${t}>}", "<x>\n<y>\n"},
-		{"aS /e E RS_NO_SUCH_VARIABLE", "There is no environment variable 'RS_NO_SUCH_VARIABLE'\n"},
+		{"aS /e E RS_NO_SUCH_VARIABLE",
+			"There is no environment variable 'RS_NO_SUCH_VARIABLE'\n"},
 		{"ad *", ""},
 		{"al", "No aliases\n"},
 		{"as", "^ Syntax error in 'as'\n"},
@@ -300,17 +319,24 @@ static void control_flow(void **state)
 		{".if (1) { $$ a comment with } and \"\n .echo ok }", "ok\n"},
 		{".for (aS /x i 0; 0; .echo never) {.echo never}", ""},
 		{".foreach /s (x \"1 2 3\") {.if (${x} == 2) {.continue}; .echo x}", "1\n3\n"},
-		{".foreach /s (x \"1 2 3\") {.if (${x} == 2) {.break}; .echo x}; .echo end", "1\nend\n"},
-		{".foreach /pS 2 /ps 4 /s (x \"1 2 3 4 5 6 7 8 9 a b c d\") {.echo x}", "3\n8\nd\n"},
+		{".foreach /s (x \"1 2 3\") {.if (${x} == 2) {.break}; .echo x}; .echo end",
+			"1\nend\n"},
+		{".foreach /pS 2 /ps 4 /s (x \"1 2 3 4 5 6 7 8 9 a b c d\") {.echo x}",
+			"3\n8\nd\n"},
 		{".foreach (x {.echo a b; .echo c}) {.echo [${x}] x}", "[a] a\n[b] b\n[c] c\n"},
-		{".foreach (x {.echo a b}) {.foreach (y {.echo 1 2}) {.echo x y}}", "a 1\na 2\nb 1\nb 2\n"},
-		{".foreach /s (x \"a b\") {.foreach /s (x \"c\") {.echo x}; .echo x }", "c\na\nc\nb\n"},
+		{".foreach (x {.echo a b}) {.foreach (y {.echo 1 2}) {.echo x y}}",
+			"a 1\na 2\nb 1\nb 2\n"},
+		{".foreach /s (x \"a b\") {.foreach /s (x \"c\") {.echo x}; .echo x }",
+			"c\na\nc\nb\n"},
 		{".block {.echo a; .block{.echo b}} ; .echo c", "a\nb\nc\n"},
-		{".catch {.echo a; ? nosuch; .echo b}; .echo c", "a\nCouldn't resolve error at 'nosuch'\nc\n"},
+		{".catch {.echo a; ? nosuch; .echo b}; .echo c",
+			"a\nCouldn't resolve error at 'nosuch'\nc\n"},
 		{".catch {.echo a; .leave; .echo b}; .echo c", "a\nc\n"},
-		{".catch {.foreach /s (x \"1 2\") {.echo x; .if (${x}==1) {.leave}}}; .echo c", "1\nc\n"},
+		{".catch {.foreach /s (x \"1 2\") {.echo x; .if (${x}==1) {.leave}}}; .echo c",
+			"1\nc\n"},
 		{".block {? nosuch; .echo a}; .echo b", "Couldn't resolve error at 'nosuch'\n"},
-		{".foreach (x {? nosuch}) {.echo x}; .echo b", "Couldn't resolve error at 'nosuch'\n"},
+		{".foreach (x {? nosuch}) {.echo x}; .echo b",
+			"Couldn't resolve error at 'nosuch'\n"},
 		{"j (1) '.echo a; .echo b' ; '.echo c'", "a\nb\n"},
 		{"j (0) '.echo a; .echo b' ; '.echo c'; .echo ignored", "c\n"},
 		{"j 0 .echo a ; .echo b", "b\n"},
@@ -336,10 +362,13 @@ static void loops(void **state)
 		{".for (? 0; @$exp < 3; ? @$exp + 1) {.printf \"<%d>\", @$exp}", "<0><1><2>"},
 		{"? 0; .while (@$exp < 2) {.printf \"<%d>\", @$exp; ? @$exp + 1}", "<0><1>"},
 		{"? 5; .do {.printf \"<%d>\", @$exp; ? @$exp + 1} (@$exp < 5)", "<5>"},
-		{"? 0; .do {.printf \"<%d>\", @$exp; ? @$exp + 1} (@$exp < 2); .printf \"<e>\"", "<0><1><e>"},
-		{".for (? 0; ; ? @$exp + 1) {.printf \"<%d>\", @$exp; .if (@$exp == 1) {.break}}", "<0><1>"},
-		{".for (? 0; @$exp < 4; ? @$exp + 1) {.if (@$exp & 1) {.continue}; .printf \"<%d>\", @$exp}",
-		 "<0><2>"},
+		{"? 0; .do {.printf \"<%d>\", @$exp; ? @$exp + 1} (@$exp < 2); .printf \"<e>\"",
+			"<0><1><e>"},
+		{".for (? 0; ; ? @$exp + 1) {.printf \"<%d>\", @$exp; .if (@$exp == 1) {.break}}",
+			"<0><1>"},
+		{".for (? 0; @$exp < 4; ? @$exp + 1) {.if (@$exp & 1) {.continue}; .printf "
+		 "\"<%d>\", @$exp}",
+			"<0><2>"},
 		{".for (? 0; @$exp < 2; ? @$exp + 1; .printf \"<s>\") {}", "<s><s>"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -347,7 +376,8 @@ static void loops(void **state)
 		const char *got = run(w, rows[i].line);
 		char marks[256];
 		size_t n = 0;
-		for (const char *p = got, *end; (p = strchr(p, '<')) && (end = strchr(p, '>')); p = end)
+		for (const char *p = got, *end; (p = strchr(p, '<')) && (end = strchr(p, '>'));
+			p = end)
 			while (p <= end && n < sizeof marks - 1)
 				marks[n++] = *p++;
 		marks[n] = 0;
@@ -364,7 +394,8 @@ static void errors(void **state)
 {
 	static const row rows[] = {
 		{"nosuchcommand", "          ^ Syntax error in 'nosuchcommand'\n"},
-		{".echo a; nosuchcommand x; .echo b", "a\n                   ^ Syntax error in 'nosuchcommand x'\n"},
+		{".echo a; nosuchcommand x; .echo b",
+			"a\n                   ^ Syntax error in 'nosuchcommand x'\n"},
 		{"? 1 + nosuch", "                ^ Couldn't resolve error at 'nosuch'\n"},
 		{"? 1 +", "               ^ Numeric expression missing from '<EOL>'\n"},
 		{"? (1", "            ^ Syntax error at '(1'\n"},
@@ -383,12 +414,18 @@ static void errors(void **state)
 		{"n 7", "            ^ Syntax error in 'n 7'\n"},
 		{"al x", "             ^ Extra character error in 'al x'\n"},
 		{".printf \"%d %d\", 1", "                            ^ No argument for '%d'\n"},
-		{".printf \"%s\", 1", "Unknown conversion '%s' (strings in the target are %ma, %mu, %msa and %msu)\n"},
+		{".printf \"%s\", 1", "Unknown conversion '%s' (strings in the target are %ma, "
+				      "%mu, %msa and %msu)\n"},
 		{".printf x", "                  ^ Syntax error in '.printf x'\n"},
-		{"?" "? 1", "?" "? (Evaluate a C++ expression) is known but not available in this version\n"},
+		{"?"
+		 "? 1",
+			"?"
+			"? (Evaluate a C++ expression) is known but not available in this "
+			"version\n"},
 		{".expr /s c++", "The C++ evaluator is not available in this version\n"},
 		{"$$< /nonexistent/x", NULL},
-		{".echo \"a\" b", "                    ^ Extra character error in '.echo \"a\" b'\n"},
+		{".echo \"a\" b",
+			"                    ^ Extra character error in '.echo \"a\" b'\n"},
 		{"3 .echo", NULL},
 	};
 	world *w = *state;
@@ -412,18 +449,21 @@ static void values(void **state)
 		{"? -1", "Evaluate expression: -1 = ffffffff`ffffffff\n"},
 		{"? 0x10 + 0t10 + 0y10", "Evaluate expression: 26 = 00000000`0000001a\n"},
 		{".expr", "Current expression evaluator: MASM - Microsoft Assembler expressions\n"},
-		{".expr /s masm", "Current expression evaluator: MASM - Microsoft Assembler expressions\n"},
+		{".expr /s masm",
+			"Current expression evaluator: MASM - Microsoft Assembler expressions\n"},
 		{"ss w", "Symbol suffix is 'W'\n"},
 		{"ss n", "Symbol suffix is off\n"},
 		{".printf \"%d|%u|%x|%X|%o|%c|%%\\n\", -1, -1, ff, ff, 8, 41",
-		 "-1|4294967295|ff|FF|10|A|%\n"},
-		{".printf \"%I64x %I64d %lld %ld %hx %hhd\\n\", 123456789a, -2, 0`ffffffff, 1`00000005, 12345, ff",
-		 "123456789a -2 4294967295 5 2345 -1\n"},
+			"-1|4294967295|ff|FF|10|A|%\n"},
+		{".printf \"%I64x %I64d %lld %ld %hx %hhd\\n\", 123456789a, -2, 0`ffffffff, "
+		 "1`00000005, 12345, ff",
+			"123456789a -2 4294967295 5 2345 -1\n"},
 		{".printf \"[%5d][%-5d][%05x][%+d][%#x][%.3d]\\n\", 5, 5, 5, 5, 5, 5",
-		 "[    5][5    ][00005][+5][0x5][005]\n"},
+			"[    5][5    ][00005][+5][0x5][005]\n"},
 		{".printf \"[%*d]\\n\", 4, 7", "[   7]\n"},
 		{".printf \"%p\\n\", fffff80000001234", "fffff80000001234\n"},
-		{".printf \"%f %lf %g\\n\", 3f800000, 4000000000000000, 40490fdb", "1.000000 2.000000 3.14159\n"},
+		{".printf \"%f %lf %g\\n\", 3f800000, 4000000000000000, 40490fdb",
+			"1.000000 2.000000 3.14159\n"},
 		{".printf \"a\\tb \\\"q\\\"\\n\"", "a\tb \"q\"\n"},
 		{".printf /D \"<b>x</b> &lt;y&gt;\\n\"", "x <y>\n"},
 		{".printf /ow \"warn\\n\"", "warn\n"},
@@ -455,20 +495,22 @@ static void formats(void **state)
 		"  Hex:     019db1de`d53eb039\n"
 		"  Decimal: 116444736000012345\n"
 		"  Octal:   0006355435732517530071\n"
-		"  Binary:  00000001 10011101 10110001 11011110 11010101 00111110 10110000 00111001\n"
+		"  Binary:  00000001 10011101 10110001 11011110 11010101 00111110 10110000 "
+		"00111001\n"
 		"  Chars:   .....>.9\n"
 		"  Time:    Wed Dec 31 16:00:00.001 1969\n"
 		"  Float:   low -1.3104e+013 high 5.79279e-038\n"
 		"  Double:  6.92827e-301\n");
-	assert_non_null(strstr(run(w, ".formats ffffffffffffffff"), "Time:    ***** Invalid FILETIME\n"));
+	assert_non_null(
+		strstr(run(w, ".formats ffffffffffffffff"), "Time:    ***** Invalid FILETIME\n"));
 	unsetenv("TZ");
 }
 
 static const char *write_file(const char *name, const char *text)
 {
 	static char path[256];
-	snprintf(path, sizeof path, "%s/rs_lang_%d_%s", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid(),
-		name);
+	snprintf(path, sizeof path, "%s/rs_lang_%d_%s",
+		getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid(), name);
 	diag d;
 	if (sys_write_file(path, str_of(text), &d) != ERR_OK)
 		fail_msg("%s", d.text);
@@ -481,26 +523,31 @@ static void scripts(void **state)
 	char line[512], want[512];
 	const char *p = write_file("a.txt", ".echo one\r\n\r\n.echo two\n$$ comment\n.echo three");
 	snprintf(line, sizeof line, "$<%s", p);
-	assert_string_equal(run(w, line), "NoTarget> .echo one\none\nNoTarget> .echo two\ntwo\nNoTarget> $$ comment\n"
-					  "NoTarget> .echo three\nthree\n");
+	assert_string_equal(run(w, line),
+		"NoTarget> .echo one\none\nNoTarget> .echo two\ntwo\nNoTarget> $$ comment\n"
+		"NoTarget> .echo three\nthree\n");
 	snprintf(line, sizeof line, "$$<%s; .echo after", p);
 	assert_non_null(strstr(run(w, line), "three\nafter\n"));
 	snprintf(line, sizeof line, "$<%s; .echo after", p);
 	assert_non_null(strstr(run(w, line), "Command file execution failed"));
 
 	unlink(p);
-	p = write_file("b.txt", ".foreach /s (x \"1 2\")\n{\n  .if (${x} == 1)\n  {\n    .echo one\n  }\n  .else\n"
-				"  {\n    .echo other\n  }\n}\n.echo end\n");
+	p = write_file("b.txt",
+		".foreach /s (x \"1 2\")\n{\n  .if (${x} == 1)\n  {\n    .echo one\n  }\n  .else\n"
+		"  {\n    .echo other\n  }\n}\n.echo end\n");
 	snprintf(line, sizeof line, "$$><%s", p);
 	snprintf(want, sizeof want, "one\nother\nend\n");
 	assert_non_null(strstr(run(w, line), want));
 
 	unlink(p);
-	p = write_file("my script.txt", "\xef\xbb\xbf.echo The first argument is ${$arg1}.\n"
-					".echo The fifth argument is ${$arg5}.\n.echo The fourth argument is ${$arg4}.\n");
-	snprintf(line, sizeof line, "$$>a< \"%s\" \"First one\" Two \"Three More\" Four; .echo after", p);
-	assert_string_equal(run(w, line), "The first argument is First one.\nThe fifth argument is ${$arg5}.\n"
-					  "The fourth argument is Four.\nafter\n");
+	p = write_file("my script.txt",
+		"\xef\xbb\xbf.echo The first argument is ${$arg1}.\n"
+		".echo The fifth argument is ${$arg5}.\n.echo The fourth argument is ${$arg4}.\n");
+	snprintf(line, sizeof line,
+		"$$>a< \"%s\" \"First one\" Two \"Three More\" Four; .echo after", p);
+	assert_string_equal(run(w, line),
+		"The first argument is First one.\nThe fifth argument is ${$arg5}.\n"
+		"The fourth argument is Four.\nafter\n");
 
 	unlink(p);
 	p = write_file("loop.txt", "x");
@@ -589,8 +636,10 @@ static void stamps(void **state)
 	out_as(w->e, OUT_DEBUGGEE, "half\nsecond\n");
 	int h, m, s, ms, year, used = 0;
 	const char *got = buf_z(&w->out);
-	assert_int_equal(sscanf(got, "%*3s %*3s %*2d %d:%d:%d.%d %d (UTC %*c %*d:%*d): first half\n%n", &h, &m, &s,
-				 &ms, &year, &used), 5);
+	assert_int_equal(
+		sscanf(got, "%*3s %*3s %*2d %d:%d:%d.%d %d (UTC %*c %*d:%*d): first half\n%n", &h,
+			&m, &s, &ms, &year, &used),
+		5);
 	assert_true(used && year >= 2024);
 	assert_non_null(strstr(got + used, "): second\n"));
 	/* What commands print has none; what is said about an event has. */
@@ -605,21 +654,26 @@ static void stamps(void **state)
 static void settings(void **state)
 {
 	static const row rows[] = {
-		{"sq", "Quiet mode is ON\n"}, {"sqd", "Quiet mode is OFF\n"}, {"sqe", "Quiet mode is ON\n"},
+		{"sq", "Quiet mode is ON\n"},
+		{"sqd", "Quiet mode is OFF\n"},
+		{"sqe", "Quiet mode is ON\n"},
 		{".pcmd", "No per-prompt command\n"},
-		{".pcmd -s \".echo stop; .echo twice\"", "Per-prompt command is '.echo stop; .echo twice'\n"},
+		{".pcmd -s \".echo stop; .echo twice\"",
+			"Per-prompt command is '.echo stop; .echo twice'\n"},
 		{".pcmd", "Per-prompt command is '.echo stop; .echo twice'\n"},
 		{".echotimestamps", "Event timestamps are now enabled\n"},
 		{".echotimestamps 0", "Event timestamps are now disabled\n"},
 		{".outmask 8", "Output mask is 0x7ff\n"},
 		{".outmask- 0x408", "Output mask is 0x3f7\n"},
 		{".prompt_allow -reg -dis +ea -src",
-		 "Allow the following information to be displayed at the prompt:\n"
-		 "(Other settings can affect whether the information is actually displayed)\n"
-		 "   sym - Symbol for current instruction\n    ea - Effective address for current instruction\n"
-		 "Do not allow the following information to be displayed at the prompt:\n"
-		 "   dis - Disassembly of current instruction\n   reg - Register state\n"
-		 "   src - Source info for current instruction\n"},
+			"Allow the following information to be displayed at the prompt:\n"
+			"(Other settings can affect whether the information is actually "
+			"displayed)\n"
+			"   sym - Symbol for current instruction\n    ea - Effective address for "
+			"current instruction\n"
+			"Do not allow the following information to be displayed at the prompt:\n"
+			"   dis - Disassembly of current instruction\n   reg - Register state\n"
+			"   src - Source info for current instruction\n"},
 		{".allow_exec_cmds 0", "Execution commands are not allowed\n"},
 		{".allow_exec_cmds", "Execution commands are not allowed\n"},
 		{".cls", "\f"},
@@ -638,12 +692,14 @@ static void settings(void **state)
 	str text;
 	diag d;
 	const char *root = getenv("RS_SOURCE_ROOT");
-	if (root && sys_read_file(&a, arena_printf(&a, "%s/meson.build", root), 1 << 20, &text, &d) == ERR_OK) {
+	if (root && sys_read_file(&a, arena_printf(&a, "%s/meson.build", root), 1 << 20, &text,
+			    &d) == ERR_OK) {
 		size_t at = str_find(text, STR("version: '"));
 		assert_true(at != SIZE_MAX);
 		text = str_skip(text, at + 10);
 		text = str_take(text, str_chr(text, '\''));
-		assert_non_null(strstr(run(w, "version"), arena_printf(&a, "Ringside version %.*s\n", STR_ARG(text))));
+		assert_non_null(strstr(run(w, "version"),
+			arena_printf(&a, "Ringside version %.*s\n", STR_ARG(text))));
 	}
 	arena_deinit(&a);
 	assert_non_null(strstr(run(w, ".echotime"), "Debugger (not debuggee) time: "));
@@ -666,7 +722,8 @@ static void help(void **state)
 	for (size_t f = 0; cmd_families[f]; f++)
 		for (size_t i = 0; i < cmd_families[f]->n; i++) {
 			const cmd_row *r = &cmd_families[f]->rows[i];
-			if (!r->name || !r->name[0] || !r->usage || !r->usage[0] || !r->summary || !r->summary[0])
+			if (!r->name || !r->name[0] || !r->usage || !r->usage[0] || !r->summary ||
+				!r->summary[0])
 				fail_msg("row %s has no usage or summary", r->name);
 			if (r->summary[strlen(r->summary) - 1] == '.')
 				fail_msg("the summary of %s ends in a full stop", r->name);
@@ -682,12 +739,39 @@ static void matching(void **state)
 	static const struct {
 		const char *text, *name;
 	} rows[] = {
-		{"al", "al"}, {"as x", "as"}, {"aS x", "aS"}, {".if(1){}", ".if"}, {".iffy", NULL},
-		{"?" "? x", "?" "?"}, {"?x", "?"}, {"bp3 nt!x", "bp"}, {"bl", "bl"}, {"gu", "gu"}, {"gh", "gh"},
-		{"gH", "gh"}, {"gN", "gN"}, {"gn", "gn"}, {"sxe ld", "sxe"}, {"sx- x", "sx-"}, {"$$>a<x", "$$>a<"},
-		{"$<x", "$<"}, {"~1s", "~"}, {"!help", "!help"}, {"!ext.help", "!help"}, {"!HELP x", "!help"},
-		{"z(1)", "z"}, {"zz", NULL}, {"n10", "n"}, {"q", "q"}, {"qx", NULL}, {".logopenx", NULL},
-		{".outmask- 1", ".outmask"}, {"j(1) 'g'", "j"},
+		{"al", "al"},
+		{"as x", "as"},
+		{"aS x", "aS"},
+		{".if(1){}", ".if"},
+		{".iffy", NULL},
+		{"?"
+		 "? x",
+			"?"
+			"?"},
+		{"?x", "?"},
+		{"bp3 nt!x", "bp"},
+		{"bl", "bl"},
+		{"gu", "gu"},
+		{"gh", "gh"},
+		{"gH", "gh"},
+		{"gN", "gN"},
+		{"gn", "gn"},
+		{"sxe ld", "sxe"},
+		{"sx- x", "sx-"},
+		{"$$>a<x", "$$>a<"},
+		{"$<x", "$<"},
+		{"~1s", "~"},
+		{"!help", "!help"},
+		{"!ext.help", "!help"},
+		{"!HELP x", "!help"},
+		{"z(1)", "z"},
+		{"zz", NULL},
+		{"n10", "n"},
+		{"q", "q"},
+		{"qx", NULL},
+		{".logopenx", NULL},
+		{".outmask- 1", ".outmask"},
+		{"j(1) 'g'", "j"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		size_t used = 0;
@@ -719,27 +803,38 @@ static void arguments(void **state)
 		bool given, has_count;
 		const char *rest;
 	} rows[] = {
-		{"", 0x77, 8, 32, 0, 0, ""}, {"1000", 0x1000, 8, 32, 1, 0, ""},
-		{"1000 1007", 0x1000, 2, 8, 1, 1, ""}, {"1000 L10", 0x1000, 16, 64, 1, 1, ""},
-		{"1000 l10 5", 0x1000, 16, 64, 1, 1, "5"}, {"1000L4", 0x1000, 4, 16, 1, 1, ""},
-		{"1000 L 0n100", 0x1000, 100, 400, 1, 1, ""}, {"80000000 L-8", 0x7fffffe0, 8, 32, 1, 1, ""},
-		{"1000 L?10000000", 0x1000, 0x10000000, 0x40000000, 1, 1, ""}, {"L4", 0x77, 4, 16, 1, 1, ""},
-		{"1000, 100f", 0x1000, 4, 16, 1, 1, ""}, {"%1000 L1", 0x1000, 1, 4, 1, 1, ""},
-		{"ds:1000 L1", 0x1000, 1, 4, 1, 1, ""}, {"1000 \"x\"", 0x1000, 8, 32, 1, 0, "\"x\""},
-		{"1000 L(2+2)", 0x1000, 4, 16, 1, 1, ""}, {"1000 L0x10", 0x1000, 16, 64, 1, 1, ""},
+		{"", 0x77, 8, 32, 0, 0, ""},
+		{"1000", 0x1000, 8, 32, 1, 0, ""},
+		{"1000 1007", 0x1000, 2, 8, 1, 1, ""},
+		{"1000 L10", 0x1000, 16, 64, 1, 1, ""},
+		{"1000 l10 5", 0x1000, 16, 64, 1, 1, "5"},
+		{"1000L4", 0x1000, 4, 16, 1, 1, ""},
+		{"1000 L 0n100", 0x1000, 100, 400, 1, 1, ""},
+		{"80000000 L-8", 0x7fffffe0, 8, 32, 1, 1, ""},
+		{"1000 L?10000000", 0x1000, 0x10000000, 0x40000000, 1, 1, ""},
+		{"L4", 0x77, 4, 16, 1, 1, ""},
+		{"1000, 100f", 0x1000, 4, 16, 1, 1, ""},
+		{"%1000 L1", 0x1000, 1, 4, 1, 1, ""},
+		{"ds:1000 L1", 0x1000, 1, 4, 1, 1, ""},
+		{"1000 \"x\"", 0x1000, 8, 32, 1, 0, "\"x\""},
+		{"1000 L(2+2)", 0x1000, 4, 16, 1, 1, ""},
+		{"1000 L0x10", 0x1000, 16, 64, 1, 1, ""},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		str rest = str_of(rows[i].text);
 		cmd_range r;
 		if (cmd_arg_range(w->c, &rest, 4, 8, 0x77, &r) != ERR_OK)
 			fail_msg("%s: %s", rows[i].text, w->c->d.text);
-		if (r.addr != rows[i].addr || r.count != rows[i].count || r.bytes != rows[i].bytes ||
-			r.given != rows[i].given || r.has_count != rows[i].has_count)
-			fail_msg("%s: %llx %llu %llu %d %d", rows[i].text, (unsigned long long)r.addr,
-				(unsigned long long)r.count, (unsigned long long)r.bytes, r.given, r.has_count);
+		if (r.addr != rows[i].addr || r.count != rows[i].count ||
+			r.bytes != rows[i].bytes || r.given != rows[i].given ||
+			r.has_count != rows[i].has_count)
+			fail_msg("%s: %llx %llu %llu %d %d", rows[i].text,
+				(unsigned long long)r.addr, (unsigned long long)r.count,
+				(unsigned long long)r.bytes, r.given, r.has_count);
 		assert_string_equal(rest.p, rows[i].rest);
 	}
-	static const char *const bad[] = {"1000 L10000000", "1000 fff", "&10:20", "1000 Lnosuch", "1000 L"};
+	static const char *const bad[] = {
+		"1000 L10000000", "1000 fff", "&10:20", "1000 Lnosuch", "1000 L"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		str rest = str_of(bad[i]);
 		cmd_range r;
@@ -796,14 +891,20 @@ static void strings(void **state)
 	put16(w->y->data + 0xa0, 6);
 	put64(w->y->data + 0xa8, DATA + 0x40);
 	static const row rows[] = {
-		{".printf \"%ma|%mu|%msa|%msu\\n\", fffff80000001000, fffff80000001040, fffff80000001080, "
-		 "fffff800000010a0", "ansi text|wide|ansi|wid\n"},
-		{".printf \"[%12ma][%-6mu][%.3ma]\\n\", fffff80000001000, fffff80000001040, fffff80000001000",
-		 "[   ansi text][wide  ][ans]\n"},
+		{".printf \"%ma|%mu|%msa|%msu\\n\", fffff80000001000, fffff80000001040, "
+		 "fffff80000001080, "
+		 "fffff800000010a0",
+			"ansi text|wide|ansi|wid\n"},
+		{".printf \"[%12ma][%-6mu][%.3ma]\\n\", fffff80000001000, fffff80000001040, "
+		 "fffff80000001000",
+			"[   ansi text][wide  ][ans]\n"},
 		{"aS /ma S fffff80000001000; .block{.echo ${S}}", "ansi text\n"},
-		{"as /mu S fffff80000001040", ""}, {".echo S", "wide\n"},
-		{"as /msa S fffff80000001080", ""}, {".echo S", "ansi\n"},
-		{"as /msu S fffff800000010a0", ""}, {".echo S", "wid\n"},
+		{"as /mu S fffff80000001040", ""},
+		{".echo S", "wide\n"},
+		{"as /msa S fffff80000001080", ""},
+		{".echo S", "ansi\n"},
+		{"as /msu S fffff800000010a0", ""},
+		{".echo S", "wid\n"},
 		{"? by(fffff80000001000)", "Evaluate expression: 97 = 00000000`00000061\n"},
 		{".echo ${$ntsym}", "nt\n"},
 	};
@@ -829,7 +930,8 @@ static void waiting(void **state)
 	assert_int_equal(w->y->rip, CODE + 0x108);
 	got = run(w, ".for (r $t0 = 0; @$t0 < 3; r $t0 = @$t0 + 1) {.printf \"<%d>\", @$t0}");
 	assert_string_equal(got, "<0><1><2>");
-	got = run(w, "r$t0=0; r$t1=0; .while (@$t0 < 10) {r $t0=@$t0+1; .if (@$t0 mod 3) {.continue}; r $t1=@$t1+@$t0}; "
+	got = run(w, "r$t0=0; r$t1=0; .while (@$t0 < 10) {r $t0=@$t0+1; .if (@$t0 mod 3) "
+		     "{.continue}; r $t1=@$t1+@$t0}; "
 		     "? @$t1");
 	assert_string_equal(got, "Evaluate expression: 45 = 00000000`0000002d\n");
 	unsigned before = w->y->resumes;
@@ -858,8 +960,12 @@ static void conditions(void **state)
 		{".if (@rax) {.echo a} .else {g}", false, 0, ""},
 		{".if (@rax) {gc} .else {gc}", false, 0, ""},
 		{".if (@rax) {.echo a} .else {gc}; .echo b", false, 0, ""},
-		{".if (@rax) {.echo a}", false, 0, ""}, {".echo x; gc", false, 0, ""}, {"gc", false, 0, ""},
-		{"j (nosuch) 'a' ; 'gc'", false, 0, ""}, {"j ${x} 'a' ; 'gc'", false, 0, ""}, {"", false, 0, ""},
+		{".if (@rax) {.echo a}", false, 0, ""},
+		{".echo x; gc", false, 0, ""},
+		{"gc", false, 0, ""},
+		{"j (nosuch) 'a' ; 'gc'", false, 0, ""},
+		{"j ${x} 'a' ; 'gc'", false, 0, ""},
+		{"", false, 0, ""},
 		{".if (@rax) {.echo a} .elsif (1) {gc} .else {gc}", false, 0, ""},
 	};
 	world *w = *state;
@@ -869,7 +975,8 @@ static void conditions(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		masm_code *code = NULL;
 		str then = {"", 0};
-		bool is = w->e->hooks.condition(w->e->hooks.cu, str_of(rows[i].text), &a, &code, &then);
+		bool is = w->e->hooks.condition(
+			w->e->hooks.cu, str_of(rows[i].text), &a, &code, &then);
 		if (is != rows[i].is)
 			fail_msg("%s: %d", rows[i].text, is);
 		if (!is)
@@ -893,14 +1000,17 @@ static void command_lists(void **state)
 	assert_string_equal(buf_z(&w->out), "a\nb\n");
 	diag d = {0};
 	buf_clear(&w->out);
-	assert_int_equal(w->e->hooks.run(w->e->hooks.cu, STR(".echo a; ? nosuch; .echo b"), &d), ERR_NOTFOUND);
+	assert_int_equal(w->e->hooks.run(w->e->hooks.cu, STR(".echo a; ? nosuch; .echo b"), &d),
+		ERR_NOTFOUND);
 	assert_string_equal(buf_z(&w->out), "a\nCouldn't resolve error at 'nosuch'\n");
 	assert_string_equal(d.text, "Couldn't resolve error at 'nosuch'");
 	/* Inside a wait an execution command is the verdict and ends the list. */
 	buf_clear(&w->out);
 	w->e->inside_wait = true;
 	w->e->verdict_given = false;
-	assert_int_equal(w->e->hooks.run(w->e->hooks.cu, STR(".if (1) {.echo a; gc; .echo b}; .echo c"), NULL), ERR_OK);
+	assert_int_equal(w->e->hooks.run(w->e->hooks.cu,
+				 STR(".if (1) {.echo a; gc; .echo b}; .echo c"), NULL),
+		ERR_OK);
 	assert_true(w->e->verdict_given);
 	w->e->inside_wait = false;
 	assert_string_equal(buf_z(&w->out), "a\n");
@@ -912,8 +1022,9 @@ static void hostile(void **state)
 {
 	world *w = *state;
 	buf b;
-	static const char *const opens[] = {".block{", ".if (1) {", ".catch{", ".foreach /s (x \"1\") {", "j 1 '",
-		".while (1) {", ".do {", "{", "${", "\"", "(", ".for (;;) {"};
+	static const char *const opens[] = {".block{", ".if (1) {", ".catch{",
+		".foreach /s (x \"1\") {", "j 1 '", ".while (1) {", ".do {", "{", "${", "\"", "(",
+		".for (;;) {"};
 	for (size_t i = 0; i < ARRAY_LEN(opens); i++) {
 		buf_init(&b, 0);
 		for (int k = 0; k < 500; k++)
@@ -938,8 +1049,10 @@ static void hostile(void **state)
 	buf_addz(&b, ".foreach (x {.foreach /s (y \"");
 	for (int i = 0; i < 300; i++)
 		buf_addz(&b, "1 ");
-	buf_addz(&b, "\") {.printf \"%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d"
-		     "%4096d%4096d%4096d\", 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}}) {.echo x}");
+	buf_addz(&b,
+		"\") {.printf "
+		"\"%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d%4096d"
+		"%4096d%4096d%4096d\", 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}}) {.echo x}");
 	assert_non_null(strstr(run(w, buf_z(&b)), "too long"));
 	buf_deinit(&b);
 	assert_string_equal(run(w, ".echo fine"), "fine\n");
@@ -957,8 +1070,9 @@ static void stop_output(void *u, unsigned mask, str text)
 
 static void cancelling(void **state)
 {
-	static const char *const rows[] = {".while (1) {.echo x}", ".for (;;) {.echo x}", ".do {.echo x} (1)",
-		".echo x; z(1)", ".while (1) {.catch {.echo x}}", ".while (1) {.catch {? nosuch}}"};
+	static const char *const rows[] = {".while (1) {.echo x}", ".for (;;) {.echo x}",
+		".do {.echo x} (1)", ".echo x; z(1)", ".while (1) {.catch {.echo x}}",
+		".while (1) {.catch {? nosuch}}"};
 	world *w = *state;
 	stop_me = w->e;
 	w->e->hooks.output = stop_output;
@@ -973,9 +1087,9 @@ static void cancelling(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {T(splitting), T(aliases), T(control_flow), T(loops), T(errors), T(values),
-		T(formats), T(scripts), T(logs), T(shell), T(stamps), T(settings), T(help), T(matching), T(repeating),
-		T(arguments), T(prefixes), T(strings), T(waiting), T(conditions), T(command_lists), T(hostile),
-		T(cancelling)};
+	const struct CMUnitTest tests[] = {T(splitting), T(aliases), T(control_flow), T(loops),
+		T(errors), T(values), T(formats), T(scripts), T(logs), T(shell), T(stamps),
+		T(settings), T(help), T(matching), T(repeating), T(arguments), T(prefixes),
+		T(strings), T(waiting), T(conditions), T(command_lists), T(hostile), T(cancelling)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,11 +42,14 @@ static void numbers(void **state)
 {
 	rig *r = *state;
 	expect(r, "db fffff80000010040 L14",
-		"fffff800`00010040  40 41 42 43 44 45 46 47-48 49 4a 4b 4c 4d 4e 4f  @ABCDEFGHIJKLMNO\n"
+		"fffff800`00010040  40 41 42 43 44 45 46 47-48 49 4a 4b 4c 4d 4e 4f  "
+		"@ABCDEFGHIJKLMNO\n"
 		"fffff800`00010050  50 51 52 53                                      PQRS\n");
 	/* goes on where it ended; d repeats */
-	expect(r, "db L2", "fffff800`00010054  54 55                                            TU\n");
-	expect(r, "d L2", "fffff800`00010056  56 57                                            VW\n");
+	expect(r, "db L2",
+		"fffff800`00010054  54 55                                            TU\n");
+	expect(r, "d L2",
+		"fffff800`00010056  56 57                                            VW\n");
 	expect(r, "dd fffff80000010000 L5",
 		"fffff800`00010000  03020100 07060504 0b0a0908 0f0e0d0c\n"
 		"fffff800`00010010  13121110\n");
@@ -73,8 +76,7 @@ static void numbers(void **state)
 		"                   -------- -------- -------- --------\n"
 		"fffff800`00010080  10000011 10000010 10000001 10000000  83828180\n");
 	/* two addresses: the end is inclusive; $p is the last value */
-	expect(r, "dd fffff80000010000 fffff80000010007",
-		"fffff800`00010000  03020100 07060504\n");
+	expect(r, "dd fffff80000010000 fffff80000010007", "fffff800`00010000  03020100 07060504\n");
 	HAS(run_line(r, "? @$p"), "07060504");
 }
 
@@ -84,8 +86,9 @@ static void default_lengths(void **state)
 	static const struct {
 		const char *line;
 		uint64_t bytes;
-	} t[] = {{"db", 128}, {"dc", 128}, {"dd", 128}, {"dq", 128}, {"dp", 128}, {"dw", 128}, {"dW", 128},
-		{"dD", 120}, {"df", 64}, {"dyb", 32}, {"dyd", 32}, {"dps", 128}, {"dds", 128}};
+	} t[] = {{"db", 128}, {"dc", 128}, {"dd", 128}, {"dq", 128}, {"dp", 128}, {"dw", 128},
+		{"dW", 128}, {"dD", 120}, {"df", 64}, {"dyb", 32}, {"dyd", 32}, {"dps", 128},
+		{"dds", 128}};
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
 		char line[64];
 		snprintf(line, sizeof line, "%s fffff80000010000", t[i].line);
@@ -109,7 +112,8 @@ static void floats(void **state)
 	run_line(r, "ef fffff80000010000 1.5 -2; eD fffff80000010010 3.25");
 	assert_int_equal(mem(r, DATA, 4), 0x3fc00000);
 	assert_int_equal(mem(r, DATA + 4, 4), 0xc0000000);
-	expect(r, "df fffff80000010000 L2", "fffff800`00010000               1.5               -2\n");
+	expect(r, "df fffff80000010000 L2",
+		"fffff800`00010000               1.5               -2\n");
 	expect(r, "dD fffff80000010010 L1", "fffff800`00010010                      3.25\n");
 	run_line(r, "ef fffff80000010000 1.5e-30");
 	expect(r, "df fffff80000010000 L1", "fffff800`00010000          1.5e-030\n");
@@ -138,7 +142,8 @@ static void text(void **state)
 	assert_int_equal(r->c->memo.next_d, DATA + 0x20d);
 	expect(r, "da fffff80000010200 L5", "fffff800`00010200  \"Hello\"\n");
 	expect(r, "da /c 5 fffff80000010200",
-		"fffff800`00010200  \"Hello\"\nfffff800`00010205  \", wor\"\nfffff800`0001020a  \"ld\"\n");
+		"fffff800`00010200  \"Hello\"\nfffff800`00010205  \", wor\"\nfffff800`0001020a  "
+		"\"ld\"\n");
 	expect(r, "du fffff80000010220", "fffff800`00010220  \"Hi!\"\n");
 	expect(r, "da fffff80000010300", "fffff800`00010300  \"\"\n");
 	expect(r, "da fffff80000010001 L3", "fffff800`00010001  \"...\"\n");
@@ -200,7 +205,8 @@ static void lists(void **state)
 	run_line(r, "eq fffff80000010740 fffff80000020000");
 	HAS(run_line(r, "dl fffff80000010700"), "Memory access error at 'fffff800`00020000'");
 	run_line(r, "eq fffff80000010740 0");
-	expect(r, "dl fffff80000010740", "fffff800`00010740  00000000`00000000 fffff800`00010720\n");
+	expect(r, "dl fffff80000010740",
+		"fffff800`00010740  00000000`00000000 fffff800`00010720\n");
 	HAS(run_line(r, "dl"), "needs the address");
 }
 
@@ -243,7 +249,8 @@ static void entering_by_prompt(void **state)
 	static const char *const one[] = {"5", "", NULL};
 	r->input = one;
 	expect(r, "eq fffff80000010010",
-		"fffff800`00010010 17161514`13121110\nInput> fffff800`00010018 1f1e1d1c`1b1a1918\nInput> ");
+		"fffff800`00010010 17161514`13121110\nInput> fffff800`00010018 "
+		"1f1e1d1c`1b1a1918\nInput> ");
 	assert_int_equal(mem(r, DATA + 0x10, 8), 5);
 	r->input = NULL;
 	HAS(run_line(r, "eb fffff80000010000"), "nobody is there to answer");
@@ -294,11 +301,14 @@ static void searching(void **state)
 {
 	rig *r = *state;
 	expect(r, "s fffff80000010000 L100 41 42",
-		"fffff800`00010041  41 42 43 44 45 46 47 48-49 4a 4b 4c 4d 4e 4f 50  ABCDEFGHIJKLMNOP\n");
+		"fffff800`00010041  41 42 43 44 45 46 47 48-49 4a 4b 4c 4d 4e 4f 50  "
+		"ABCDEFGHIJKLMNOP\n");
 	expect(r, "s fffff80000010200 L100 'H' 'e'",
-		"fffff800`00010200  48 65 6c 6c 6f 2c 20 77-6f 72 6c 64 00 00 00 00  Hello, world....\n");
+		"fffff800`00010200  48 65 6c 6c 6f 2c 20 77-6f 72 6c 64 00 00 00 00  Hello, "
+		"world....\n");
 	expect(r, "s -a fffff80000010000 L400 \"world\"",
-		"fffff800`00010207  77 6f 72 6c 64 00 00 00-00 00 00 00 00 00 00 00  world...........\n");
+		"fffff800`00010207  77 6f 72 6c 64 00 00 00-00 00 00 00 00 00 00 00  "
+		"world...........\n");
 	expect(r, "s-u fffff80000010000 L400 \"Hi\"",
 		"fffff800`00010220  0048 0069 0021 0000 0000 0000 0000 0000  H.i.!...........\n");
 	expect(r, "s -d fffff80000010000 L100 07060504",
@@ -405,17 +415,18 @@ static void physical(void **state)
 	expect(r, "db /p 7040 L4",
 		"00000000`00007040  40 41 42 43                                      @ABC\n");
 	expect(r, "dd /p[uc] 7000 L1", "00000000`00007000  03020100\n");
-	expect(r, "!db 7040 L4", "#    7040 40 41 42 43                                     @ABC\n");
+	expect(r, "!db 7040 L4",
+		"#    7040 40 41 42 43                                     @ABC\n");
 	expect(r, "!dd [c] 7000 L2", "#    7000 03020100 07060504\n");
-	expect(r, "!dc 7040 L4", "#    7040 43424140 47464544 4b4a4948 4f4e4d4c @ABCDEFGHIJKLMNO\n");
+	expect(r, "!dc 7040 L4",
+		"#    7040 43424140 47464544 4b4a4948 4f4e4d4c @ABCDEFGHIJKLMNO\n");
 	expect(r, "!dw -m 7000 L1", "#    7000 0100\n");
 	expect(r, "!dw L1", "#    7002 0302\n");
 	expect(r, "!dq 7000 L1", "#    7000 07060504`03020100\n");
 	run_line(r, "!eb 7000 11 22; !ed [uc] 7004 12345678");
 	expect(r, "!dd 7000 L2", "#    7000 03022211 12345678\n");
 	run_line(r, "eb /p 7000 33");
-	expect(r, "!db 7000 L1",
-		"#    7000 33                                              3\n");
+	expect(r, "!db 7000 L1", "#    7000 33                                              3\n");
 	expect(r, "fp [uc] 7000 L4 1 2", "Filled 0x4 bytes\n");
 	expect(r, "!dd 7000 L1", "#    7000 02010201\n");
 	HAS(run_line(r, "!dd e9000"), "physical memory read at e9000 failed\n");
@@ -461,7 +472,8 @@ static void held_memory(void **state)
 		"fffff800`00010001  01 - fffff800`00010001  99\n");
 	run_line(r, ".holdmem -a fffff80000010080 L2; .holdmem -d fffff80000010000 L1");
 	expect(r, ".holdmem -c fffff80000010080 L2",
-		"fffff800`00010080 against the copy of fffff800`00010080, 0x2 bytes:\nno differences\n");
+		"fffff800`00010080 against the copy of fffff800`00010080, 0x2 bytes:\nno "
+		"differences\n");
 	HAS(run_line(r, ".holdmem -d 0"), "no held range");
 	HAS(run_line(r, ".holdmem -D; .holdmem -o"), "No memory is held");
 	HAS(run_line(r, ".holdmem -x"), "one of");
@@ -471,8 +483,9 @@ static void held_memory(void **state)
 static void selectors(void **state)
 {
 	rig *r = *state;
-	static const uint64_t table[] = {0, 0, 0x00209b0000000000, 0x00cf93000000ffff, 0x00cffb000000ffff,
-		0x00cff3000000ffff, 0x0020fb0000000000, 0, 0x50008b001fb00067, 0xfffff800};
+	static const uint64_t table[] = {0, 0, 0x00209b0000000000, 0x00cf93000000ffff,
+		0x00cffb000000ffff, 0x00cff3000000ffff, 0x0020fb0000000000, 0, 0x50008b001fb00067,
+		0xfffff800};
 	uint8_t raw[sizeof table];
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		put64(raw + 8 * i, table[i]);
@@ -487,7 +500,8 @@ static void selectors(void **state)
 		"0018 00000000`00000000 00000000`ffffffff Data RW Ac 0 Bg Pg P  Nl 00000c93\n");
 	HAS(run_line(r, "dg 40"),
 		"0040 fffff800`50001fb0 00000000`00000067 TSS64 Busy 0 Nb By P  Nl 0000008b\n");
-	HAS(run_line(r, "dg 33"), "0033 00000000`00000000 00000000`00000000 Code RE Ac 3 Nb By P  Lo 000002fb\n");
+	HAS(run_line(r, "dg 33"),
+		"0033 00000000`00000000 00000000`00000000 Code RE Ac 3 Nb By P  Lo 000002fb\n");
 	HAS(run_line(r, "dg 1000"), "the table ends at");
 	HAS(run_line(r, "dg 4"), "local descriptor table");
 	HAS(run_line(r, "dg 0 8000"), "at most");
@@ -530,10 +544,11 @@ static void breakpoints_never_show(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(numbers), T(default_lengths), T(starts_at_the_instruction),
-		T(floats), T(unreadable), T(text), T(references), T(lists), T(entering),
-		T(entering_by_prompt), T(fill_move_compare), T(big_moves), T(searching), T(searching_far),
-		T(searching_strings), T(saved_hits), T(searching_writable), T(physical), T(files),
-		T(held_memory), T(selectors), T(ports_and_msrs), T(breakpoints_never_show)};
+	const struct CMUnitTest tests[] = {T(numbers), T(default_lengths),
+		T(starts_at_the_instruction), T(floats), T(unreadable), T(text), T(references),
+		T(lists), T(entering), T(entering_by_prompt), T(fill_move_compare), T(big_moves),
+		T(searching), T(searching_far), T(searching_strings), T(saved_hits),
+		T(searching_writable), T(physical), T(files), T(held_memory), T(selectors),
+		T(ports_and_msrs), T(breakpoints_never_show)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

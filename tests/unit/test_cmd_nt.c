@@ -115,8 +115,13 @@ static int start_with(void **state, bool layout_b, uint64_t list, uint64_t data)
 	fake_fact(f->f, TGT_F_KERNEL_BASE, 0, KERNEL_BASE);
 	fake_fact(f->f, TGT_F_MODULE_LIST, 0, list);
 	fake_fact(f->f, TGT_F_DEBUGGER_DATA, 0, data);
-	*fake_caps(f->f) = (tgt_caps){.kernel = true, .live = true, .spaces = 1u << AS_CURRENT | 1u << AS_PHYS,
-		.max_soft = 32, .max_hard = 4, .phys_write = true, .can_step = true};
+	*fake_caps(f->f) = (tgt_caps){.kernel = true,
+		.live = true,
+		.spaces = 1u << AS_CURRENT | 1u << AS_PHYS,
+		.max_soft = 32,
+		.max_hard = 4,
+		.phys_write = true,
+		.can_step = true};
 	fake_regs(f->f, 1)->rip = KERNEL_BASE + 0x1000;
 	fake_regs(f->f, 0)->rip = KERNEL_BASE + 0x1000;
 	f->e = eng_create();
@@ -125,8 +130,13 @@ static int start_with(void **state, bool layout_b, uint64_t list, uint64_t data)
 	if (!data)
 		sym_path_set(f->e->syms, str_of(f->w.dir));
 	f->c = cmd_create(f->e);
-	tgt_event ev = {.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = KERNEL_BASE + 0x1000, .n_units = 2,
-		.first_chance = true, .exr_address = KERNEL_BASE + 0x1000, .n_params = 1};
+	tgt_event ev = {.kind = TGT_EV_EXCEPTION,
+		.code = 0x80000003,
+		.pc = KERNEL_BASE + 0x1000,
+		.n_units = 2,
+		.first_chance = true,
+		.exr_address = KERNEL_BASE + 0x1000,
+		.n_params = 1};
 	fake_script(f->f, &ev);
 	assert_int_equal(eng_attach(f->e, fake_tgt(f->f), ENG_KERNEL, &d), ERR_OK);
 	if (eng_wait(f->e, 1000, &d) != ERR_OK)
@@ -218,11 +228,15 @@ static void test_process(void **state)
 	fix *f = *state;
 	uint64_t cap = at(f, "CaptureProcess"), hash = at(f, "HasherProcess");
 	run(f, "!process 0 0");
-	has(f, "**** NT ACTIVE PROCESS DUMP ****\nPROCESS %016llx  SessionId: 0  Cid: 0004    Peb: 00000000  "
-	       "ParentCid: 0000\n    DirBase: 00001000",
+	has(f,
+		"**** NT ACTIVE PROCESS DUMP ****\nPROCESS %016llx  SessionId: 0  Cid: 0004    "
+		"Peb: 00000000  "
+		"ParentCid: 0000\n    DirBase: 00001000",
 		u(at(f, "SystemProcess")));
-	has(f, "PROCESS %016llx  SessionId: 3  Cid: 0048    Peb: 140000000  ParentCid: 0044\n"
-	       "    DirBase: 00003000  ObjectTable: %016llx  HandleCount:  77.\n    Image: fscapture.exeXY\n",
+	has(f,
+		"PROCESS %016llx  SessionId: 3  Cid: 0048    Peb: 140000000  ParentCid: 0044\n"
+		"    DirBase: 00003000  ObjectTable: %016llx  HandleCount:  77.\n    Image: "
+		"fscapture.exeXY\n",
 		u(cap), u(at(f, "CaptureHandles")));
 	has_not(f, "THREAD");
 	run(f, "!process 0 0 multihasher.exe"); /* longer than what the kernel keeps */
@@ -257,8 +271,9 @@ static void test_process_threads(void **state)
 	fix *f = *state;
 	uint64_t th = at(f, "CaptureThread");
 	run(f, "!process 48 7");
-	has(f, "        THREAD %016llx  Cid 0048.0054  Teb: %016llx Win32Thread: ? "
-	       "WAIT: (WrQueue) UserMode Non-Alertable\n",
+	has(f,
+		"        THREAD %016llx  Cid 0048.0054  Teb: %016llx Win32Thread: ? "
+		"WAIT: (WrQueue) UserMode Non-Alertable\n",
 		u(th), u(peek(f, sub(f, "CaptureThread", "_ETHREAD", "Tcb.Teb"), 8)));
 	has(f, "THREAD %016llx  Cid 0048.0058", u(at(f, "CaptureThread2")));
 	has(f, "READY on processor 0");
@@ -303,7 +318,8 @@ static void test_thread(void **state)
 	has(f, "Ready Threads at priority 0\n    THREAD %016llx", u(at(f, "CaptureThread2")));
 	has_not(f, "0048.0054");
 	run(f, "!stacks");
-	has(f, "[fscapture.exeXY]\n  48.000054  %016llx  Blocked  nt!KeWaitForSingleObject", u(at(f, "CaptureThread")));
+	has(f, "[fscapture.exeXY]\n  48.000054  %016llx  Blocked  nt!KeWaitForSingleObject",
+		u(at(f, "CaptureThread")));
 	run(f, "!stacks 1");
 	has(f, "READY    (no stack)");
 	run(f, "!stacks 2");
@@ -318,7 +334,8 @@ static void test_for_each(void **state)
 {
 	fix *f = *state;
 	run(f, "!for_each_process \".echo <@#Process>; .echo and\"");
-	has(f, "<0x%016llx>\nand\n<0x%016llx>", u(at(f, "SystemProcess")), u(at(f, "HasherProcess")));
+	has(f, "<0x%016llx>\nand\n<0x%016llx>", u(at(f, "SystemProcess")),
+		u(at(f, "HasherProcess")));
 	run(f, "!for_each_thread .echo @#Thread");
 	has(f, "0x%016llx", u(at(f, "CaptureThread2")));
 	/* one that fails does not end the loop */
@@ -327,7 +344,8 @@ static void test_for_each(void **state)
 	const char *first = strstr(buf_z(&f->out), "is no process");
 	if (!first)
 		first = strstr(buf_z(&f->out), "mismatch");
-	assert_true(first && (strstr(first + 10, "is no process") || strstr(first + 10, "mismatch")));
+	assert_true(
+		first && (strstr(first + 10, "is no process") || strstr(first + 10, "mismatch")));
 	run(f, "!for_each_module .echo <@#ModuleName> @#Base ${@#ImageName}! @#Nonsense");
 	has(f, "<nt> 0x%016llx ntkrnlmp.exe! @#Nonsense\n", u(KERNEL_BASE));
 	run(f, "!for_each_module");
@@ -339,7 +357,8 @@ static void test_for_each(void **state)
 static void test_contexts(void **state)
 {
 	fix *f = *state;
-	uint64_t cap = at(f, "CaptureProcess"), hash = at(f, "HasherProcess"), user = f->layout_b ? 0x8000 : 0x3000;
+	uint64_t cap = at(f, "CaptureProcess"), hash = at(f, "HasherProcess"),
+		 user = f->layout_b ? 0x8000 : 0x3000;
 	uint8_t b;
 	run(f, ".process");
 	has(f, "Implicit process is now %s\n", tick(f, cap));
@@ -371,7 +390,8 @@ static void test_contexts(void **state)
 	assert_int_equal(f->last, ERR_SYNTAX);
 	/* the system itself is asked */
 	run(f, ".process /i %llx", u(hash));
-	has(f, "You need to continue execution (press 'g' <enter>) for the context\nto be switched.");
+	has(f, "You need to continue execution (press 'g' <enter>) for the context\nto be "
+	       "switched.");
 	assert_int_equal(peek(f, at(f, "ExpDebuggerWork"), 4), 1);
 	assert_true(peek(f, at(f, "ExpDebuggerProcessAttach"), 8) == hash);
 	run(f, ".process /i %llx", u(cap));
@@ -401,7 +421,8 @@ static void test_registers(void **state)
 	assert_int_equal(eng_regs(f->e, X64_SET_GENERAL, &r, NULL), ERR_OK);
 	assert_true(r.rip == at(f, "KiSwapContext") && r.gpr[X64_RBP] == 0x1122334455667788ULL);
 	run(f, ".thread /p %llx", u(at(f, "CaptureThread")));
-	has(f, "Implicit process is now %s\n.cache forcedecodeuser done", tick(f, at(f, "CaptureProcess")));
+	has(f, "Implicit process is now %s\n.cache forcedecodeuser done",
+		tick(f, at(f, "CaptureProcess")));
 	run(f, ".thread");
 	has(f, "Using context of thread %s\n", tick(f, at(f, "HasherThread")));
 	assert_true(f->e->ctx.from == REGS_UNIT);
@@ -429,7 +450,8 @@ static void test_registers(void **state)
 	assert_true(f->e->ctx.from == REGS_UNIT);
 	run(f, ".exr -1");
 	has(f, "ExceptionAddress: %s", tick(f, KERNEL_BASE + 0x1000));
-	has(f, "   ExceptionCode: 80000003 (Break instruction exception)\n  ExceptionFlags: 00000000\n"
+	has(f, "   ExceptionCode: 80000003 (Break instruction exception)\n  ExceptionFlags: "
+	       "00000000\n"
 	       "NumberParameters: 1\n   Parameter[0]: 0000000000000000\n");
 	uint8_t exr[48] = {5, 0, 0, 0xc0};
 	put64(exr + 16, 0x77);
@@ -477,8 +499,11 @@ static void test_vm(void **state)
 	assert_int_equal(f->last, ERR_FAULT);
 	has(f, "page file 0, offset 1234");
 	run(f, "!vad");
-	has(f, "%016llx  1              7f0              7ff         16 Private      READWRITE", u(at(f, "VadLow")));
-	has(f, "%016llx  1        7ff800000        7ff8000ff          0 Mapped  Exe  EXECUTE_WRITECOPY",
+	has(f, "%016llx  1              7f0              7ff         16 Private      READWRITE",
+		u(at(f, "VadLow")));
+	has(f,
+		"%016llx  1        7ff800000        7ff8000ff          0 Mapped  Exe  "
+		"EXECUTE_WRITECOPY",
 		u(at(f, "VadHigh")));
 	has(f, "Total VADs: 3, average level: 0, maximum depth: 1");
 	run(f, "!vad 7ff800012345 1");
@@ -532,7 +557,8 @@ static uint8_t phys(fix *f, uint64_t addr)
 static bool journalled(fix *f)
 {
 	char line[400];
-	snprintf(line, sizeof line, "cat %s/ringside/planted-* 2>/dev/null | grep -q '^20010 '", f->w.dir);
+	snprintf(line, sizeof line, "cat %s/ringside/planted-* 2>/dev/null | grep -q '^20010 '",
+		f->w.dir);
 	return system(line) == 0;
 }
 
@@ -583,7 +609,8 @@ static void test_machine(void **state)
 	run(f, "vertarget");
 	has(f, "Windows 10 Kernel Version 19041 MP (2 procs) Free x64\n");
 	run(f, ".bugcheck");
-	has(f, "Bugcheck code 000000D1\nArguments 00000000`00000010 00000000`00000002 00000000`00000000 "
+	has(f, "Bugcheck code 000000D1\nArguments 00000000`00000010 00000000`00000002 "
+	       "00000000`00000000 "
 	       "00000000`00000044\n");
 	run(f, ".crash");
 	assert_int_equal(f->last, ERR_STATE); /* in a bug check already */
@@ -625,8 +652,11 @@ static void test_reboot(void **state)
 	assert_true(n && calls[n - 1].kind == FAKE_CTL && calls[n - 1].n == TGT_CTL_REBOOT);
 	assert_int_equal(f->e->status, ST_GO);
 	fake_script(f->f, &(tgt_event){.kind = TGT_EV_REBOOT});
-	fake_script(f->f, &(tgt_event){.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = KERNEL_BASE + 0x1000,
-			.n_units = 2, .first_chance = true});
+	fake_script(f->f, &(tgt_event){.kind = TGT_EV_EXCEPTION,
+				  .code = 0x80000003,
+				  .pc = KERNEL_BASE + 0x1000,
+				  .n_units = 2,
+				  .first_chance = true});
 	if (eng_wait(f->e, 1000, &d) != ERR_OK)
 		fail_msg("after the reboot: %s", d.text);
 	run(f, "!process 0 0");
@@ -643,7 +673,8 @@ static void test_damage(void **state)
 	fix *f = *state;
 	uint8_t bad[8];
 	put64(bad, 0x4141414141414140ULL);
-	fake_mem(f->f, as_current(), sub(f, "HasherProcess", "_EPROCESS", "ActiveProcessLinks"), bad, 8);
+	fake_mem(f->f, as_current(), sub(f, "HasherProcess", "_EPROCESS", "ActiveProcessLinks"),
+		bad, 8);
 	run(f, ".cache flushall; !process 0 0");
 	assert_int_equal(f->last, ERR_OK);
 	has(f, "Image: multihasher.ex\n");
@@ -655,9 +686,10 @@ static void test_damage(void **state)
 static void test_hostile(void **state)
 {
 	fix *f = *state;
-	static const char *const lines[] = {"!process 0 7", "!process -1 1f", "!thread", "!running -it",
-		"!ready", "!stacks 2", "!for_each_thread .echo @#Thread", "!session", "!vad", "!peb", "!teb", "!dlls",
-		"!gle -all", "!pcr", "!prcb", "!idt -a", "vertarget", ".bugcheck", ".reload /user", "!pte 140000000"};
+	static const char *const lines[] = {"!process 0 7", "!process -1 1f", "!thread",
+		"!running -it", "!ready", "!stacks 2", "!for_each_thread .echo @#Thread",
+		"!session", "!vad", "!peb", "!teb", "!dlls", "!gle -all", "!pcr", "!prcb",
+		"!idt -a", "vertarget", ".bugcheck", ".reload /user", "!pte 140000000"};
 	uint64_t data = at(f, "CaptureHandles") & ~0xfffULL, end = KERNEL_BASE + f->w.n;
 	uint32_t seed = 1;
 	for (int round = 0; round < 40; round++) {
@@ -667,8 +699,8 @@ static void test_hostile(void **state)
 			seed = seed * 1664525 + 1013904223;
 			uint64_t where = data + (seed >> 8) % ((end - data) / 8) * 8;
 			seed = seed * 1664525 + 1013904223;
-			uint64_t v[] = {0, ~0ULL, where, data + (seed >> 8) % (end - data), seed, KERNEL_BASE - 8,
-				USER_VA + (seed >> 20) * 8, 0x8000000000000000ULL};
+			uint64_t v[] = {0, ~0ULL, where, data + (seed >> 8) % (end - data), seed,
+				KERNEL_BASE - 8, USER_VA + (seed >> 20) * 8, 0x8000000000000000ULL};
 			put64(b, v[seed >> 29]);
 			fake_mem(f->f, as_current(), where, b, 8);
 		}
@@ -683,7 +715,8 @@ static void test_hostile(void **state)
 	}
 }
 
-/* Exports and the kernel's debugger data only: a field that they do not tell is not shown as zero. */
+/* Exports and the kernel's debugger data only: a field that they do not tell is not shown as zero.
+ */
 static void test_bare(void **state)
 {
 	fix *k = *state, *f;
@@ -708,9 +741,10 @@ static void test_bare(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads), BOTH(test_thread),
-		BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers), BOTH(test_vm), BOTH(test_user),
-		BOTH(test_ubp), BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile),
+	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads),
+		BOTH(test_thread), BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers),
+		BOTH(test_vm), BOTH(test_user), BOTH(test_ubp), BOTH(test_machine),
+		BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile),
 		cmocka_unit_test_setup_teardown(test_bare, setup_a, teardown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

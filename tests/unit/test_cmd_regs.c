@@ -6,7 +6,8 @@
 static int setup(void **state)
 {
 	static rig r;
-	static const uint8_t code[] = {0x48, 0x8b, 0x44, 0x8b, 0x10, 0x90}; /* mov rax,[rbx+rcx*4+10h] */
+	static const uint8_t code[] = {
+		0x48, 0x8b, 0x44, 0x8b, 0x10, 0x90}; /* mov rax,[rbx+rcx*4+10h] */
 	rig_create(&r);
 	fake_mem(r.f, as_current(), CODE, code, sizeof code);
 	x64_regs *g = fake_regs(r.f, 0);
@@ -43,14 +44,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static const char integers[] =
-	"rax=0000000000001000 rbx=0000000000001003 rcx=0000000000001001\n"
-	"rdx=0000000000001002 rsi=0000000000001006 rdi=0000000000001007\n"
-	"rip=fffff80000010000 rsp=0000000000001004 rbp=0000000000001005\n"
-	" r8=0000000000001008  r9=0000000000001009 r10=000000000000100a\n"
-	"r11=000000000000100b r12=000000000000100c r13=000000000000100d\n"
-	"r14=000000000000100e r15=000000000000100f\n"
-	"iopl=0         nv up ei pl zr na pe nc\n";
+static const char integers[] = "rax=0000000000001000 rbx=0000000000001003 rcx=0000000000001001\n"
+			       "rdx=0000000000001002 rsi=0000000000001006 rdi=0000000000001007\n"
+			       "rip=fffff80000010000 rsp=0000000000001004 rbp=0000000000001005\n"
+			       " r8=0000000000001008  r9=0000000000001009 r10=000000000000100a\n"
+			       "r11=000000000000100b r12=000000000000100c r13=000000000000100d\n"
+			       "r14=000000000000100e r15=000000000000100f\n"
+			       "iopl=0         nv up ei pl zr na pe nc\n";
 static const char segments[] =
 	"cs=0010  ss=0018  ds=002b  es=002b  fs=0053  gs=002b             efl=00000246\n";
 static const char insn[] =
@@ -68,10 +68,12 @@ static void whole_display(void **state)
 	expect(r, "rM8", segments);
 	expect(r, "rM 1a0",
 		"dr0=0000000000000000 dr1=0000000000000000 dr2=0000000000000000\n"
-		"dr3=0000000000000000 dr6=00000000ffff0ff0 dr7=0000000000000400 cr4=00000000000006f8\n"
+		"dr3=0000000000000000 dr6=00000000ffff0ff0 dr7=0000000000000400 "
+		"cr4=00000000000006f8\n"
 		"cr0=0000000080050033 cr2=0000000000000000 cr3=00000000001aa000\n"
 		"cr8=0000000000000000\n"
-		"gdtr=fffff80000001000   gdtl=0057 idtr=0000000000000000   idtl=0fff tr=0040  ldtr=0000\n");
+		"gdtr=fffff80000001000   gdtl=0057 idtr=0000000000000000   idtl=0fff tr=0040  "
+		"ldtr=0000\n");
 	const char *fp = run_line(r, "rF");
 	HAS(fp, "fpcw=027F: rn 53 puozdi  fpsw=0000: top=0 cc=0000 --------  fptw=FFFF\n");
 	HAS(fp, "st0= 0.000000000000000000000e+0000  st1= 0.000000000000000000000e+0000\n");
@@ -86,7 +88,8 @@ static void whole_display(void **state)
 static void effects(void **state)
 {
 	rig *r = *state;
-	static const uint8_t code[] = {0x0f, 0x84, 0x10, 0, 0, 0, 0x8b, 0x44, 0x24, 0x08, 0x0f, 0x10, 0x06};
+	static const uint8_t code[] = {
+		0x0f, 0x84, 0x10, 0, 0, 0, 0x8b, 0x44, 0x24, 0x08, 0x0f, 0x10, 0x06};
 	x64_regs g = *fake_regs(r->f, 0);
 	fake_mem(r->f, as_current(), CODE + 0x100, code, sizeof code);
 	fake_mem(r->f, as_current(), 0xfffff80000020008, "\x78\x56\x34\x12", 4);
@@ -115,7 +118,9 @@ static void effects(void **state)
 static void masks(void **state)
 {
 	rig *r = *state;
-	expect(r, "rm", "Register output mask is a:\n       2 - Integer state (64-bit)\n       8 - Segment registers\n");
+	expect(r, "rm",
+		"Register output mask is a:\n       2 - Integer state (64-bit)\n       8 - Segment "
+		"registers\n");
 	run_line(r, "rm 8");
 	expect(r, "r", segments);
 	expect(r, "rm 3; rm", "Register output mask is 2:\n       2 - Integer state (64-bit)\n");
@@ -165,7 +170,8 @@ static void setting(void **state)
 	assert_int_equal(g->eflags, 0x206);
 	run_line(r, "r$t1=5; r rcx=@$t1");
 	assert_int_equal(g->gpr[X64_RCX], 5);
-	expect(r, "rF st0=1.5; r st0", "st0= 1.500000000000000000000e+0000 (0:3fff:c000000000000000)\n");
+	expect(r, "rF st0=1.5; r st0",
+		"st0= 1.500000000000000000000e+0000 (0:3fff:c000000000000000)\n");
 	expect(r, "r st1=-1.234e+10; r st1",
 		"st1=-1.234000000000000000000e+0010 (1:4020:b7e15d4000000000)\n");
 	expect(r, "r xmm1=4 3 2 1; r xmm1", "xmm1=4 3 2 1 (4080000040400000:400000003f800000)\n");
@@ -224,7 +230,8 @@ static void in_a_set_context(void **state)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(whole_display), T(effects), T(masks), T(single_registers), T(setting),
-		T(other_processors), T(of_the_instruction), T(in_a_set_context)};
+	const struct CMUnitTest tests[] = {T(whole_display), T(effects), T(masks),
+		T(single_registers), T(setting), T(other_processors), T(of_the_instruction),
+		T(in_a_set_context)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,8 +100,10 @@ static void dt_types(void **state)
 				  "   GREEN = 0n2\n"
 				  "   BLUE = 0n-1\n"},
 		{"dt -v demo!_LIST_ENTRY", "struct _LIST_ENTRY, 2 elements, 0x10 bytes\n"
-					   "   +0x000 Flink            : Ptr64 to struct _LIST_ENTRY, 2 elements, 0x10 bytes\n"
-					   "   +0x008 Blink            : Ptr64 to struct _LIST_ENTRY, 2 elements, 0x10 bytes\n"},
+					   "   +0x000 Flink            : Ptr64 to struct "
+					   "_LIST_ENTRY, 2 elements, 0x10 bytes\n"
+					   "   +0x008 Blink            : Ptr64 to struct "
+					   "_LIST_ENTRY, 2 elements, 0x10 bytes\n"},
 		{"dt -r1 demo!_INNER", "   +0x000 a                : Int4B\n"
 				       "   +0x004 b                : Int4B\n"
 				       "   +0x004 lo               : Int2B\n"

@@ -24,26 +24,14 @@ static err w_symbol(void *u, str name, uint64_t *ret, diag *d)
 		const char *name;
 		uint64_t v;
 	} rows[] = {
-		{"nt", 0xfffff80000000000},
-		{"nt!NtCreateFile", 0xfffff80000123450},
-		{"NtCreateFile", 0xfffff80000123450},
-		{"nt!KiSystemCall64", 0xfffff80000456780},
-		{"nt!fade", 0xfffff80000000fad},
-		{"fade", 0xfffff80000000fad},
-		{"Foo::Bar", 0x1122},
-		{"m!Foo::~Foo", 0x3344},
-		{"m!vec<int>::push", 0x5566},
-		{"m!vec<int>", 0x5577},
-		{"m!pair<a,b<c>>", 0x5588},
-		{"m!`anonymous namespace'::f", 0x7788},
-		{"m!C::`vftable'", 0x8899},
-		{"m!don't", 0x99aa},
-		{"m!_Old@8", 0xaabb},
-		{"m!std::operator<", 0xbbcc},
-		{"std::pair<int, char>::operator=", 0xccdd},
-		{"$!local", 0xddee},
-		{"m!x", 0x1000},
-		{"CreateFileW", 0x4242},
+		{"nt", 0xfffff80000000000}, {"nt!NtCreateFile", 0xfffff80000123450},
+		{"NtCreateFile", 0xfffff80000123450}, {"nt!KiSystemCall64", 0xfffff80000456780},
+		{"nt!fade", 0xfffff80000000fad}, {"fade", 0xfffff80000000fad}, {"Foo::Bar", 0x1122},
+		{"m!Foo::~Foo", 0x3344}, {"m!vec<int>::push", 0x5566}, {"m!vec<int>", 0x5577},
+		{"m!pair<a,b<c>>", 0x5588}, {"m!`anonymous namespace'::f", 0x7788},
+		{"m!C::`vftable'", 0x8899}, {"m!don't", 0x99aa}, {"m!_Old@8", 0xaabb},
+		{"m!std::operator<", 0xbbcc}, {"std::pair<int, char>::operator=", 0xccdd},
+		{"$!local", 0xddee}, {"m!x", 0x1000}, {"CreateFileW", 0x4242},
 		{"a", 1}, /* must lose against the number */
 	};
 	world *w = u;
@@ -58,8 +46,8 @@ static err w_symbol(void *u, str name, uint64_t *ret, diag *d)
 	return diag_set(d, ERR_NOTFOUND, "no such name");
 }
 
-static const char *const reg_names[] = {"rax", "eax", "rip", ".",   "$t0", "$ip",
-					"$ea", "r8",  "cf",  "ebx", "al"};
+static const char *const reg_names[] = {
+	"rax", "eax", "rip", ".", "$t0", "$ip", "$ea", "r8", "cf", "ebx", "al"};
 
 static bool w_is_reg(void *u, str name)
 {
@@ -137,9 +125,19 @@ static bool w_valid(void *u, uint64_t addr, uint64_t n)
 static masm_env env_of(world *w)
 {
 	*w = (world){.rip = 0xfffff80000123456};
-	return (masm_env){.u = w, .radix = 16, .ptr_size = 8, .kernel = false, .symbol = w_symbol,
-			  .is_reg = w_is_reg, .reg = w_reg, .read = w_read, .line = w_line, .cxx = w_cxx,
-			  .fnsucc = w_fnsucc, .entry = w_entry, .valid = w_valid};
+	return (masm_env){.u = w,
+		.radix = 16,
+		.ptr_size = 8,
+		.kernel = false,
+		.symbol = w_symbol,
+		.is_reg = w_is_reg,
+		.reg = w_reg,
+		.read = w_read,
+		.line = w_line,
+		.cxx = w_cxx,
+		.fnsucc = w_fnsucc,
+		.entry = w_entry,
+		.valid = w_valid};
 }
 
 /* ---- values ---- */
@@ -160,24 +158,50 @@ static void expect_values(const masm_env *env, const value_row *rows, size_t n)
 			fail_msg("%s: %s", rows[i].text, d.text);
 		if (v != rows[i].want)
 			fail_msg("%s is 0x%llx, not 0x%llx", rows[i].text, (unsigned long long)v,
-				 (unsigned long long)rows[i].want);
+				(unsigned long long)rows[i].want);
 	}
 }
 
 static void numbers(void **state)
 {
 	static const value_row hex[] = {
-		{"0", 0}, {"10", 16}, {"0x10", 16}, {"0X1f", 31}, {"0n10", 10}, {"0t10", 8},
-		{"0y101", 5}, {"4ab3h", 0x4ab3}, {"4AB3H", 0x4ab3}, {"0x4AB3", 0x4ab3}, {"0x", 0},
-		{"0n", 0}, {"0t + 1", 1}, {"beef", 0xbeef}, {"beefh", 0xbeef}, {"a", 10}, {"add", 0xadd},
-		{"fffff800`00123456", 0xfffff80000123456}, {"fffff80000123456", 0xfffff80000123456},
-		{"0`EEAA1122", 0xeeaa1122}, {"0x0`ffffffff", 0xffffffff}, {"80000000", 0x80000000},
-		{"ffffffffffffffff", UINT64_MAX}, {"0b1", 0xb1}, {"fade", 0xfade},
-		{"!fade", 0xfffff80000000fad}, {"nt!fade", 0xfffff80000000fad},
+		{"0", 0},
+		{"10", 16},
+		{"0x10", 16},
+		{"0X1f", 31},
+		{"0n10", 10},
+		{"0t10", 8},
+		{"0y101", 5},
+		{"4ab3h", 0x4ab3},
+		{"4AB3H", 0x4ab3},
+		{"0x4AB3", 0x4ab3},
+		{"0x", 0},
+		{"0n", 0},
+		{"0t + 1", 1},
+		{"beef", 0xbeef},
+		{"beefh", 0xbeef},
+		{"a", 10},
+		{"add", 0xadd},
+		{"fffff800`00123456", 0xfffff80000123456},
+		{"fffff80000123456", 0xfffff80000123456},
+		{"0`EEAA1122", 0xeeaa1122},
+		{"0x0`ffffffff", 0xffffffff},
+		{"80000000", 0x80000000},
+		{"ffffffffffffffff", UINT64_MAX},
+		{"0b1", 0xb1},
+		{"fade", 0xfade},
+		{"!fade", 0xfffff80000000fad},
+		{"nt!fade", 0xfffff80000000fad},
 	};
 	static const value_row dec[] = {
-		{"10", 10}, {"0x10", 16}, {"12h", 18}, {"0ah", 10}, {"0t17", 15}, {"99", 99},
-		{"fade", 0xfffff80000000fad}, {"a", 1},
+		{"10", 10},
+		{"0x10", 16},
+		{"12h", 18},
+		{"0ah", 10},
+		{"0t17", 15},
+		{"99", 99},
+		{"fade", 0xfffff80000000fad},
+		{"a", 1},
 	};
 	static const value_row oct[] = {{"17", 15}, {"0n9", 9}, {"10h", 16}, {"777", 511}};
 	world w;
@@ -192,12 +216,19 @@ static void numbers(void **state)
 static void sign_extension(void **state)
 {
 	static const value_row kernel[] = {
-		{"EEAA1122", 0xffffffffeeaa1122}, {"00000000EEAA1122", 0xffffffffeeaa1122},
-		{"00000000`EEAA1122", 0xeeaa1122}, {"0`EEAA1122", 0xeeaa1122}, {"7fffffff", 0x7fffffff},
-		{"80000000", 0xffffffff80000000}, {"100000000", 0x100000000},
-		{"0n2147483648", 0xffffffff80000000}, {"( 0x0`FFFFFFFF & EEAA1122 )", 0xeeaa1122},
+		{"EEAA1122", 0xffffffffeeaa1122},
+		{"00000000EEAA1122", 0xffffffffeeaa1122},
+		{"00000000`EEAA1122", 0xeeaa1122},
+		{"0`EEAA1122", 0xeeaa1122},
+		{"7fffffff", 0x7fffffff},
+		{"80000000", 0xffffffff80000000},
+		{"100000000", 0x100000000},
+		{"0n2147483648", 0xffffffff80000000},
+		{"( 0x0`FFFFFFFF & EEAA1122 )", 0xeeaa1122},
 		/* Results are not extended, pseudo-registers neither; a 32-bit register is. */
-		{"7fffffff + 1", 0x80000000}, {"@$t0", 0x80000001}, {"@eax", 0xffffffff80000000},
+		{"7fffffff + 1", 0x80000000},
+		{"@$t0", 0x80000001},
+		{"@eax", 0xffffffff80000000},
 	};
 	world w;
 	masm_env env = env_of(&w);
@@ -208,16 +239,50 @@ static void sign_extension(void **state)
 static void operators(void **state)
 {
 	static const value_row rows[] = {
-		{"1+2*3", 7}, {"(1+2)*3", 9}, {"[1+2]*3", 9}, {"8-2-1", 5}, {"0n100/7", 14},
-		{"0n100 mod 7", 2}, {"0n100 % 7", 2}, {"1<<4", 16}, {"80 >> 4", 8},
-		{"-10 >> 4", 0x0fffffffffffffff}, {"-10 >>> 4", UINT64_MAX}, {"1 << 40", 0},
-		{"1 << 3 + 1", 16}, {"4 & 4 = 4", 0}, {"(4 & 4) = 4", 1}, {"1 = 1", 1}, {"1 == 2", 0},
-		{"1 != 2", 1}, {"1 < 2", 1}, {"2 <= 2", 1}, {"3 > 4", 0}, {"3 >= 4", 0},
-		{"c & a", 8}, {"c and a", 8}, {"c | 3", 15}, {"c or 3", 15}, {"c ^ a", 6}, {"c XOR a", 6},
-		{"1 or 2 xor 3 and 1", 3}, {"-1", UINT64_MAX}, {"+5", 5}, {"- - 5", 5}, {"not 0", 1},
-		{"NOT 5", 0}, {"not(0)", 1}, {"hi 12345678", 0x1234}, {"low 12345678", 0x5678},
-		{"hi(1`12345678)", 0x1234}, {"not 1 + 1", 1}, {"@rax + 0x10 + 0t10 + 0y10", 0x2a},
-		{"2*-3", (uint64_t)-6}, {"1 - -1", 2}, {"5 - 3 + 1", 3}, {"0-1 > 0", 1},
+		{"1+2*3", 7},
+		{"(1+2)*3", 9},
+		{"[1+2]*3", 9},
+		{"8-2-1", 5},
+		{"0n100/7", 14},
+		{"0n100 mod 7", 2},
+		{"0n100 % 7", 2},
+		{"1<<4", 16},
+		{"80 >> 4", 8},
+		{"-10 >> 4", 0x0fffffffffffffff},
+		{"-10 >>> 4", UINT64_MAX},
+		{"1 << 40", 0},
+		{"1 << 3 + 1", 16},
+		{"4 & 4 = 4", 0},
+		{"(4 & 4) = 4", 1},
+		{"1 = 1", 1},
+		{"1 == 2", 0},
+		{"1 != 2", 1},
+		{"1 < 2", 1},
+		{"2 <= 2", 1},
+		{"3 > 4", 0},
+		{"3 >= 4", 0},
+		{"c & a", 8},
+		{"c and a", 8},
+		{"c | 3", 15},
+		{"c or 3", 15},
+		{"c ^ a", 6},
+		{"c XOR a", 6},
+		{"1 or 2 xor 3 and 1", 3},
+		{"-1", UINT64_MAX},
+		{"+5", 5},
+		{"- - 5", 5},
+		{"not 0", 1},
+		{"NOT 5", 0},
+		{"not(0)", 1},
+		{"hi 12345678", 0x1234},
+		{"low 12345678", 0x5678},
+		{"hi(1`12345678)", 0x1234},
+		{"not 1 + 1", 1},
+		{"@rax + 0x10 + 0t10 + 0y10", 0x2a},
+		{"2*-3", (uint64_t)-6},
+		{"1 - -1", 2},
+		{"5 - 3 + 1", 3},
+		{"0-1 > 0", 1},
 	};
 	world w;
 	masm_env env = env_of(&w);
@@ -227,12 +292,21 @@ static void operators(void **state)
 static void memory(void **state)
 {
 	static const value_row rows[] = {
-		{"by 1000", 0x01}, {"by(1001)", 2}, {"wo 1000", 0x0201}, {"dwo 1000", 0x04030201},
-		{"qwo(1000)", 0x0807060504030201}, {"poi(1000)", 0x0807060504030201},
-		{"poi 1000 + 1", 0x0807060504030202}, {"poi(1000+8) & ff", 9},
-		{"$pby 5000", 0x40}, {"$pwo(5001)", 0x4241}, {"$pdwo 5000", 0x43424140},
-		{"$pqwo 5000", 0x4746454443424140}, {"$ppoi(5000)", 0x4746454443424140},
-		{"by(m!x + 3)", 4}, {"poi(m!x)", 0x0807060504030201},
+		{"by 1000", 0x01},
+		{"by(1001)", 2},
+		{"wo 1000", 0x0201},
+		{"dwo 1000", 0x04030201},
+		{"qwo(1000)", 0x0807060504030201},
+		{"poi(1000)", 0x0807060504030201},
+		{"poi 1000 + 1", 0x0807060504030202},
+		{"poi(1000+8) & ff", 9},
+		{"$pby 5000", 0x40},
+		{"$pwo(5001)", 0x4241},
+		{"$pdwo 5000", 0x43424140},
+		{"$pqwo 5000", 0x4746454443424140},
+		{"$ppoi(5000)", 0x4746454443424140},
+		{"by(m!x + 3)", 4},
+		{"poi(m!x)", 0x0807060504030201},
 	};
 	world w;
 	masm_env env = env_of(&w);
@@ -246,20 +320,44 @@ static void memory(void **state)
 static void names(void **state)
 {
 	static const value_row rows[] = {
-		{"nt", 0xfffff80000000000}, {"NT!ntcreatefile", 0xfffff80000123450},
-		{"nt!NtCreateFile+10", 0xfffff80000123460}, {"NtCreateFile", 0xfffff80000123450},
-		{"Foo::Bar", 0x1122}, {"m!Foo::~Foo", 0x3344}, {"m!vec<int>::push", 0x5566},
-		{"m!vec<int>+1", 0x5578}, {"m!pair<a,b<c>>", 0x5588},
-		{"m!`anonymous namespace'::f", 0x7788}, {"m!C::`vftable'", 0x8899}, {"m!don't", 0x99aa},
-		{"m!_Old@8", 0xaabb}, {"@!\"m!std::operator<\"", 0xbbcc},
-		{"@!\"std::pair<int, char>::operator=\"", 0xccdd}, {"$!local", 0xddee}, {"!a", 1},
-		{"m!x<5", 0}, {"m!x < 2000", 1}, {"m!x!=1", 1},
-		{".", 0xfffff80000123456}, {". + 1", 0xfffff80000123457}, {"@$ip", 0xfffff80000123456},
-		{"$ip", 0xfffff80000123456}, {"rip", 0xfffff80000123456}, {"@RIP", 0xfffff80000123456},
-		{"eax", 0xffffffff80000000}, {"ebx", 0xeb}, {"r8", 0x10}, {"cf", 0xcf}, {"@cf", 0x10},
+		{"nt", 0xfffff80000000000},
+		{"NT!ntcreatefile", 0xfffff80000123450},
+		{"nt!NtCreateFile+10", 0xfffff80000123460},
+		{"NtCreateFile", 0xfffff80000123450},
+		{"Foo::Bar", 0x1122},
+		{"m!Foo::~Foo", 0x3344},
+		{"m!vec<int>::push", 0x5566},
+		{"m!vec<int>+1", 0x5578},
+		{"m!pair<a,b<c>>", 0x5588},
+		{"m!`anonymous namespace'::f", 0x7788},
+		{"m!C::`vftable'", 0x8899},
+		{"m!don't", 0x99aa},
+		{"m!_Old@8", 0xaabb},
+		{"@!\"m!std::operator<\"", 0xbbcc},
+		{"@!\"std::pair<int, char>::operator=\"", 0xccdd},
+		{"$!local", 0xddee},
+		{"!a", 1},
+		{"m!x<5", 0},
+		{"m!x < 2000", 1},
+		{"m!x!=1", 1},
+		{".", 0xfffff80000123456},
+		{". + 1", 0xfffff80000123457},
+		{"@$ip", 0xfffff80000123456},
+		{"$ip", 0xfffff80000123456},
+		{"rip", 0xfffff80000123456},
+		{"@RIP", 0xfffff80000123456},
+		{"eax", 0xffffffff80000000},
+		{"ebx", 0xeb},
+		{"r8", 0x10},
+		{"cf", 0xcf},
+		{"@cf", 0x10},
 		{"al", 0x10},
-		{"`x.c:12`", 0x1012}, {"`m!x.c:12`", 0x2012}, {"`c:\\src\\x.c:0x10` + 1", 0x3011},
-		{"`c:\\src\\x.c:10`", 0x300a}, {"`:7`", 0x4007}, {"`c:\\src\\x.c`", 0x3000},
+		{"`x.c:12`", 0x1012},
+		{"`m!x.c:12`", 0x2012},
+		{"`c:\\src\\x.c:0x10` + 1", 0x3011},
+		{"`c:\\src\\x.c:10`", 0x300a},
+		{"`:7`", 0x4007},
+		{"`c:\\src\\x.c`", 0x3000},
 	};
 	world w;
 	masm_env env = env_of(&w);
@@ -274,15 +372,29 @@ static void names(void **state)
 static void functions(void **state)
 {
 	static const value_row rows[] = {
-		{"$scmp(\"abc\", \"abd\")", UINT64_MAX}, {"$scmp(\"b\", \"a\")", 1},
-		{"$scmp(\"a\",\"a\")", 0}, {"$scmp(\"A\",\"a\")", UINT64_MAX}, {"$sicmp(\"A\",\"a\")", 0},
-		{"$spat(\"Program\", \"prog*\")", 1}, {"$spat(\"x\", \"y?\")", 0},
-		{"$spat(@\"c:\\dir\\name.txt\", \"*name*\")", 1}, {"$scmp(\"a\\\"b\", @\"a\")", 1},
-		{"$scmp(\"a\\nb\", \"a\nb\")", 0}, {"$fnsucc(1, 5, 0)", 1}, {"$fnsucc(1, 5, 1)", 0},
-		{"$fnsucc(1, 0, 1) + 1", 2}, {"$iment(nt)", 0xfffff80000000099},
-		{"$vvalid(1000, 40)", 1}, {"$vvalid(1000, 41)", 0}, {"not($vvalid(0, f))", 1},
-		{"@@(a + (b))", 7}, {"@@c++(x) + 1", 2}, {"@@masm(10 + 1)", 0x11},
-		{"@@masm(@@(ab) + 1)", 3}, {"@@(\")\")", 3}, {"@@c++((x)->y)", 6},
+		{"$scmp(\"abc\", \"abd\")", UINT64_MAX},
+		{"$scmp(\"b\", \"a\")", 1},
+		{"$scmp(\"a\",\"a\")", 0},
+		{"$scmp(\"A\",\"a\")", UINT64_MAX},
+		{"$sicmp(\"A\",\"a\")", 0},
+		{"$spat(\"Program\", \"prog*\")", 1},
+		{"$spat(\"x\", \"y?\")", 0},
+		{"$spat(@\"c:\\dir\\name.txt\", \"*name*\")", 1},
+		{"$scmp(\"a\\\"b\", @\"a\")", 1},
+		{"$scmp(\"a\\nb\", \"a\nb\")", 0},
+		{"$fnsucc(1, 5, 0)", 1},
+		{"$fnsucc(1, 5, 1)", 0},
+		{"$fnsucc(1, 0, 1) + 1", 2},
+		{"$iment(nt)", 0xfffff80000000099},
+		{"$vvalid(1000, 40)", 1},
+		{"$vvalid(1000, 41)", 0},
+		{"not($vvalid(0, f))", 1},
+		{"@@(a + (b))", 7},
+		{"@@c++(x) + 1", 2},
+		{"@@masm(10 + 1)", 0x11},
+		{"@@masm(@@(ab) + 1)", 3},
+		{"@@(\")\")", 3},
+		{"@@c++((x)->y)", 6},
 	};
 	world w;
 	masm_env env = env_of(&w);
@@ -299,13 +411,27 @@ static void ends(void **state)
 		const char *rest;
 	} rows[] = {
 		{"nt!NtCreateFile 5 \"cmd\"", 0xfffff80000123450, " 5 \"cmd\""},
-		{"nt L10", 0xfffff80000000000, " L10"}, {"1000L10", 0x1000, "L10"},
-		{"1000l?5", 0x1000, "l?5"}, {"1000L-20", 0x1000, "L-20"}, {"1000 1 2 3", 0x1000, " 1 2 3"},
-		{"1 + 2 3", 3, " 3"}, {"1 - 2 3", UINT64_MAX, " 3"}, {"1,2", 1, ",2"},
-		{"(1) {x}", 1, " {x}"}, {"1;2", 1, ";2"}, {"1)", 1, ")"}, {"1 \"x\"", 1, " \"x\""},
-		{"poi(1000)L4", 0x0807060504030201, "L4"}, {"nt!fade 'x'", 0xfffff80000000fad, " 'x'"},
-		{"5 order", 5, " order"}, {"5 model", 5, " model"}, {"m!x .", 0x1000, " ."},
-		{"1 (2)", 1, " (2)"}, {"10:20", 16, ":20"}, {"0x10L5", 16, "L5"}, {"5 @rax", 5, " @rax"},
+		{"nt L10", 0xfffff80000000000, " L10"},
+		{"1000L10", 0x1000, "L10"},
+		{"1000l?5", 0x1000, "l?5"},
+		{"1000L-20", 0x1000, "L-20"},
+		{"1000 1 2 3", 0x1000, " 1 2 3"},
+		{"1 + 2 3", 3, " 3"},
+		{"1 - 2 3", UINT64_MAX, " 3"},
+		{"1,2", 1, ",2"},
+		{"(1) {x}", 1, " {x}"},
+		{"1;2", 1, ";2"},
+		{"1)", 1, ")"},
+		{"1 \"x\"", 1, " \"x\""},
+		{"poi(1000)L4", 0x0807060504030201, "L4"},
+		{"nt!fade 'x'", 0xfffff80000000fad, " 'x'"},
+		{"5 order", 5, " order"},
+		{"5 model", 5, " model"},
+		{"m!x .", 0x1000, " ."},
+		{"1 (2)", 1, " (2)"},
+		{"10:20", 16, ":20"},
+		{"0x10L5", 16, "L5"},
+		{"5 @rax", 5, " @rax"},
 	};
 	world w;
 	masm_env env = env_of(&w);
@@ -356,7 +482,8 @@ static void errors(void **state)
 		{"1ffffffffffffffff", ERR_SYNTAX, "Overflow error at '1ffffffffffffffff'", 0, 17},
 		{"two", ERR_AMBIGUOUS, "Ambiguous symbol error at 'two'", 0, 3},
 		{"1 2", ERR_SYNTAX, "Extra character error at '2'", 2, 3},
-		{"$spat( \"c:\\dir\\\", \"*f*\" )", ERR_SYNTAX, "Syntax error at '*f*\" )'", 19, 20},
+		{"$spat( \"c:\\dir\\\", \"*f*\" )", ERR_SYNTAX, "Syntax error at '*f*\" )'", 19,
+			20},
 		{"$spat(\"a\"", ERR_SYNTAX, "Syntax error at '<EOL>'", 9, 9},
 		{"$scmp(\"a", ERR_SYNTAX, "Syntax error at '\"a'", 6, 8},
 		{"nt!", ERR_SYNTAX, "Syntax error at 'nt!'", 0, 3},
@@ -381,7 +508,8 @@ static void errors(void **state)
 		if (d.src_begin != rows[i].begin || d.src_end != rows[i].end)
 			fail_msg("%s: range %zu..%zu", rows[i].text, d.src_begin, d.src_end);
 		assert_int_equal(v, 0x77);
-		assert_int_equal(masm_eval(&env, str_of(rows[i].text), NULL, &v, NULL), rows[i].want);
+		assert_int_equal(
+			masm_eval(&env, str_of(rows[i].text), NULL, &v, NULL), rows[i].want);
 	}
 	env.cxx = NULL;
 	diag d;
@@ -464,14 +592,19 @@ static void hostile(void **state)
 		int n;
 		err want;
 	} rows[] = {
-		{"(", "1", ")", 60, ERR_OK},	  {"(", "1", ")", 100000, ERR_LIMIT},
-		{"-", "1", "", 100000, ERR_LIMIT}, {"poi ", "1", "", 100000, ERR_LIMIT},
-		{"[", "1", "]", 1000, ERR_LIMIT},  {"@@masm(", "1", ")", 1000, ERR_LIMIT},
-		{"$iment(", "1", ")", 1000, ERR_LIMIT}, {"1+", "1", "", 1000, ERR_OK},
+		{"(", "1", ")", 60, ERR_OK},
+		{"(", "1", ")", 100000, ERR_LIMIT},
+		{"-", "1", "", 100000, ERR_LIMIT},
+		{"poi ", "1", "", 100000, ERR_LIMIT},
+		{"[", "1", "]", 1000, ERR_LIMIT},
+		{"@@masm(", "1", ")", 1000, ERR_LIMIT},
+		{"$iment(", "1", ")", 1000, ERR_LIMIT},
+		{"1+", "1", "", 1000, ERR_OK},
 		{"@rax+", "1", "", 20000, ERR_LIMIT},
 		{"1 or 1 xor 1 and 1 = 1 << 1 + 1 * (", "1", ")", 15, ERR_OK},
 		{"@al or @al xor @al and @al = @al << @al + @al * (", "1", ")", 50, ERR_LIMIT},
-		{"a<", "1", "", 2000, ERR_OK},	  {"m!`", "1", "", 3000, ERR_SYNTAX},
+		{"a<", "1", "", 2000, ERR_OK},
+		{"m!`", "1", "", 3000, ERR_SYNTAX},
 		{"$scmp(\"\",\"\")+", "1", "", 3000, ERR_OK},
 	};
 	world w;
@@ -508,10 +641,17 @@ static void display(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers),  cmocka_unit_test(sign_extension), cmocka_unit_test(operators),
-		cmocka_unit_test(memory),   cmocka_unit_test(names),	      cmocka_unit_test(functions),
-		cmocka_unit_test(ends),	    cmocka_unit_test(errors),	      cmocka_unit_test(compiled),
-		cmocka_unit_test(hostile),  cmocka_unit_test(display),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(sign_extension),
+		cmocka_unit_test(operators),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(names),
+		cmocka_unit_test(functions),
+		cmocka_unit_test(ends),
+		cmocka_unit_test(errors),
+		cmocka_unit_test(compiled),
+		cmocka_unit_test(hostile),
+		cmocka_unit_test(display),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,12 +54,13 @@ static const char source[] =
 	"9;"
 #define F100(n)                                                                                    \
 	F10(n "0")                                                                                 \
-	F10(n "1") F10(n "2") F10(n "3") F10(n "4") F10(n "5") F10(n "6") F10(n "7") F10(n "8")    \
-		F10(n "9")
+	F10(n "1")                                                                                 \
+	F10(n "2") F10(n "3") F10(n "4") F10(n "5") F10(n "6") F10(n "7") F10(n "8") F10(n "9")
 #define F1000(n)                                                                                   \
 	F100(n "0")                                                                                \
-	F100(n "1") F100(n "2") F100(n "3") F100(n "4") F100(n "5") F100(n "6") F100(n "7")        \
-		F100(n "8") F100(n "9")
+	F100(n "1")                                                                                \
+	F100(n "2") F100(n "3") F100(n "4") F100(n "5") F100(n "6") F100(n "7") F100(n "8")        \
+		F100(n "9")
 	F1000("0") F1000("1") F1000("2") F1000("3")
 		F1000("4") "\n} many; /* more than one field list can hold */\n"
 			   "extern \"C\" int mainCRTStartup() {\n"

@@ -73,8 +73,12 @@ static void fake_close(tgt *t, tgt_leave how)
 }
 
 /* No query: facts come from the kernel's own structures here. */
-static const struct tgt_ops fake_ops = {.name = "test", .close = fake_close, .caps = fake_caps,
-	.read = fake_read, .write = fake_write, .regs_get = fake_regs};
+static const struct tgt_ops fake_ops = {.name = "test",
+	.close = fake_close,
+	.caps = fake_caps,
+	.read = fake_read,
+	.write = fake_write,
+	.regs_get = fake_regs};
 
 static err sym_read(void *u, sym_space space, uint64_t addr, void *to, size_t n, size_t *n_ret)
 {
@@ -96,7 +100,8 @@ static uint64_t at(fix *f, const char *name)
 	return s.addr;
 }
 
-/* The target's memory changes under the debugger here, as if it had run: nothing cached is right. */
+/* The target's memory changes under the debugger here, as if it had run: nothing cached is right.
+ */
 static uint8_t *mem(fix *f, uint64_t addr)
 {
 	mem_drop(&f->t);
@@ -168,7 +173,8 @@ static void map_user(fix *f)
 	uint64_t proto = at(f, "ProtoEntry");
 	put64(mem(f, proto), 0x22000 | 1 << 11);
 	put64(e + 16, proto << 16 | 1 << 10);
-	put64(e + 24, f->layout_b ? 0x1234ULL << 32 | 2 << 12 | 4 << 5 : 0x1234ULL << 32 | 2 << 1 | 4 << 5);
+	put64(e + 24, f->layout_b ? 0x1234ULL << 32 | 2 << 12 | 4 << 5
+				  : 0x1234ULL << 32 | 2 << 1 | 4 << 5);
 	put64(e + 40, 0xffffffffULL << 32 | 1 << 10);
 }
 
@@ -235,7 +241,8 @@ static void test_threads(void **state)
 	assert_int_equal(
 		f->o->ops->threads(f->o, at(f, "CaptureProcess"), note_thread, &s, &f->d), ERR_OK);
 	assert_int_equal(s.n, 2);
-	assert_true(s.t[0].id_addr == at(f, "CaptureThread") && s.t[1].id_addr == at(f, "CaptureThread2"));
+	assert_true(s.t[0].id_addr == at(f, "CaptureThread") &&
+		    s.t[1].id_addr == at(f, "CaptureThread2"));
 	assert_true(s.t[0].pid == 0x48 && s.t[0].tid == 0x54 && s.t[0].state == 5);
 	assert_true(s.t[0].wait_reason == 9 && s.t[0].wait_mode == 1 && !s.t[0].running);
 	assert_true(s.t[0].start == USER_VA + 0x1000 && s.t[0].priority == 12);
@@ -281,10 +288,13 @@ static void test_regs(void **state)
 	assert_int_equal(f->o->ops->thread_regs(f->o, at(f, "SystemThread"), &r, &f->d), ERR_OK);
 	assert_true(r.rip == 0xfffff80000000001ULL);
 	/* no stack: words, no registers */
-	assert_int_equal(f->o->ops->thread_regs(f->o, at(f, "CaptureThread2"), &r, &f->d), ERR_CORRUPT);
+	assert_int_equal(
+		f->o->ops->thread_regs(f->o, at(f, "CaptureThread2"), &r, &f->d), ERR_CORRUPT);
 	assert_int_equal(f->o->ops->trap_regs(f->o, at(f, "CaptureTrap"), &r, &f->d), ERR_OK);
-	assert_true(r.rip == USER_VA + 0x123 && r.gpr[X64_RSP] == 0x7ff000 && r.seg[X64_CS] == 0x33);
-	assert_true(r.gpr[X64_RAX] == 1 && r.gpr[X64_RCX] == 2 && r.gpr[X64_RBP] == 3 && r.eflags == 0x246);
+	assert_true(
+		r.rip == USER_VA + 0x123 && r.gpr[X64_RSP] == 0x7ff000 && r.seg[X64_CS] == 0x33);
+	assert_true(r.gpr[X64_RAX] == 1 && r.gpr[X64_RCX] == 2 && r.gpr[X64_RBP] == 3 &&
+		    r.eflags == 0x246);
 }
 
 /* Symbols that do not know the switch's frame: its caller is found by name. */
@@ -294,7 +304,8 @@ static void test_regs_by_name(void **state)
 		fix *f = start_with(b, false, "-D_KSWITCH_FRAME=_ANOTHER_NAME");
 		x64_regs r;
 		assert_false(nt_has(f->n, "_KSWITCH_FRAME", "Return"));
-		assert_int_equal(f->o->ops->thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
+		assert_int_equal(
+			f->o->ops->thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
 		assert_true(r.rip == at(f, "KiSwapContext"));
 		uint64_t size;
 		assert_int_equal(nt_sizeof(f->n, "_ANOTHER_NAME", &size, &f->d), ERR_OK);
@@ -324,7 +335,8 @@ static void test_modules(void **state)
 	uint64_t p = at(f, "CaptureProcess");
 	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_OK);
 	sym_mod *m = sym_mod_in(f->syms, p, USER_VA + 0x100100);
-	assert_true(m && str_eq(m->name, STR("fscapture")) && m->size == 0x7000 && m->timestamp == 0xabcd);
+	assert_true(m && str_eq(m->name, STR("fscapture")) && m->size == 0x7000 &&
+		    m->timestamp == 0xabcd);
 	assert_true(m->user && str_eq(m->path, STR("C:\\fscapture.exe")));
 	m = sym_mod_in(f->syms, p, 0x7ff800000000ULL);
 	assert_true(m && str_eq(m->name, STR("ntdll")));
@@ -441,7 +453,8 @@ static void test_attach(void **state)
 	assert_int_equal(f->o->ops->make_current(f->o, p, &f->d), ERR_STATE);
 	put32(mem(f, work), 0);
 	/* A process only: nothing is written for anything else. */
-	assert_int_equal(f->o->ops->make_current(f->o, at(f, "CaptureThread"), &f->d), ERR_NOTFOUND);
+	assert_int_equal(
+		f->o->ops->make_current(f->o, at(f, "CaptureThread"), &f->d), ERR_NOTFOUND);
 	assert_int_equal(le32(mem(f, work)), 0);
 	err e = f->o->ops->kill(f->o, p, &f->d);
 	if (f->layout_b) {
@@ -468,7 +481,8 @@ static void test_damage(void **state)
 	assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_CORRUPT);
 	assert_int_equal(s.n, 3);
 	assert_non_null(strstr(f->d.text, "loop"));
-	static const uint64_t wild[] = {0, 0x1234, 0xfffff80012340001ULL, ~0ULL, 0xffff900000000000ULL};
+	static const uint64_t wild[] = {
+		0, 0x1234, 0xfffff80012340001ULL, ~0ULL, 0xffff900000000000ULL};
 	for (size_t i = 0; i < ARRAY_LEN(wild); i++) {
 		s.n = 0;
 		put64(m, wild[i]);
@@ -540,7 +554,8 @@ static void test_globals(void **state)
 	assert_false(nt_has(f->n, "_KPROCESS", "UserDirectoryTableBase") != f->layout_b);
 	buf_init(&b, 0);
 	assert_int_equal(f->o->ops->version(f->o, &b, &f->d), ERR_OK);
-	assert_non_null(strstr(buf_z(&b), "Windows 10 Kernel Version 19041 MP (2 procs) Free x64\n"));
+	assert_non_null(
+		strstr(buf_z(&b), "Windows 10 Kernel Version 19041 MP (2 procs) Free x64\n"));
 	assert_non_null(strstr(buf_z(&b), "Edition build lab: 19041.1.amd64fre.test\n"));
 	assert_non_null(strstr(buf_z(&b), "Kernel base = 0xfffff800`12340000"));
 	buf_deinit(&b);
@@ -575,7 +590,8 @@ static void test_bare(void **state)
 		} else {
 			/* Pcb is not first: the block's offset is from EPROCESS and still right. */
 			seen s = {.n = 0};
-			assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_OK);
+			assert_int_equal(
+				f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_OK);
 			assert_int_equal(s.n, 3);
 			assert_true(s.p[2].root == 0x3000 && s.p[2].pid == 0x48);
 			/* The public layout does not fit: said, not believed. */
@@ -584,7 +600,8 @@ static void test_bare(void **state)
 		}
 		/* What only types know. */
 		x64_regs r;
-		assert_int_not_equal(f->o->ops->thread_regs(f->o, at(k, "CaptureThread"), &r, &f->d), ERR_OK);
+		assert_int_not_equal(
+			f->o->ops->thread_regs(f->o, at(k, "CaptureThread"), &r, &f->d), ERR_OK);
 		assert_int_equal(nt_field(f->n, "_EPROCESS", "VadRoot", &off, &f->d), ERR_NOTFOUND);
 		assert_non_null(strstr(f->d.text, ".sympath"));
 		/* a shorter block of an older kernel */
@@ -593,7 +610,8 @@ static void test_bare(void **state)
 		f->o = bare_os(f, head, list);
 		f->n = nt_of(f->o);
 		uint64_t v;
-		assert_int_equal(nt_kd_value(f->n, STR("OffsetEprocessPeb"), &v, &f->d), ERR_NOTFOUND);
+		assert_int_equal(
+			nt_kd_value(f->n, STR("OffsetEprocessPeb"), &v, &f->d), ERR_NOTFOUND);
 		assert_non_null(strstr(f->d.text, "ends before"));
 		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_OK);
 		/* an encoded one */
@@ -601,16 +619,19 @@ static void test_bare(void **state)
 		f->o->ops->destroy(f->o);
 		f->o = bare_os(f, head, list);
 		f->n = nt_of(f->o);
-		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
+		assert_int_equal(
+			nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
 		assert_non_null(strstr(f->d.text, "encoded"));
 		/* another kernel's */
 		put32(mem(f, block + 0x10), 0x4742444b);
 		put64(mem(f, block + 0x18), KERNEL_BASE + 0x1000);
 		f->o->ops->stopped(f->o);
-		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
+		assert_int_equal(
+			nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
 		/* once it is right, the next stop sees it */
 		put64(mem(f, block + 0x18), KERNEL_BASE);
-		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
+		assert_int_equal(
+			nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
 		f->o->ops->stopped(f->o);
 		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_OK);
 		finish(k);
@@ -654,9 +675,9 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {BOTH(test_processes), BOTH(test_threads), BOTH(test_regs),
-		cmocka_unit_test(test_regs_by_name),
-		BOTH(test_modules), BOTH(test_vads), BOTH(test_soft_pte), BOTH(test_attach), BOTH(test_damage),
+	const struct CMUnitTest tests[] = {BOTH(test_processes), BOTH(test_threads),
+		BOTH(test_regs), cmocka_unit_test(test_regs_by_name), BOTH(test_modules),
+		BOTH(test_vads), BOTH(test_soft_pte), BOTH(test_attach), BOTH(test_damage),
 		BOTH(test_globals), cmocka_unit_test(test_bare), cmocka_unit_test(test_none)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

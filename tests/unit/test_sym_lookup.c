@@ -540,7 +540,8 @@ static void failed_once(void **state)
 	sym_store_destroy(t);
 }
 
-/* From a server, packed, as Microsoft's stores keep it: into the cache, and from there the next time. */
+/* From a server, packed, as Microsoft's stores keep it: into the cache, and from there the next
+ * time. */
 static void from_server(void **state)
 {
 	http h;
@@ -559,7 +560,8 @@ static void from_server(void **state)
 	sym_noisy_set(t, true);
 	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
 	assert_int_equal(m->status, SYM_PRIVATE);
-	assert_true(str_eq(m->symfile, str_of(at_world("webcache/demo.pdb/%s/demo.pdb", buf_z(&id)))));
+	assert_true(
+		str_eq(m->symfile, str_of(at_world("webcache/demo.pdb/%s/demo.pdb", buf_z(&id)))));
 	assert_true(x.progress > 0 && x.total == cab.n && x.done == cab.n);
 	assert_non_null(strstr(buf_z(&x.notes), "~DBGHELP: demo - private symbols & lines"));
 	int asked = atomic_load(&h.requests);
@@ -668,8 +670,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily),
 		cmocka_unit_test(names_and_addresses), cmocka_unit_test(wildcards),
 		cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
-		cmocka_unit_test(image_facts), cmocka_unit_test(modules), cmocka_unit_test(scope_is_asked_when_needed),
-		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
+		cmocka_unit_test(image_facts), cmocka_unit_test(modules),
+		cmocka_unit_test(scope_is_asked_when_needed), cmocka_unit_test(lesser_symbols),
+		cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
 		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
 		cmocka_unit_test(cancelled_load)};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -741,14 +741,16 @@ static void other_processor_steps(void **state)
 		peer_start(&K, kernels[v], "");
 		attach(&K, true);
 		until_exception();
-		/* An instruction that loads the flags (iretq, sysret) drops the step: then once more. */
+		/* An instruction that loads the flags (iretq, sysret) drops the step: then once
+		 * more. */
 		for (int i = 0; i < 6 && !stepped; i++) {
 			diag d = {0};
 			unsigned other = !E.unit;
 			if (E.code == 0x80000003 && E.stream[0] == 0xcc)
 				skip_break();
 			err e = tgt_ctl(T_, TGT_CTL_SWITCH, other, &d);
-			if (v) { /* this one does not switch: said, remembered, and the stop goes on */
+			if (v) { /* this one does not switch: said, remembered, and the stop goes on
+				  */
 				assert_int_equal(e, ERR_UNSUPPORTED);
 				(void)number_at(E.pc);
 				stepped = true;

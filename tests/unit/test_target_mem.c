@@ -511,8 +511,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(cached_until_it_runs),
 		T(faults_are_remembered_and_reads_are_short), T(large_reads_go_out_in_large_pieces),
-		T(a_word_read_sparingly_brings_no_neighbours),
-		T(planted_bytes_do_not_show), T(writes_go_under), T(out_and_in_again_costs_nothing),
+		T(a_word_read_sparingly_brings_no_neighbours), T(planted_bytes_do_not_show),
+		T(writes_go_under), T(out_and_in_again_costs_nothing),
 		T(full_table_makes_room_of_what_is_pending), T(dropped_by_the_target),
 		T(through_a_root), T(physical_traps), T(shared_pages),
 		T(user_traps_belong_to_the_process_of_their_stop), T(reboot_voids_everything),

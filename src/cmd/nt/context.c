@@ -119,7 +119,8 @@ static err do_thread(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (sw.wow)
 		return cmd_fail(c, ERR_UNSUPPORTED,
-			"/w: 32-bit (WOW64) contexts are not there yet; the thread's 64-bit context is shown "
+			"/w: 32-bit (WOW64) contexts are not there yet; the thread's 64-bit "
+			"context is shown "
 			"without it");
 	if (addr)
 		TRY(e->os->ops->thread(e->os, addr, &t, &c->d));
@@ -163,7 +164,8 @@ static err do_context(cmd *c, cmd_call *call)
 		return ERR_OK;
 	}
 	if (base >> 52)
-		return cmd_fail(c, ERR_ARG, "%llx is no physical address", (unsigned long long)base);
+		return cmd_fail(
+			c, ERR_ARG, "%llx is no physical address", (unsigned long long)base);
 	/* Reads through it: the target itself never looks through another table for us. */
 	uint8_t probe[8];
 	size_t got = 0;
@@ -181,7 +183,9 @@ static void show_cache(cmd *c)
 	out(c->e, "Kept while target runs  : no (unhold)\n");
 	out(c->e, "Decode transition PTEs  : yes (decodeptes)\n");
 	out(c->e, "Force decode            : %s\n",
-		all ? "all addresses (forcedecodeptes)" : user ? "user addresses (forcedecodeuser)" : "no");
+		all    ? "all addresses (forcedecodeptes)"
+		: user ? "user addresses (forcedecodeuser)"
+		       : "no");
 }
 
 static err force_decode(cmd *c, bool all)
@@ -200,7 +204,8 @@ static err force_decode(cmd *c, bool all)
 static err fixed(cmd *c, const char *what)
 {
 	return cmd_fail(c, ERR_UNSUPPORTED,
-		"%s: the cache's size and its life are fixed in this version; what was read is kept until the "
+		"%s: the cache's size and its life are fixed in this version; what was read is "
+		"kept until the "
 		"target runs or is written to (.cache flushall drops it at once)",
 		what);
 }
@@ -226,7 +231,8 @@ static err do_cache(cmd *c, cmd_call *call)
 		TRY(force_decode(c, true));
 	} else if (cmd_arg_word(&rest, "forcedecodeuser")) {
 		TRY(force_decode(c, false));
-	} else if (cmd_arg_word(&rest, "noforcedecodeptes") || cmd_arg_word(&rest, "noforcedecodeuser")) {
+	} else if (cmd_arg_word(&rest, "noforcedecodeptes") ||
+		   cmd_arg_word(&rest, "noforcedecodeuser")) {
 		e->ctx.system = e->ctx.user = as_current();
 		e->ctx.decode = false;
 		out(e, ".cache noforcedecodeptes done\n");
@@ -266,7 +272,8 @@ static err do_pagein(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (!eng_is_user(e, addr) && !force)
 		return cmd_fail(c, ERR_ARG,
-			"%016llx is a kernel address: most kernels page in user memory only; /f asks all the same",
+			"%016llx is a kernel address: most kernels page in user memory only; /f "
+			"asks all the same",
 			(unsigned long long)addr);
 	/* Without /p the address is meant in the process that the views look at. */
 	if (!process && eng_is_user(e, addr)) {
@@ -277,7 +284,8 @@ static err do_pagein(cmd *c, cmd_call *call)
 			process = implicit;
 	}
 	TRY(e->os->ops->page_in(e->os, process, addr, &c->d));
-	out(e, "You need to continue execution (press 'g' <enter>) for the pagein to be brought in.\n"
+	out(e, "You need to continue execution (press 'g' <enter>) for the pagein to be brought "
+	       "in.\n"
 	       "When the debugger breaks in again, the page will be present.\n");
 	return ERR_OK;
 }
@@ -333,7 +341,8 @@ static err do_cxr(cmd *c, cmd_call *call)
 	TRY(cmd_arg_expr(c, &rest, &addr));
 	TRY(cmd_arg_end(c, rest));
 	if (addr == ~0ULL)
-		return cmd_fail(c, ERR_UNSUPPORTED, "-1 (the context of a dump) needs a dump file as target");
+		return cmd_fail(c, ERR_UNSUPPORTED,
+			"-1 (the context of a dump) needs a dump file as target");
 	if (!addr)
 		return cmd_fail(c, ERR_ARG, "a context at address 0 is not supported");
 	if (size != X64_CONTEXT_SIZE)
@@ -341,7 +350,8 @@ static err do_cxr(cmd *c, cmd_call *call)
 	TRY(eng_read_all(e, addr, image, sizeof image, &c->d));
 	/* ContextFlags names the machine in bit 20 (CONTEXT_AMD64, winnt.h). */
 	if (!(le32(image + 0x30) & 0x100000))
-		out_as(e, OUT_WARNING, "*** The record's flags (%08x) do not say that it is an AMD64 context.\n",
+		out_as(e, OUT_WARNING,
+			"*** The record's flags (%08x) do not say that it is an AMD64 context.\n",
 			le32(image + 0x30));
 	if (x64_context_get(&r, image, 0, sizeof image) != ERR_OK)
 		return cmd_fail(c, ERR_CORRUPT, "Unable to convert context to canonical form");
@@ -399,7 +409,8 @@ static const struct {
 	{0xe06d7363, "C++ EH exception"},
 };
 
-static void show_exr(cmd *c, uint64_t address, uint32_t code, uint32_t flags, uint32_t n, const uint64_t *params)
+static void show_exr(
+	cmd *c, uint64_t address, uint32_t code, uint32_t flags, uint32_t n, const uint64_t *params)
 {
 	engine *e = c->e;
 	buf b;
@@ -420,7 +431,9 @@ static void show_exr(cmd *c, uint64_t address, uint32_t code, uint32_t flags, ui
 		out(e, "   Parameter[%u]: %016llx\n", i, (unsigned long long)params[i]);
 	if (code == 0xc0000005 && n >= 2)
 		out(e, "Attempt to %s address %016llx\n",
-			params[0] == 8 ? "execute non-executable" : params[0] ? "write to" : "read from",
+			params[0] == 8 ? "execute non-executable"
+			: params[0]    ? "write to"
+				       : "read from",
 			(unsigned long long)params[1]);
 }
 
@@ -436,14 +449,17 @@ static err do_exr(cmd *c, cmd_call *call)
 	if (addr == ~0ULL) {
 		if (!e->has_event || e->ev.kind != TGT_EV_EXCEPTION)
 			return cmd_fail(c, ERR_NOTFOUND, "Last event was not an exception");
-		show_exr(c, e->ev.exr_address, e->ev.code, e->ev.flags, e->ev.n_params, e->ev.params);
+		show_exr(c, e->ev.exr_address, e->ev.code, e->ev.flags, e->ev.n_params,
+			e->ev.params);
 		return ERR_OK;
 	}
-	/* EXCEPTION_RECORD of 64-bit code (winnt.h): code, flags, next, address, count, parameters. */
+	/* EXCEPTION_RECORD of 64-bit code (winnt.h): code, flags, next, address, count, parameters.
+	 */
 	TRY(eng_read_all(e, addr, b, 32, &c->d));
 	uint32_t n = le32(b + 24);
 	if (n > TGT_EXR_PARAMS) {
-		out_as(e, OUT_WARNING, "*** %u parameters: this does not look like an exception record\n", n);
+		out_as(e, OUT_WARNING,
+			"*** %u parameters: this does not look like an exception record\n", n);
 		n = 0;
 	}
 	if (n)
@@ -535,36 +551,50 @@ static err do_session(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{".process", ".process [/i] [/p [/r]] [/P] [Process]", "Set the process context",
-		"Chooses the process whose user memory and user modules commands look at. Only the debugger's "
-		"view changes: the processor stays in the process that it is in (!process -1 0), and a "
+		"Chooses the process whose user memory and user modules commands look at. Only the "
+		"debugger's "
+		"view changes: the processor stays in the process that it is in (!process -1 0), "
+		"and a "
 		"breakpoint set on a user address goes, on g, into that one.\n\n"
-		"  /p   read user addresses through the page tables of Process (on a live target they would "
+		"  /p   read user addresses through the page tables of Process (on a live target "
+		"they would "
 		"otherwise be read in the process that runs)\n"
 		"  /r   with /p: load the list of its user modules, as .reload /user\n"
 		"  /P   as /p, for system addresses too\n"
-		"  /i   have the system itself switch: use g then, and the target breaks in by itself with "
+		"  /i   have the system itself switch: use g then, and the target breaks in by "
+		"itself with "
 		"Process current. A breakpoint set after that goes into Process.\n\n"
-		"Process is the address of an EPROCESS (!process 0 0 lists them). 0 or nothing goes back to the "
-		"process of the current state; with /i it takes a switch back that was not done yet. The view "
+		"Process is the address of an EPROCESS (!process 0 0 lists them). 0 or nothing "
+		"goes back to the "
+		"process of the current state; with /i it takes a switch back that was not done "
+		"yet. The view "
 		"lasts until the target runs.\n\n"
 		"  .process /p /r ffffcb0889053080\n  .process /i ffffcb0889053080; g",
 		TARGET, do_process},
 	{".thread", ".thread [/p [/r]] [/P] [/w] [Thread]", "Set the register context to a thread",
-		"Shows registers and stack of a thread that does not run now, as they were saved when it was "
-		"switched away; only those that the system keeps are right. Thread is the address of an "
-		"ETHREAD; 0 or nothing goes back to the current thread. /p, /r and /P work as for .process, on "
-		"the process that owns the thread. The registers cannot be changed, and the current thread "
+		"Shows registers and stack of a thread that does not run now, as they were saved "
+		"when it was "
+		"switched away; only those that the system keeps are right. Thread is the address "
+		"of an "
+		"ETHREAD; 0 or nothing goes back to the current thread. /p, /r and /P work as for "
+		".process, on "
+		"the process that owns the thread. The registers cannot be changed, and the "
+		"current thread "
 		"stays what it is. Lasts until the target runs, or .thread, .cxr or .trap.",
 		TARGET, do_thread},
-	{".context", ".context [PageDirectoryBase]", "Set or show the page directory for user addresses",
-		"PageDirectoryBase is the physical address of the top page table (DirBase of !process). 0 goes "
+	{".context", ".context [PageDirectoryBase]",
+		"Set or show the page directory for user addresses",
+		"PageDirectoryBase is the physical address of the top page table (DirBase of "
+		"!process). 0 goes "
 		"back to the one that the processor uses. Kernel addresses are not affected.",
 		TARGET, do_context},
 	{".cache", ".cache [Size | Option]", "Size and behaviour of the memory cache",
-		"What was read stays valid until the target runs or is written to; Size, hold and nodecodeptes "
+		"What was read stays valid until the target runs or is written to; Size, hold and "
+		"nodecodeptes "
 		"are answered with words, for the cache's size and life are fixed. Options:\n"
 		"  unhold, decodeptes       how it always is\n"
-		"  forcedecodeuser          read user addresses through the page tables of the current process "
+		"  forcedecodeuser          read user addresses through the page tables of the "
+		"current process "
 		"context\n"
 		"  forcedecodeptes          read all addresses that way\n"
 		"  noforcedecodeptes        neither (default)\n"
@@ -572,26 +602,35 @@ static const cmd_row rows[] = {
 		"The forcedecode options last until the target runs.",
 		TARGET | CMD_LIVE, do_cache},
 	{".pagein", ".pagein [/p Process] [/f] Address", "Have the system page in memory",
-		"The system itself reads the page at Address in when the target runs: use g, and it breaks in "
-		"again when it is done, with Process current if it was given. A page that is there already, or "
-		"an address that is not valid, just breaks in again. /f asks for kernel addresses too, which "
+		"The system itself reads the page at Address in when the target runs: use g, and "
+		"it breaks in "
+		"again when it is done, with Process current if it was given. A page that is there "
+		"already, or "
+		"an address that is not valid, just breaks in again. /f asks for kernel addresses "
+		"too, which "
 		"most kernels refuse.",
 		TARGET | CMD_LIVE, do_pagein},
 	{".cxr", ".cxr [/f Size] [/w] [Address]", "Show a context record and use its registers",
-		"Address is a CONTEXT in the target's memory. Without one the register context goes back to the "
-		"processor's. /w writes the current registers to memory below the stack and prints where. "
+		"Address is a CONTEXT in the target's memory. Without one the register context "
+		"goes back to the "
+		"processor's. /w writes the current registers to memory below the stack and prints "
+		"where. "
 		"Lasts until the target runs, or .thread, .cxr or .trap.",
 		CMD_ANY | CMD_TARGET, do_cxr},
 	{".trap", ".trap [Address]", "Show a trap frame and use its registers",
-		"Address is a KTRAP_FRAME (!thread, kv). Without one the register context goes back to the "
+		"Address is a KTRAP_FRAME (!thread, kv). Without one the register context goes "
+		"back to the "
 		"processor's, and nothing is shown.",
 		TARGET, do_trap},
 	{".exr", ".exr Address | -1", "Show an exception record",
-		"Address is an EXCEPTION_RECORD in the target's memory; -1 is the exception of the last event.",
+		"Address is an EXCEPTION_RECORD in the target's memory; -1 is the exception of the "
+		"last event.",
 		CMD_ANY | CMD_TARGET, do_exr},
 	{"!session", "!session [-s Session]", "List sessions or set the session context",
-		"-s makes a process of that session the process context and reads all addresses through its page "
-		"tables (.cache forcedecodeptes), so that session memory is the session's. -1 is the session of "
+		"-s makes a process of that session the process context and reads all addresses "
+		"through its page "
+		"tables (.cache forcedecodeptes), so that session memory is the session's. -1 is "
+		"the session of "
 		"the process that runs.",
 		TARGET, do_session},
 };

@@ -47,8 +47,9 @@ static void runs_now(engine *e)
 static err not_inside(cmd *c)
 {
 	return c->e->inside_wait
-		? cmd_fail(c, ERR_STATE, "not possible in the command list of a breakpoint or event")
-		: ERR_OK;
+		       ? cmd_fail(c, ERR_STATE,
+				 "not possible in the command list of a breakpoint or event")
+		       : ERR_OK;
 }
 
 static err do_reboot(cmd *c, cmd_call *call)
@@ -63,17 +64,19 @@ static err do_reboot(cmd *c, cmd_call *call)
 
 enum { MANUALLY_INITIATED_CRASH = 0xe2 }; /* bug check reference */
 
-/* The kernel's own routine, called in place of what the processor was doing: works on kernels that do
- * not serve the request, and leaves a proper bug check. */
+/* The kernel's own routine, called in place of what the processor was doing: works on kernels that
+ * do not serve the request, and leaves a proper bug check. */
 static err call_bugcheck(cmd *c, uint64_t fn)
 {
 	engine *e = c->e;
 	x64_regs r = {0};
 	uint8_t frame[0x30];
-	TRY(eng_unit_regs(e, e->ev.unit, X64_SET_CONTROL | X64_SET_INTEGER | X64_SET_SEGMENTS, &r, &c->d));
+	TRY(eng_unit_regs(
+		e, e->ev.unit, X64_SET_CONTROL | X64_SET_INTEGER | X64_SET_SEGMENTS, &r, &c->d));
 	if (r.seg[X64_CS] & 3)
 		return cmd_fail(c, ERR_UNSUPPORTED, "user code");
-	/* As after a call: rsp + 8 on a 16-byte boundary, home space and the fifth argument above. */
+	/* As after a call: rsp + 8 on a 16-byte boundary, home space and the fifth argument above.
+	 */
 	uint64_t sp = ((r.gpr[X64_RSP] - 0x100) & ~15ULL) - 8;
 	memset(frame, 0, sizeof frame);
 	TRY(tgt_write(e->t, as_current(), sp, frame, sizeof frame, &(size_t){0}, &c->d));
@@ -95,9 +98,12 @@ static err do_crash(cmd *c, cmd_call *call)
 	TRY(not_inside(c));
 	if (e->os->ops->bugcheck(e->os, &code, params, NULL) == ERR_OK)
 		return cmd_fail(c, ERR_STATE,
-			"the target is in a bug check already (%08X): use g to let it go on with it", code);
+			"the target is in a bug check already (%08X): use g to let it go on with "
+			"it",
+			code);
 	eng_ctx_reset(e);
-	if (e->os->ops->global(e->os, STR("KeBugCheckEx"), &fn, NULL) == ERR_OK && call_bugcheck(c, fn) == ERR_OK)
+	if (e->os->ops->global(e->os, STR("KeBugCheckEx"), &fn, NULL) == ERR_OK &&
+		call_bugcheck(c, fn) == ERR_OK)
 		return ERR_OK;
 	diag_clear(&c->d);
 	TRY(tgt_ctl(e->t, TGT_CTL_CRASH, MANUALLY_INITIATED_CRASH, &c->d));
@@ -119,23 +125,29 @@ static err do_kill(cmd *c, cmd_call *call)
 		TRY(ntc_running_process(c, &addr));
 	TRY(c->e->os->ops->process(c->e->os, addr, &p, &c->d));
 	TRY(c->e->os->ops->kill(c->e->os, addr, &c->d));
-	out(c->e, "%s (process %s) ends when the target runs next: use g.\n", p.image, out_addr(c->e, addr));
+	out(c->e, "%s (process %s) ends when the target runs next: use g.\n", p.image,
+		out_addr(c->e, addr));
 	return ERR_OK;
 }
 
 static const cmd_row rows[] = {
-	{"vertarget", "vertarget", "Show the version of the target system", NULL, CMD_ANY | CMD_TARGET, do_vertarget},
+	{"vertarget", "vertarget", "Show the version of the target system", NULL,
+		CMD_ANY | CMD_TARGET, do_vertarget},
 	{".bugcheck", ".bugcheck", "Show the data of a bug check",
-		"Code and four arguments, all zero if there was none.", CMD_KERNEL | CMD_TARGET, do_bugcheck},
+		"Code and four arguments, all zero if there was none.", CMD_KERNEL | CMD_TARGET,
+		do_bugcheck},
 	{".reboot", ".reboot", "Restart the target machine",
-		"The connection is taken up again when the system reaches its debugger. Breakpoints by address "
+		"The connection is taken up again when the system reaches its debugger. "
+		"Breakpoints by address "
 		"are forgotten, those by name (bu) stay.",
 		CMD_KERNEL | CMD_TARGET | CMD_LIVE | CMD_RUN | CMD_NOREPEAT, do_reboot},
 	{".crash", ".crash", "Make the target issue a bug check",
-		"Bug check E2, MANUALLY_INITIATED_CRASH, at once. In a bug check already, use g instead.",
+		"Bug check E2, MANUALLY_INITIATED_CRASH, at once. In a bug check already, use g "
+		"instead.",
 		CMD_KERNEL | CMD_TARGET | CMD_LIVE | CMD_RUN | CMD_NOREPEAT, do_crash},
 	{".kill", ".kill [Process]", "End a process on the target",
-		"The system ends it when the target runs next. Without an address: the process that runs on the "
+		"The system ends it when the target runs next. Without an address: the process "
+		"that runs on the "
 		"current processor.",
 		CMD_KERNEL | CMD_TARGET | CMD_LIVE | CMD_NOREPEAT, do_kill},
 };

@@ -1,6 +1,6 @@
 /*
- * ntc: what the NT command families share: the way to the kernel's structures, and the displays of a
- * process, a thread and a stack that several commands print.
+ * ntc: what the NT command families share: the way to the kernel's structures, and the displays of
+ * a process, a thread and a stack that several commands print.
  */
 #ifndef RS_CMD_NT_NTC_H
 #define RS_CMD_NT_NTC_H

@@ -25,7 +25,8 @@ static void line(cmd *c, const char *name, uint64_t v)
 }
 
 /* A line only if the build has the field. */
-static void field(cmd *c, nt *n, uint64_t base, const char *type, const char *path, const char *name)
+static void field(
+	cmd *c, nt *n, uint64_t base, const char *type, const char *path, const char *name)
 {
 	uint64_t v;
 	if (nt_get(n, base, type, path, &v, NULL) == ERR_OK)
@@ -34,8 +35,8 @@ static void field(cmd *c, nt *n, uint64_t base, const char *type, const char *pa
 
 static err do_pcr(cmd *c, cmd_call *call)
 {
-	static const char *const tib[] = {"ExceptionList", "StackBase", "StackLimit", "SubSystemTib", "Version",
-		"ArbitraryUserPointer", "Self"};
+	static const char *const tib[] = {"ExceptionList", "StackBase", "StackLimit",
+		"SubSystemTib", "Version", "ArbitraryUserPointer", "Self"};
 	unit_t u;
 	uint64_t pcr, prcb;
 	nt *n;
@@ -45,10 +46,14 @@ static err do_pcr(cmd *c, cmd_call *call)
 	TRY(nt_pcr(n, u, &pcr, &c->d));
 	TRY(nt_prcb(n, u, &prcb, &c->d));
 	out(c->e, "KPCR for Processor %u at %016llx:\n", u, (unsigned long long)pcr);
-	out(c->e, "    Major %llu Minor %llu\n", (unsigned long long)nt_get_or(n, pcr, "_KPCR", "MajorVersion", 1),
+	out(c->e, "    Major %llu Minor %llu\n",
+		(unsigned long long)nt_get_or(n, pcr, "_KPCR", "MajorVersion", 1),
 		(unsigned long long)nt_get_or(n, pcr, "_KPCR", "MinorVersion", 1));
 	for (size_t i = 0; i < ARRAY_LEN(tib); i++) {
-		snprintf(name, sizeof name, "NtTib.%s", i == 6 ? "SelfTib" : i == 5 ? "UserPointer" : tib[i]);
+		snprintf(name, sizeof name, "NtTib.%s",
+			i == 6	 ? "SelfTib"
+			: i == 5 ? "UserPointer"
+				 : tib[i]);
 		snprintf(path, sizeof path, "NtTib.%s", tib[i]);
 		field(c, n, pcr, "_KPCR", path, name);
 	}
@@ -89,13 +94,15 @@ static err do_prcb(cmd *c, cmd_call *call)
 	out(c->e, "Processor Index %u Number (%llu, %llu) GroupSetMember %llx\n", u,
 		(unsigned long long)nt_get_or(n, prcb, "_KPRCB", "Group", 0),
 		(unsigned long long)nt_get_or(n, prcb, "_KPRCB", "Number", u),
-		(unsigned long long)nt_get_or(n, prcb, "_KPRCB", "GroupSetMember", u < 64 ? 1ULL << u : 0));
+		(unsigned long long)nt_get_or(
+			n, prcb, "_KPRCB", "GroupSetMember", u < 64 ? 1ULL << u : 0));
 	if (nt_get(n, prcb, "_KPRCB", "InterruptCount", &v, NULL) == ERR_OK)
 		out(c->e, "Interrupt Count -- %08llx\n", (unsigned long long)v);
 	bool any = false;
 	for (size_t i = 0; i < ARRAY_LEN(times); i++)
 		if (nt_get(n, prcb, "_KPRCB", times[i][0], &v, NULL) == ERR_OK) {
-			out(c->e, "%s%-9s %08llx", any ? " " : "Times -- ", times[i][1], (unsigned long long)v);
+			out(c->e, "%s%-9s %08llx", any ? " " : "Times -- ", times[i][1],
+				(unsigned long long)v);
 			any = true;
 		}
 	if (any)
@@ -127,7 +134,8 @@ static uint64_t interrupt_object(nt *n, uint64_t prcb, uint32_t vector)
 {
 	nt_off f;
 	uint64_t v;
-	if (nt_field(n, "_KPRCB", "InterruptObject", &f, NULL) != ERR_OK || (vector + 1) * 8 > f.whole ||
+	if (nt_field(n, "_KPRCB", "InterruptObject", &f, NULL) != ERR_OK ||
+		(vector + 1) * 8 > f.whole ||
 		nt_read_u64(n, prcb + f.off + 8 * vector, &v, NULL) != ERR_OK || !(v >> 47))
 		return 0;
 	return v;
@@ -144,7 +152,8 @@ static void show_vector(cmd *c, nt *n, uint64_t prcb, const uint8_t *g, uint32_t
 		return;
 	}
 	uint64_t object = interrupt_object(n, prcb, vector);
-	if (object && nt_get(n, object, "_KINTERRUPT", "ServiceRoutine", &v, NULL) == ERR_OK && v >> 47)
+	if (object && nt_get(n, object, "_KINTERRUPT", "ServiceRoutine", &v, NULL) == ERR_OK &&
+		v >> 47)
 		to = v;
 	buf_init(&b, 1024);
 	ntc_symbol(c, to, &b);
@@ -201,12 +210,16 @@ static err do_idt(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{"!pcr", "!pcr [Processor]", "Show the processor control region",
-		"The KPCR of Processor, by default the current one. dt nt!_KPCR shows all of it.", TARGET, do_pcr},
+		"The KPCR of Processor, by default the current one. dt nt!_KPCR shows all of it.",
+		TARGET, do_pcr},
 	{"!prcb", "!prcb [Processor]", "Show the processor control block",
-		"The KPRCB of Processor, by default processor 0. dt nt!_KPRCB shows all of it.", TARGET, do_prcb},
+		"The KPRCB of Processor, by default processor 0. dt nt!_KPRCB shows all of it.",
+		TARGET, do_prcb},
 	{"!idt", "!idt [-a] [Vector]", "Show interrupt handlers",
-		"Lists the interrupt descriptor table of the current processor: vector, handler, interrupt object. "
-		"Vectors that lead to the system's handler for unexpected interrupts are left out unless -a is "
+		"Lists the interrupt descriptor table of the current processor: vector, handler, "
+		"interrupt object. "
+		"Vectors that lead to the system's handler for unexpected interrupts are left out "
+		"unless -a is "
 		"given. With Vector only that entry is shown.",
 		TARGET, do_idt},
 };

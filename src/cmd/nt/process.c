@@ -24,7 +24,8 @@ typedef struct process_filter {
 	str module, image;
 } process_filter;
 
-/* The kernel keeps 15 bytes, most builds 14 characters and a NUL: a longer name matches its start. */
+/* The kernel keeps 15 bytes, most builds 14 characters and a NUL: a longer name matches its start.
+ */
 static bool image_matches(const os_process *p, str want)
 {
 	str have = str_of(p->image);
@@ -49,7 +50,8 @@ static bool has_module(cmd *c, const os_process *p, str want)
 
 static bool passes(cmd *c, const os_process *p, const process_filter *f)
 {
-	return (!f->has_session || p->session == f->session) && (!f->image.n || image_matches(p, f->image)) &&
+	return (!f->has_session || p->session == f->session) &&
+	       (!f->image.n || image_matches(p, f->image)) &&
 	       (!f->module.n || has_module(c, p, f->module));
 }
 
@@ -114,7 +116,8 @@ static err do_process(cmd *c, cmd_call *call)
 	TRY(take_flags(c, &rest, !given || !which || which == ~0ULL ? 3 : 0xf, &flags));
 	f.image = str_trim(rest);
 	if (f.image.n && which)
-		return cmd_fail(c, ERR_SYNTAX, "an image name needs 0 as the process: !process 0 %x %.*s", flags,
+		return cmd_fail(c, ERR_SYNTAX,
+			"an image name needs 0 as the process: !process 0 %x %.*s", flags,
 			STR_ARG(f.image));
 	if (!which)
 		return list_all(c, &f, flags);
@@ -185,7 +188,8 @@ static err do_thread(cmd *c, cmd_call *call)
 
 /* ---- !running ---- */
 
-/* KPRCB.LockQueue: one mark a queued spin lock; the low bits of Lock say owner (2) and waiter (1). */
+/* KPRCB.LockQueue: one mark a queued spin lock; the low bits of Lock say owner (2) and waiter (1).
+ */
 static void lock_marks(nt *n, uint64_t prcb, char marks[17])
 {
 	nt_off f;
@@ -244,8 +248,8 @@ static err do_running(cmd *c, cmd_call *call)
 		if (read_cpu(c, n, u, &s, NULL) == ERR_OK && s.idle && s.current == s.idle)
 			idlers |= 1ULL << u;
 	}
-	out(c->e, "System Processors:  (%016llx)\n  Idle Processors:  (%016llx)\n", (unsigned long long)all,
-		(unsigned long long)idlers);
+	out(c->e, "System Processors:  (%016llx)\n  Idle Processors:  (%016llx)\n",
+		(unsigned long long)all, (unsigned long long)idlers);
 	if (all == idlers && !idle) {
 		out(c->e, "All processors idle.\n");
 		return ERR_OK;
@@ -265,16 +269,18 @@ static err do_running(cmd *c, cmd_call *call)
 			continue;
 		if (s.next)
 			snprintf(next, sizeof next, "%016llx (%2llu)", (unsigned long long)s.next,
-				(unsigned long long)nt_get_or(n, s.next, "_KTHREAD", "Priority", 0));
+				(unsigned long long)nt_get_or(
+					n, s.next, "_KTHREAD", "Priority", 0));
 		lock_marks(n, s.prcb, marks);
-		out(c->e, "%3u  %016llx  %016llx (%2llu) %-21s %016llx  %s\n", u, (unsigned long long)s.prcb,
-			(unsigned long long)s.current,
-			(unsigned long long)nt_get_or(n, s.current, "_KTHREAD", "Priority", 0), next,
-			(unsigned long long)s.idle, marks);
+		out(c->e, "%3u  %016llx  %016llx (%2llu) %-21s %016llx  %s\n", u,
+			(unsigned long long)s.prcb, (unsigned long long)s.current,
+			(unsigned long long)nt_get_or(n, s.current, "_KTHREAD", "Priority", 0),
+			next, (unsigned long long)s.idle, marks);
 		if (stack) {
 			x64_regs r = {0};
 			out(c->e, "\n");
-			if (eng_unit_regs(c->e, u, X64_SET_CONTROL | X64_SET_INTEGER, &r, &bad) == ERR_OK)
+			if (eng_unit_regs(c->e, u, X64_SET_CONTROL | X64_SET_INTEGER, &r, &bad) ==
+				ERR_OK)
 				ntc_show_stack(c, &r, false, "");
 			else
 				ntc_note(c, "  ", &bad);
@@ -348,8 +354,8 @@ static err do_ready(cmd *c, cmd_call *call)
 
 static const char *stack_state(const os_thread *t)
 {
-	static const char *const names[] = {"INIT", "READY", "RUNNING", "STANDBY", "TERM", "Blocked", "TRANS",
-		"DREADY"};
+	static const char *const names[] = {
+		"INIT", "READY", "RUNNING", "STANDBY", "TERM", "Blocked", "TRANS", "DREADY"};
 	return t->running ? "RUNNING" : t->state < ARRAY_LEN(names) ? names[t->state] : "????";
 }
 
@@ -357,14 +363,16 @@ static const char *stack_state(const os_thread *t)
 static bool is_scheduler(const char *name)
 {
 	static const char *const own[] = {"nt!KiSwapContext", "nt!SwapContext", "nt!KiSwapThread",
-		"nt!KiCommitThreadWait", "nt!KeWaitFor", "nt!KeDelayExecution", "nt!KeRemoveQueue", "nt!KiBlock"};
+		"nt!KiCommitThreadWait", "nt!KeWaitFor", "nt!KeDelayExecution", "nt!KeRemoveQueue",
+		"nt!KiBlock"};
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		if (!strncmp(name, own[i], strlen(own[i])))
 			return true;
 	return false;
 }
 
-static err stack_row(cmd *c, const os_thread *t, uint64_t detail, str filter, bool *head, const char *image)
+static err stack_row(
+	cmd *c, const os_thread *t, uint64_t detail, str filter, bool *head, const char *image)
 {
 	engine *e = c->e;
 	x64_regs r = {0};
@@ -395,10 +403,12 @@ static err stack_row(cmd *c, const os_thread *t, uint64_t detail, str filter, bo
 	for (size_t i = 0; i < k; i++) {
 		buf_clear(&b);
 		out_symbol(e, f[i].ip, &b);
-		if (filter.n && str_find(str_lower(&a, buf_str(&b)), str_lower(&a, filter)) != SIZE_MAX)
+		if (filter.n &&
+			str_find(str_lower(&a, buf_str(&b)), str_lower(&a, filter)) != SIZE_MAX)
 			match = true;
 		if (i == from || (detail >= 2 && i > from))
-			buf_addf(&line, "%*s%s\n", i == from ? 0 : (int)strlen(left), "", buf_z(&b));
+			buf_addf(
+				&line, "%*s%s\n", i == from ? 0 : (int)strlen(left), "", buf_z(&b));
 	}
 	if (!k)
 		buf_addz(&line, paged_out ? "Stack paged out\n" : "(no stack)\n");
@@ -472,7 +482,8 @@ static str replace(arena *a, str text, str what, str by)
 	return ret;
 }
 
-static err for_each(cmd *c, cmd_call *call, str alias, const char *dflt, err (*list)(cmd *, ntc_addrs *))
+static err for_each(
+	cmd *c, cmd_call *call, str alias, const char *dflt, err (*list)(cmd *, ntc_addrs *))
 {
 	str text = str_trim(call->args);
 	ntc_addrs v = {0};
@@ -531,49 +542,64 @@ static err do_each_thread(cmd *c, cmd_call *call)
 #define TARGET (CMD_KERNEL | CMD_TARGET)
 
 static const cmd_row rows[] = {
-	{"!process", "!process [/s Session] [/m Module] [Process [Flags]]\n!process 0 Flags ImageName",
+	{"!process",
+		"!process [/s Session] [/m Module] [Process [Flags]]\n!process 0 Flags ImageName",
 		"Display one process or all of them",
-		"Process is the address of an EPROCESS, a process id, 0 for all processes, or -1 for the process "
-		"that the current processor is in (also when it is left out). What .process looks at plays no "
+		"Process is the address of an EPROCESS, a process id, 0 for all processes, or -1 "
+		"for the process "
+		"that the current processor is in (also when it is left out). What .process looks "
+		"at plays no "
 		"part here: !process -1 0 shows where the processor really is.\n\n"
 		"Flags, in any combination:\n"
 		"  1   times, priorities, memory counts\n"
 		"  2   threads and what they wait for\n"
 		"  4   threads; together with 2 each with its stack, alone one line a thread\n"
 		"  8   stacks without arguments\n"
-		"  10  looks through the process itself while it is shown (needs 1; its user symbols are "
+		"  10  looks through the process itself while it is shown (needs 1; its user "
+		"symbols are "
 		"reloaded)\n"
 		"The default is 3 for 0, -1 and nothing, F for one process.\n\n"
-		"ImageName must match what the EPROCESS holds: the file name with its extension, no blanks, cut "
+		"ImageName must match what the EPROCESS holds: the file name with its extension, "
+		"no blanks, cut "
 		"after 14 or 15 characters (a longer name matches its beginning).\n\n"
 		"  !process 0 0                   every process, three lines each\n"
 		"  !process 0 0 fscapture.exe     the address of one by name\n"
 		"  !process 44 7                  process id 0x44 with threads and stacks",
 		TARGET, do_process},
 	{"!thread", "!thread [-p] [-t] [Address [Flags]]", "Display a thread",
-		"Address is an ETHREAD; nothing or -1 means the thread that the current processor runs. With -t it "
+		"Address is an ETHREAD; nothing or -1 means the thread that the current processor "
+		"runs. With -t it "
 		"is a thread id. -p shows the process that owns the thread first.\n\n"
-		"Flags: 2 waits and times, 4 (with 2) the stack, 8 the stack without arguments, 10 user symbols "
+		"Flags: 2 waits and times, 4 (with 2) the stack, 8 the stack without arguments, 10 "
+		"user symbols "
 		"of the owning process are reloaded for the stack. The default is 6.",
 		TARGET, do_thread},
 	{"!running", "!running [-i] [-t]", "List the threads that run on all processors",
-		"-i includes idle processors, -t adds each processor's stack. The last column are the 16 queued "
+		"-i includes idle processors, -t adds each processor's stack. The last column are "
+		"the 16 queued "
 		"spin locks: . free, O owned here, W waited for.",
 		TARGET, do_running},
 	{"!ready", "!ready [Flags]", "List threads that are ready to run, by falling priority",
-		"Flags as for !thread, except 10: return addresses only. The default is 6.", TARGET, do_ready},
+		"Flags as for !thread, except 10: return addresses only. The default is 6.", TARGET,
+		do_ready},
 	{"!stacks", "!stacks [Detail [Filter]]", "Summarise the stack of every thread",
-		"Detail 0 shows one line a thread, 1 also threads whose stack is paged out, 2 the whole stacks. "
-		"Only threads with Filter in the name of one of their frames are shown if it is given.\n\n"
+		"Detail 0 shows one line a thread, 1 also threads whose stack is paged out, 2 the "
+		"whole stacks. "
+		"Only threads with Filter in the name of one of their frames are shown if it is "
+		"given.\n\n"
 		"  !stacks 2 nt!KeWaitForSingleObject",
 		TARGET, do_stacks},
-	{"!for_each_process", "!for_each_process [\"CommandString\"]", "Run commands once for each process",
-		"@#Process in CommandString is replaced by the address of the process before anything else is "
+	{"!for_each_process", "!for_each_process [\"CommandString\"]",
+		"Run commands once for each process",
+		"@#Process in CommandString is replaced by the address of the process before "
+		"anything else is "
 		"parsed. Without commands: !process @#Process 1. Ctrl+C ends the loop.\n\n"
 		"  !for_each_process \".process /p @#Process; !peb\"",
 		TARGET | CMD_REST, do_each_process},
-	{"!for_each_thread", "!for_each_thread [\"CommandString\"]", "Run commands once for each thread",
-		"@#Thread in CommandString is replaced by the address of the thread before anything else is "
+	{"!for_each_thread", "!for_each_thread [\"CommandString\"]",
+		"Run commands once for each thread",
+		"@#Thread in CommandString is replaced by the address of the thread before "
+		"anything else is "
 		"parsed. Without commands: !thread @#Thread 2. Ctrl+C ends the loop.",
 		TARGET | CMD_REST, do_each_thread},
 };

@@ -2,9 +2,9 @@
  * ubp: !ubp, !ubc, !ubd, !ube, !ubl: breakpoints in physical pages.
  *
  * The byte goes into the page itself, whoever maps it: every process that shares the page meets it.
- * It stays there while the target is stopped, as documented, so memory commands show it. A journal on
- * disk lets the next session mend the page if this one dies; an entry is written before its byte.
- * The engine knows nothing of these breakpoints: a hit shows as a break instruction.
+ * It stays there while the target is stopped, as documented, so memory commands show it. A journal
+ * on disk lets the next session mend the page if this one dies; an entry is written before its
+ * byte. The engine knows nothing of these breakpoints: a hit shows as a break instruction.
  */
 #include "cmd/nt/ntc.h"
 
@@ -37,7 +37,9 @@ static err byte_at(cmd *c, uint64_t phys, uint8_t *ret)
 {
 	size_t got = 0;
 	TRY(eng_read_phys(c->e, phys, 0, ret, 1, &got, &c->d));
-	return got == 1 ? ERR_OK : cmd_fail(c, ERR_FAULT, "physical %llx cannot be read", (unsigned long long)phys);
+	return got == 1 ? ERR_OK
+			: cmd_fail(c, ERR_FAULT, "physical %llx cannot be read",
+				  (unsigned long long)phys);
 }
 
 static err plant(cmd *c, ubp *b)
@@ -62,7 +64,8 @@ static err take_out(cmd *c, ubp *b)
 	if (now == INT3)
 		TRY(eng_write_phys(c->e, b->phys, 0, &b->original, 1, &c->d));
 	else
-		out_as(c->e, OUT_WARNING, "The page at %llx was used for something else: nothing was written.\n",
+		out_as(c->e, OUT_WARNING,
+			"The page at %llx was used for something else: nothing was written.\n",
 			(unsigned long long)b->phys);
 	journal_del(c->e, b->phys);
 	b->enabled = false;
@@ -86,11 +89,13 @@ static err resolve(cmd *c, uint64_t va, uint64_t *phys, uint64_t *process)
 		return r;
 	if (!w.present)
 		return cmd_fail(c, ERR_FAULT,
-			"%016llx is not in memory: a breakpoint in a physical page needs the page. Try .pagein",
+			"%016llx is not in memory: a breakpoint in a physical page needs the page. "
+			"Try .pagein",
 			(unsigned long long)va);
 	for (int i = 0; i < w.levels; i++)
 		if ((w.entry[i].addr ^ w.phys) >> 12 == 0)
-			return cmd_fail(c, ERR_ARG, "%016llx is inside a page table", (unsigned long long)va);
+			return cmd_fail(c, ERR_ARG, "%016llx is inside a page table",
+				(unsigned long long)va);
 	*phys = w.phys;
 	*process = p.id_addr;
 	return ERR_OK;
@@ -109,23 +114,27 @@ static err do_ubp(cmd *c, cmd_call *call)
 	TRY(cmd_arg_expr(c, &rest, &va));
 	TRY(cmd_arg_end(c, rest));
 	if (!c->e->caps.phys_write)
-		return cmd_fail(c, ERR_UNSUPPORTED, "this target does not let physical memory be written");
+		return cmd_fail(
+			c, ERR_UNSUPPORTED, "this target does not let physical memory be written");
 	TRY(resolve(c, va, &phys, &process));
 	for (size_t i = UBP_MAX; i-- > 0;) {
 		if (s->b[i].used && s->b[i].phys == phys)
-			return cmd_fail(c, ERR_EXISTS, "breakpoint %zu is at this physical address already", i);
+			return cmd_fail(c, ERR_EXISTS,
+				"breakpoint %zu is at this physical address already", i);
 		if (!s->b[i].used)
 			b = &s->b[id = i];
 	}
 	if (!b)
-		return cmd_fail(c, ERR_LIMIT, "there are %d breakpoints in physical pages already", UBP_MAX);
+		return cmd_fail(c, ERR_LIMIT, "there are %d breakpoints in physical pages already",
+			UBP_MAX);
 	if (!s->warned)
 		out_as(c->e, OUT_WARNING,
 			"This command is VERY DANGEROUS, and may crash your system!\n"
 			"If you don't know what you are doing, enter \"!ubc *\" now!\n\n");
 	s->warned = true;
 	TRY(eng_read_phys(c->e, phys & ~3ULL, 0, four, sizeof four, &got, &c->d));
-	*b = (ubp){.va = va, .phys = phys, .process = process, .contents = got == 4 ? le32(four) : 0};
+	*b = (ubp){
+		.va = va, .phys = phys, .process = process, .contents = got == 4 ? le32(four) : 0};
 	err e = plant(c, b);
 	if (e != ERR_OK)
 		return diag_add(&c->d, e, "planting breakpoint %zu", id);
@@ -156,11 +165,14 @@ static err enable(cmd *c, ubp *b)
 	x64_walk w = {0};
 	if (b->enabled)
 		return ERR_OK;
-	/* The page may have moved since: the address is looked up again in the process it was set in. */
+	/* The page may have moved since: the address is looked up again in the process it was set
+	 * in. */
 	TRY(c->e->os->ops->process(c->e->os, b->process, &p, &c->d));
-	if (tgt_translate(c->e->t, os_space(&p, eng_is_user(c->e, b->va)).id, b->va, &w, NULL) != ERR_OK ||
+	if (tgt_translate(c->e->t, os_space(&p, eng_is_user(c->e, b->va)).id, b->va, &w, NULL) !=
+			ERR_OK ||
 		!w.present)
-		return cmd_fail(c, ERR_FAULT, "%016llx is not in memory now", (unsigned long long)b->va);
+		return cmd_fail(
+			c, ERR_FAULT, "%016llx is not in memory now", (unsigned long long)b->va);
 	b->phys = w.phys;
 	return plant(c, b);
 }
@@ -221,9 +233,11 @@ static err do_ubl(cmd *c, cmd_call *call)
 			journal_del(c->e, b->phys);
 			b->enabled = false;
 		}
-		out(c->e, "%2zu: %c %s (%s) %x %08x%s\n", i, b->enabled ? 'e' : 'd', out_addr(c->e, b->va),
-			out_addr(c->e, b->phys), (unsigned)(b->phys & 3), b->contents,
-			gone ? "  (gone: the page was used for something else; !ube sets it anew)" : "");
+		out(c->e, "%2zu: %c %s (%s) %x %08x%s\n", i, b->enabled ? 'e' : 'd',
+			out_addr(c->e, b->va), out_addr(c->e, b->phys), (unsigned)(b->phys & 3),
+			b->contents,
+			gone ? "  (gone: the page was used for something else; !ube sets it anew)"
+			     : "");
 	}
 	diag_clear(&c->d);
 	return ERR_OK;
@@ -233,20 +247,29 @@ static err do_ubl(cmd *c, cmd_call *call)
 
 static const cmd_row rows[] = {
 	{"!ubp", "!ubp Address", "Set a breakpoint in the physical page of an address",
-		"Writes a break instruction into the page that Address is in, in the process context: every "
-		"process that maps the page meets it. The page must be in memory; if it is paged out later the "
-		"breakpoint is gone. A hit shows as a break instruction that the debugger did not set: disable "
-		"the breakpoint (!ubd) before going on, there is no stepping past it. Dangerous, and said so at "
+		"Writes a break instruction into the page that Address is in, in the process "
+		"context: every "
+		"process that maps the page meets it. The page must be in memory; if it is paged "
+		"out later the "
+		"breakpoint is gone. A hit shows as a break instruction that the debugger did not "
+		"set: disable "
+		"the breakpoint (!ubd) before going on, there is no stepping past it. Dangerous, "
+		"and said so at "
 		"first use. bp /p is the better way to one process.\n\n"
-		"The byte and its place are kept in a file, so that the next session can mend the page if this "
+		"The byte and its place are kept in a file, so that the next session can mend the "
+		"page if this "
 		"one dies.",
 		TARGET | CMD_LIVE, do_ubp},
-	{"!ubc", "!ubc Number | *", "Clear breakpoints in physical pages", NULL, TARGET | CMD_LIVE, do_ubc},
-	{"!ubd", "!ubd Number | *", "Disable breakpoints in physical pages", NULL, TARGET | CMD_LIVE, do_ubd},
+	{"!ubc", "!ubc Number | *", "Clear breakpoints in physical pages", NULL, TARGET | CMD_LIVE,
+		do_ubc},
+	{"!ubd", "!ubd Number | *", "Disable breakpoints in physical pages", NULL,
+		TARGET | CMD_LIVE, do_ubd},
 	{"!ube", "!ube Number | *", "Enable breakpoints in physical pages",
-		"The address is looked up again in the process that it was set in.", TARGET | CMD_LIVE, do_ube},
+		"The address is looked up again in the process that it was set in.",
+		TARGET | CMD_LIVE, do_ube},
 	{"!ubl", "!ubl", "List breakpoints in physical pages",
-		"Number, e or d (enabled, disabled), virtual address, physical address, position of the byte in its "
+		"Number, e or d (enabled, disabled), virtual address, physical address, position "
+		"of the byte in its "
 		"double word, and what that held before.",
 		TARGET | CMD_LIVE, do_ubl},
 };

@@ -76,7 +76,8 @@ typedef struct dll_walk {
 static bool dll_link(void *v, uint64_t link)
 {
 	dll_walk *w = v;
-	return w->n++ < DLLS_MAX && !cancelled(&w->u->c->e->cancel) && w->fn(w->u, link - w->links, w->x);
+	return w->n++ < DLLS_MAX && !cancelled(&w->u->c->e->cancel) &&
+	       w->fn(w->u, link - w->links, w->x);
 }
 
 /* list: "InLoadOrder", "InMemoryOrder", "InInitializationOrder" */
@@ -109,8 +110,8 @@ static bool peb_module(user *u, uint64_t at, void *x)
 	(void)!get(u, at, type, "TimeDateStamp", &stamp);
 	date((uint32_t)stamp, when);
 	str path = text_at(u, at, type, "FullDllName");
-	out(u->c->e, "        %16llx %08llx %s %.*s\n", (unsigned long long)base, (unsigned long long)stamp, when,
-		STR_ARG(path));
+	out(u->c->e, "        %16llx %08llx %s %.*s\n", (unsigned long long)base,
+		(unsigned long long)stamp, when, STR_ARG(path));
 	return true;
 }
 
@@ -207,7 +208,8 @@ static err do_peb(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (!peb)
 		return cmd_fail(c, ERR_NOTFOUND,
-			"process %016llx (%s) is a system process: it has no PEB. Choose one with .process /p",
+			"process %016llx (%s) is a system process: it has no PEB. Choose one with "
+			".process /p",
 			(unsigned long long)u.p.id_addr, u.p.image);
 	out(c->e, "PEB at %016llx\n", (unsigned long long)peb);
 	err e = nt_get_user(u.n, &u.p, peb, "_PEB", "Ldr", &probe, &c->d);
@@ -264,15 +266,18 @@ static err do_teb(cmd *c, cmd_call *call)
 		const char *path, *name;
 	} lines[] = {{"NtTib.ExceptionList", "ExceptionList:"}, {"NtTib.StackBase", "StackBase:"},
 		{"NtTib.StackLimit", "StackLimit:"}, {"NtTib.SubSystemTib", "SubSystemTib:"},
-		{"NtTib.FiberData", "FiberData:"}, {"NtTib.ArbitraryUserPointer", "ArbitraryUserPointer:"},
-		{"NtTib.Self", "Self:"}, {"EnvironmentPointer", "EnvironmentPointer:"}};
+		{"NtTib.FiberData", "FiberData:"},
+		{"NtTib.ArbitraryUserPointer", "ArbitraryUserPointer:"}, {"NtTib.Self", "Self:"},
+		{"EnvironmentPointer", "EnvironmentPointer:"}};
 	static const struct {
 		const char *path, *name;
-	} after[] = {{"ActiveRpcHandle", "RpcHandle:"}, {"ThreadLocalStoragePointer", "Tls Storage:"},
+	} after[] = {{"ActiveRpcHandle", "RpcHandle:"},
+		{"ThreadLocalStoragePointer", "Tls Storage:"},
 		{"ProcessEnvironmentBlock", "PEB Address:"}};
 	static const struct {
 		const char *path, *name, *fmt;
-	} small[] = {{"LastErrorValue", "LastErrorValue:", "%lld"}, {"LastStatusValue", "LastStatusValue:", "%llx"},
+	} small[] = {{"LastErrorValue", "LastErrorValue:", "%lld"},
+		{"LastStatusValue", "LastStatusValue:", "%llx"},
 		{"CountOfOwnedCriticalSections", "Count Owned Locks:", "%lld"},
 		{"HardErrorMode", "HardErrorMode:", "%lld"}};
 	user u;
@@ -285,8 +290,10 @@ static err do_teb(cmd *c, cmd_call *call)
 		return diag_add(&c->d, e, "the TEB cannot be read");
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		pointer_line(&u, teb, "_TEB", lines[i].path, lines[i].name);
-	if (get(&u, teb, "_TEB", "ClientId.UniqueProcess", &a) && get(&u, teb, "_TEB", "ClientId.UniqueThread", &b))
-		out(c->e, "    %-22s%016llx . %016llx\n", "ClientId:", (unsigned long long)a, (unsigned long long)b);
+	if (get(&u, teb, "_TEB", "ClientId.UniqueProcess", &a) &&
+		get(&u, teb, "_TEB", "ClientId.UniqueThread", &b))
+		out(c->e, "    %-22s%016llx . %016llx\n", "ClientId:", (unsigned long long)a,
+			(unsigned long long)b);
 	for (size_t i = 0; i < ARRAY_LEN(after); i++)
 		pointer_line(&u, teb, "_TEB", after[i].path, after[i].name);
 	for (size_t i = 0; i < ARRAY_LEN(small); i++)
@@ -303,27 +310,42 @@ static const struct {
 	uint32_t code;
 	const char *text;
 } win32_errors[] = {{0, "The operation completed successfully."}, {1, "Incorrect function."},
-	{2, "The system cannot find the file specified."}, {3, "The system cannot find the path specified."},
-	{4, "The system cannot open the file."}, {5, "Access is denied."}, {6, "The handle is invalid."},
-	{8, "Not enough memory resources are available to process this command."}, {13, "The data is invalid."},
+	{2, "The system cannot find the file specified."},
+	{3, "The system cannot find the path specified."}, {4, "The system cannot open the file."},
+	{5, "Access is denied."}, {6, "The handle is invalid."},
+	{8, "Not enough memory resources are available to process this command."},
+	{13, "The data is invalid."},
 	{14, "Not enough memory resources are available to complete this operation."},
 	{15, "The system cannot find the drive specified."}, {18, "There are no more files."},
-	{19, "The media is write protected."}, {21, "The device is not ready."}, {31, "A device attached to the system is not functioning."},
+	{19, "The media is write protected."}, {21, "The device is not ready."},
+	{31, "A device attached to the system is not functioning."},
 	{32, "The process cannot access the file because it is being used by another process."},
-	{38, "Reached the end of the file."}, {50, "The request is not supported."}, {53, "The network path was not found."},
-	{80, "The file exists."}, {87, "The parameter is incorrect."}, {109, "The pipe has been ended."},
-	{112, "There is not enough space on the disk."}, {120, "This function is not supported on this system."},
-	{122, "The data area passed to a system call is too small."}, {123, "The filename, directory name, or volume label syntax is incorrect."},
-	{126, "The specified module could not be found."}, {127, "The specified procedure could not be found."},
-	{145, "The directory is not empty."}, {170, "The requested resource is in use."},
-	{183, "Cannot create a file when that file already exists."}, {187, "The specified system semaphore name was not found."},
-	{193, "%1 is not a valid Win32 application."}, {203, "The system could not find the environment option that was entered."},
-	{231, "All pipe instances are busy."}, {232, "The pipe is being closed."}, {234, "More data is available."},
-	{258, "The wait operation timed out."}, {259, "No more data is available."}, {267, "The directory name is invalid."},
-	{487, "Attempt to access invalid address."}, {995, "The I/O operation has been aborted."}, {996, "Overlapped I/O event is not in a signaled state."},
-	{997, "Overlapped I/O operation is in progress."}, {998, "Invalid access to memory location."}, {1008, "An attempt was made to reference a token that does not exist."},
-	{1114, "A dynamic link library (DLL) initialization routine failed."}, {1168, "Element not found."}, {1223, "The operation was canceled by the user."},
-	{1314, "A required privilege is not held by the client."}, {1400, "Invalid window handle."}, {1450, "Insufficient system resources exist to complete the requested service."},
+	{38, "Reached the end of the file."}, {50, "The request is not supported."},
+	{53, "The network path was not found."}, {80, "The file exists."},
+	{87, "The parameter is incorrect."}, {109, "The pipe has been ended."},
+	{112, "There is not enough space on the disk."},
+	{120, "This function is not supported on this system."},
+	{122, "The data area passed to a system call is too small."},
+	{123, "The filename, directory name, or volume label syntax is incorrect."},
+	{126, "The specified module could not be found."},
+	{127, "The specified procedure could not be found."}, {145, "The directory is not empty."},
+	{170, "The requested resource is in use."},
+	{183, "Cannot create a file when that file already exists."},
+	{187, "The specified system semaphore name was not found."},
+	{193, "%1 is not a valid Win32 application."},
+	{203, "The system could not find the environment option that was entered."},
+	{231, "All pipe instances are busy."}, {232, "The pipe is being closed."},
+	{234, "More data is available."}, {258, "The wait operation timed out."},
+	{259, "No more data is available."}, {267, "The directory name is invalid."},
+	{487, "Attempt to access invalid address."}, {995, "The I/O operation has been aborted."},
+	{996, "Overlapped I/O event is not in a signaled state."},
+	{997, "Overlapped I/O operation is in progress."},
+	{998, "Invalid access to memory location."},
+	{1008, "An attempt was made to reference a token that does not exist."},
+	{1114, "A dynamic link library (DLL) initialization routine failed."},
+	{1168, "Element not found."}, {1223, "The operation was canceled by the user."},
+	{1314, "A required privilege is not held by the client."}, {1400, "Invalid window handle."},
+	{1450, "Insufficient system resources exist to complete the requested service."},
 	{1460, "This operation returned because the timeout period expired."}};
 
 /* ntstatus.h */
@@ -331,17 +353,23 @@ static const struct {
 	uint32_t code;
 	const char *text;
 } statuses[] = {{0, "STATUS_SUCCESS"}, {0x102, "STATUS_TIMEOUT"}, {0x103, "STATUS_PENDING"},
-	{0x80000005, "STATUS_BUFFER_OVERFLOW"}, {0x80000006, "STATUS_NO_MORE_FILES"}, {0x8000001a, "STATUS_NO_MORE_ENTRIES"},
-	{0xc0000001, "STATUS_UNSUCCESSFUL"}, {0xc0000002, "STATUS_NOT_IMPLEMENTED"}, {0xc0000003, "STATUS_INVALID_INFO_CLASS"},
-	{0xc0000004, "STATUS_INFO_LENGTH_MISMATCH"}, {0xc0000005, "STATUS_ACCESS_VIOLATION"}, {0xc0000008, "STATUS_INVALID_HANDLE"},
-	{0xc000000d, "STATUS_INVALID_PARAMETER"}, {0xc000000f, "STATUS_NO_SUCH_FILE"}, {0xc0000010, "STATUS_INVALID_DEVICE_REQUEST"},
-	{0xc0000017, "STATUS_NO_MEMORY"}, {0xc0000018, "STATUS_CONFLICTING_ADDRESSES"}, {0xc0000022, "STATUS_ACCESS_DENIED"},
-	{0xc0000023, "STATUS_BUFFER_TOO_SMALL"}, {0xc0000024, "STATUS_OBJECT_TYPE_MISMATCH"}, {0xc0000033, "STATUS_OBJECT_NAME_INVALID"},
-	{0xc0000034, "STATUS_OBJECT_NAME_NOT_FOUND"}, {0xc0000035, "STATUS_OBJECT_NAME_COLLISION"}, {0xc000003a, "STATUS_OBJECT_PATH_NOT_FOUND"},
-	{0xc0000043, "STATUS_SHARING_VIOLATION"}, {0xc0000061, "STATUS_PRIVILEGE_NOT_HELD"}, {0xc000007a, "STATUS_PROCEDURE_NOT_FOUND"},
-	{0xc0000089, "STATUS_RESOURCE_DATA_NOT_FOUND"}, {0xc000009a, "STATUS_INSUFFICIENT_RESOURCES"}, {0xc00000bb, "STATUS_NOT_SUPPORTED"},
-	{0xc0000100, "STATUS_VARIABLE_NOT_FOUND"}, {0xc0000120, "STATUS_CANCELLED"}, {0xc0000135, "STATUS_DLL_NOT_FOUND"},
-	{0xc0000139, "STATUS_ENTRYPOINT_NOT_FOUND"}, {0xc0000142, "STATUS_DLL_INIT_FAILED"}, {0xc0000225, "STATUS_NOT_FOUND"}};
+	{0x80000005, "STATUS_BUFFER_OVERFLOW"}, {0x80000006, "STATUS_NO_MORE_FILES"},
+	{0x8000001a, "STATUS_NO_MORE_ENTRIES"}, {0xc0000001, "STATUS_UNSUCCESSFUL"},
+	{0xc0000002, "STATUS_NOT_IMPLEMENTED"}, {0xc0000003, "STATUS_INVALID_INFO_CLASS"},
+	{0xc0000004, "STATUS_INFO_LENGTH_MISMATCH"}, {0xc0000005, "STATUS_ACCESS_VIOLATION"},
+	{0xc0000008, "STATUS_INVALID_HANDLE"}, {0xc000000d, "STATUS_INVALID_PARAMETER"},
+	{0xc000000f, "STATUS_NO_SUCH_FILE"}, {0xc0000010, "STATUS_INVALID_DEVICE_REQUEST"},
+	{0xc0000017, "STATUS_NO_MEMORY"}, {0xc0000018, "STATUS_CONFLICTING_ADDRESSES"},
+	{0xc0000022, "STATUS_ACCESS_DENIED"}, {0xc0000023, "STATUS_BUFFER_TOO_SMALL"},
+	{0xc0000024, "STATUS_OBJECT_TYPE_MISMATCH"}, {0xc0000033, "STATUS_OBJECT_NAME_INVALID"},
+	{0xc0000034, "STATUS_OBJECT_NAME_NOT_FOUND"}, {0xc0000035, "STATUS_OBJECT_NAME_COLLISION"},
+	{0xc000003a, "STATUS_OBJECT_PATH_NOT_FOUND"}, {0xc0000043, "STATUS_SHARING_VIOLATION"},
+	{0xc0000061, "STATUS_PRIVILEGE_NOT_HELD"}, {0xc000007a, "STATUS_PROCEDURE_NOT_FOUND"},
+	{0xc0000089, "STATUS_RESOURCE_DATA_NOT_FOUND"},
+	{0xc000009a, "STATUS_INSUFFICIENT_RESOURCES"}, {0xc00000bb, "STATUS_NOT_SUPPORTED"},
+	{0xc0000100, "STATUS_VARIABLE_NOT_FOUND"}, {0xc0000120, "STATUS_CANCELLED"},
+	{0xc0000135, "STATUS_DLL_NOT_FOUND"}, {0xc0000139, "STATUS_ENTRYPOINT_NOT_FOUND"},
+	{0xc0000142, "STATUS_DLL_INIT_FAILED"}, {0xc0000225, "STATUS_NOT_FOUND"}};
 
 static void gle_lines(user *u, uint64_t teb)
 {
@@ -361,7 +389,8 @@ static void gle_lines(user *u, uint64_t teb)
 		for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
 			if (statuses[i].code == v)
 				text = statuses[i].text;
-		out(u->c->e, "LastStatusValue: (NTSTATUS) %#llx - %s\n", (unsigned long long)v, text);
+		out(u->c->e, "LastStatusValue: (NTSTATUS) %#llx - %s\n", (unsigned long long)v,
+			text);
 	}
 }
 
@@ -381,9 +410,11 @@ static err gle_all(cmd *c)
 			os_thread t;
 			if (cancelled(&c->e->cancel))
 				e = cmd_fail(c, ERR_CANCELLED, "interrupted");
-			else if (c->e->os->ops->thread(c->e->os, v.p[j], &t, NULL) == ERR_OK && t.teb) {
-				out(c->e, "Last error for thread %llx.%llx (%s):\n", (unsigned long long)t.pid,
-					(unsigned long long)t.tid, u.p.image);
+			else if (c->e->os->ops->thread(c->e->os, v.p[j], &t, NULL) == ERR_OK &&
+				 t.teb) {
+				out(c->e, "Last error for thread %llx.%llx (%s):\n",
+					(unsigned long long)t.pid, (unsigned long long)t.tid,
+					u.p.image);
 				gle_lines(&u, t.teb);
 			}
 		}
@@ -426,8 +457,8 @@ static const struct {
 	const char *name;
 } ldrp[] = {{0x2, "LDRP_STATIC_LINK"}, {0x4, "LDRP_IMAGE_DLL"}, {0x1000, "LDRP_LOAD_IN_PROGRESS"},
 	{0x4000, "LDRP_ENTRY_PROCESSED"}, {0x40000, "LDRP_DONT_CALL_FOR_THREADS"},
-	{0x80000, "LDRP_PROCESS_ATTACH_CALLED"}, {0x400000, "LDRP_COR_IMAGE"}, {0x1000000, "LDRP_COR_ILONLY"},
-	{0x80000000, "LDRP_REDIRECTED"}};
+	{0x80000, "LDRP_PROCESS_ATTACH_CALLED"}, {0x400000, "LDRP_COR_IMAGE"},
+	{0x1000000, "LDRP_COR_ILONLY"}, {0x80000000, "LDRP_REDIRECTED"}};
 
 static bool show_dll(user *u, uint64_t at, void *x)
 {
@@ -443,7 +474,9 @@ static bool show_dll(user *u, uint64_t at, void *x)
 	w->shown++;
 	str path = text_at(u, at, type, "FullDllName");
 	out(c->e, "\n0x%08llx: %.*s\n", (unsigned long long)at, STR_ARG(path));
-	out(c->e, "      Base   0x%08llx  EntryPoint  0x%08llx  Size        0x%08llx    DdagNode     0x%08llx\n",
+	out(c->e,
+		"      Base   0x%08llx  EntryPoint  0x%08llx  Size        0x%08llx    DdagNode     "
+		"0x%08llx\n",
 		(unsigned long long)base, (unsigned long long)entry, (unsigned long long)size,
 		(unsigned long long)(get(u, at, type, "DdagNode", &count) ? count : 0));
 	if (get(u, at, type, "Flags", &flags)) {
@@ -452,7 +485,8 @@ static bool show_dll(user *u, uint64_t at, void *x)
 			(void)!get(u, at, type, "LoadCount", &loads);
 		(void)!get(u, at, type, "TlsIndex", &tls);
 		out(c->e, "      Flags  0x%08llx  LoadCount   0x%08llx  TlsIndex    0x%08llx\n",
-			(unsigned long long)flags, (unsigned long long)loads, (unsigned long long)tls);
+			(unsigned long long)flags, (unsigned long long)loads,
+			(unsigned long long)tls);
 		for (size_t i = 0; i < ARRAY_LEN(ldrp); i++)
 			if (flags & ldrp[i].bit)
 				out(c->e, "             %s\n", ldrp[i].name);
@@ -487,7 +521,9 @@ static err do_dlls(cmd *c, cmd_call *call)
 		}
 		for (size_t i = 0; i < sw.n; i++)
 			switch (sw.p[i]) {
-			case 'f': case 's': case 'a':
+			case 'f':
+			case 's':
+			case 'a':
 				w.headers = true;
 				break;
 			case 'v':
@@ -514,7 +550,8 @@ static err do_dlls(cmd *c, cmd_call *call)
 		return ERR_OK;
 	}
 	if (!u.p.peb)
-		return cmd_fail(c, ERR_NOTFOUND, "%s is a system process: it has no DLLs (choose one with .process /p)",
+		return cmd_fail(c, ERR_NOTFOUND,
+			"%s is a system process: it has no DLLs (choose one with .process /p)",
 			u.p.image);
 	TRY(nt_get_user(u.n, &u.p, u.p.peb, "_PEB", "Ldr", &ldr, &c->d));
 	if (!ldr)
@@ -522,30 +559,35 @@ static err do_dlls(cmd *c, cmd_call *call)
 	if (w.has_addr)
 		out(c->e, "Dump dll containing 0x%08llx:\n", (unsigned long long)w.addr);
 	TRY(dlls(&u, ldr, list, show_dll, &w));
-	return w.has_addr && !w.shown
-		? cmd_fail(c, ERR_NOTFOUND, "no module holds %016llx", (unsigned long long)w.addr)
-		: ERR_OK;
+	return w.has_addr && !w.shown ? cmd_fail(c, ERR_NOTFOUND, "no module holds %016llx",
+						(unsigned long long)w.addr)
+				      : ERR_OK;
 }
 
 #define TARGET (CMD_KERNEL | CMD_TARGET)
 
 static const cmd_row rows[] = {
 	{"!peb", "!peb [PEB-Address]", "Show the process environment block",
-		"Loader lists, heap, parameters and environment of the process that .process looks at, or of the "
+		"Loader lists, heap, parameters and environment of the process that .process looks "
+		"at, or of the "
 		"PEB at the address (which must be in that process).",
 		TARGET, do_peb},
 	{"!teb", "!teb [TEB-Address]", "Show the thread environment block",
-		"Of the thread of the register context (.thread), or at the address in the process that .process "
+		"Of the thread of the register context (.thread), or at the address in the process "
+		"that .process "
 		"looks at.",
 		TARGET, do_teb},
 	{"!gle", "!gle [-all]", "Show the last error of a thread",
-		"What GetLastError would give, and the last NTSTATUS, of the register context's thread, or with "
+		"What GetLastError would give, and the last NTSTATUS, of the register context's "
+		"thread, or with "
 		"-all of every user thread.",
 		TARGET, do_gle},
 	{"!dlls", "!dlls [-f] [-s] [-a] [-v] [-i | -l | -m] [-c Address] [LoaderEntry]",
 		"List loader entries of the current process",
-		"In load order (-l, default), initialisation order (-i) or memory order (-m). -c shows only the "
-		"module that holds Address; LoaderEntry only the entry at that address. -f, -s and -a add what "
+		"In load order (-l, default), initialisation order (-i) or memory order (-m). -c "
+		"shows only the "
+		"module that holds Address; LoaderEntry only the entry at that address. -f, -s and "
+		"-a add what "
 		"the image headers say, -v the version.",
 		TARGET, do_dlls},
 };

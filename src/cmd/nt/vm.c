@@ -1,5 +1,6 @@
 /*
- * vm: !pte, !vtop, !pte2va, !vad: address translation and what the memory manager knows of addresses.
+ * vm: !pte, !vtop, !pte2va, !vad: address translation and what the memory manager knows of
+ * addresses.
  *
  * Table entries are read through physical memory, from the root of the process that the views look
  * at; their virtual addresses are shown where the tables map themselves.
@@ -39,9 +40,9 @@ static void flags_text(uint64_t v, char text[12])
 	static const struct {
 		uint64_t bit;
 		char set, clear;
-	} flags[] = {{0x200, 'C', '-'}, {0x100, 'G', '-'}, {0x80, 'L', '-'}, {0x40, 'D', '-'}, {0x20, 'A', '-'},
-		{0x10, 'N', '-'}, {8, 'T', '-'}, {4, 'U', 'K'}, {2, 'W', 'R'}, {1ULL << 63, '-', 'E'},
-		{1, 'V', '-'}};
+	} flags[] = {{0x200, 'C', '-'}, {0x100, 'G', '-'}, {0x80, 'L', '-'}, {0x40, 'D', '-'},
+		{0x20, 'A', '-'}, {0x10, 'N', '-'}, {8, 'T', '-'}, {4, 'U', 'K'}, {2, 'W', 'R'},
+		{1ULL << 63, '-', 'E'}, {1, 'V', '-'}};
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		text[i] = v & flags[i].bit ? flags[i].set : flags[i].clear;
 	text[ARRAY_LEN(flags)] = 0;
@@ -50,8 +51,8 @@ static void flags_text(uint64_t v, char text[12])
 /* MM protection codes of software entries (ReactOS mm headers): what !pte calls Protect. */
 static const char *protection(unsigned v)
 {
-	static const char *const names[] = {"NoAccess", "Readonly", "Execute", "ExecuteRead", "ReadWrite",
-		"WriteCopy", "ReadWriteExecute", "ExecuteWriteCopy"};
+	static const char *const names[] = {"NoAccess", "Readonly", "Execute", "ExecuteRead",
+		"ReadWrite", "WriteCopy", "ReadWriteExecute", "ExecuteWriteCopy"};
 	return names[v & 7];
 }
 
@@ -64,7 +65,8 @@ static void invalid_words(cmd *c, nt *n, uint64_t v)
 	out(c->e, "not valid\n  %s\n", buf_z(&b));
 	buf_deinit(&b);
 	if (v && nt_bits(n, "_MMPTE_SOFTWARE", "Protection", v, &prot) && prot)
-		out(c->e, "  Protect: %llx - %s%s\n", (unsigned long long)prot, protection((unsigned)prot),
+		out(c->e, "  Protect: %llx - %s%s\n", (unsigned long long)prot,
+			protection((unsigned)prot),
 			prot >> 3 == 1	 ? " NoCache"
 			: prot >> 3 == 2 ? " Guard"
 			: prot >> 3 == 3 ? " WriteCombine"
@@ -89,13 +91,15 @@ static void show_walk(cmd *c, nt *n, uint64_t va, const x64_walk *w)
 		if (at)
 			buf_addf(&l1, "%s at %016llX", names[level - 1], (unsigned long long)at);
 		else /* the tables are not mapped anywhere: the entry's physical address */
-			buf_addf(&l1, "%s at #%-15llX", names[level - 1], (unsigned long long)w->entry[i].addr);
+			buf_addf(&l1, "%s at #%-15llX", names[level - 1],
+				(unsigned long long)w->entry[i].addr);
 		buf_addf(&l2, "contains %016llX", (unsigned long long)v);
 		if (v & 1) {
 			flags_text(v, text);
 			if (level == 1)
 				text[2] = '-'; /* bit 7 is PAT there, not a large page */
-			buf_addf(&l3, "pfn %-9llx %s", (unsigned long long)((v & PFN_MASK) >> 12), text);
+			buf_addf(&l3, "pfn %-9llx %s", (unsigned long long)((v & PFN_MASK) >> 12),
+				text);
 		}
 	}
 	out(c->e, "%*sVA %016llx\n", 40, "", (unsigned long long)va);
@@ -133,8 +137,10 @@ static err literal_pte(cmd *c, nt *n, uint64_t at)
 	char text[12];
 	TRY(eng_read_all(c->e, at, b, sizeof b, &c->d));
 	uint64_t v = le64(b);
-	out(c->e, "PDE at %016llX    PTE at %016llX\n", (unsigned long long)at, (unsigned long long)at);
-	out(c->e, "contains %016llX  contains %016llX\n", (unsigned long long)v, (unsigned long long)v);
+	out(c->e, "PDE at %016llX    PTE at %016llX\n", (unsigned long long)at,
+		(unsigned long long)at);
+	out(c->e, "contains %016llX  contains %016llX\n", (unsigned long long)v,
+		(unsigned long long)v);
 	if (!(v & 1)) {
 		invalid_words(c, n, v);
 		return ERR_OK;
@@ -183,7 +189,8 @@ static err do_pte2va(cmd *c, cmd_call *call)
 	TRY(cmd_arg_expr(c, &rest, &at));
 	TRY(cmd_arg_end(c, rest));
 	if (!nt_pte_to_va(n, at, &va))
-		return cmd_fail(c, ERR_ARG, "%016llx is not among the page tables (%s)", (unsigned long long)at,
+		return cmd_fail(c, ERR_ARG, "%016llx is not among the page tables (%s)",
+			(unsigned long long)at,
 			nt_pte_address(n, 0, 1) ? "see !pte" : "this system does not map them");
 	out(c->e, "%016llx \n", (unsigned long long)va);
 	return ERR_OK;
@@ -206,20 +213,25 @@ static err do_vtop(cmd *c, cmd_call *call)
 		TRY(root_for(c, va, &base));
 	} else {
 		/* A frame number; too large for one (documented), it is the address itself. */
-		bool known = nt_global_value(n, "MmHighestPhysicalPage", 8, &highest, NULL) == ERR_OK && highest;
+		bool known =
+			nt_global_value(n, "MmHighestPhysicalPage", 8, &highest, NULL) == ERR_OK &&
+			highest;
 		if (known ? base <= highest : base & 0xfff || base < 0x1000)
 			base <<= 12;
 	}
 	base &= PFN_MASK;
-	out(c->e, "Amd64VtoP: Virt %016llx, pagedir %016llx\n", (unsigned long long)va, (unsigned long long)base);
+	out(c->e, "Amd64VtoP: Virt %016llx, pagedir %016llx\n", (unsigned long long)va,
+		(unsigned long long)base);
 	TRY(walk(c, base, va, &w));
 	int total = w.levels == 5 ? 5 : 4;
 	for (int i = 0; i < w.levels; i++)
-		out(c->e, "Amd64VtoP: %s %016llx\n", names[total - i - 1], (unsigned long long)w.entry[i].addr);
+		out(c->e, "Amd64VtoP: %s %016llx\n", names[total - i - 1],
+			(unsigned long long)w.entry[i].addr);
 	if (w.present) {
 		phys = w.phys;
 		if (w.large)
-			out(c->e, "Amd64VtoP: Large page mapped phys %016llx\n", (unsigned long long)phys);
+			out(c->e, "Amd64VtoP: Large page mapped phys %016llx\n",
+				(unsigned long long)phys);
 		else
 			out(c->e, "Amd64VtoP: Mapped phys %016llx\n", (unsigned long long)phys);
 	} else {
@@ -231,10 +243,11 @@ static err do_vtop(cmd *c, cmd_call *call)
 			return diag_add(&c->d, e, "Virtual address %016llx translation fails",
 				(unsigned long long)va);
 		}
-		out(c->e, "Amd64VtoP: Page not present, but in memory: phys %016llx\n", (unsigned long long)phys);
+		out(c->e, "Amd64VtoP: Page not present, but in memory: phys %016llx\n",
+			(unsigned long long)phys);
 	}
-	out(c->e, "Virtual address %llx translates to physical address %llx.\n", (unsigned long long)va,
-		(unsigned long long)phys);
+	out(c->e, "Virtual address %llx translates to physical address %llx.\n",
+		(unsigned long long)va, (unsigned long long)phys);
 	return ERR_OK;
 }
 
@@ -242,17 +255,20 @@ static err do_vtop(cmd *c, cmd_call *call)
 
 static const char *vad_protect(uint64_t v)
 {
-	static const char *const names[] = {"NO_ACCESS", "READONLY", "EXECUTE", "EXECUTE_READ", "READWRITE",
-		"WRITECOPY", "EXECUTE_READWRITE", "EXECUTE_WRITECOPY"};
+	static const char *const names[] = {"NO_ACCESS", "READONLY", "EXECUTE", "EXECUTE_READ",
+		"READWRITE", "WRITECOPY", "EXECUTE_READWRITE", "EXECUTE_WRITECOPY"};
 	return names[v & 7];
 }
 
 static void vad_line(cmd *c, nt *n, const nt_vad *v, unsigned level)
 {
 	str file = nt_vad_file(n, v, &c->a);
-	out(c->e, "%016llx %2u %16llx %16llx %10llu %s %-18s %.*s\n", (unsigned long long)v->at, level,
-		(unsigned long long)v->start, (unsigned long long)v->end, (unsigned long long)v->commit,
-		v->private_memory ? "Private     " : v->type == NT_VAD_IMAGE ? "Mapped  Exe " : "Mapped      ",
+	out(c->e, "%016llx %2u %16llx %16llx %10llu %s %-18s %.*s\n", (unsigned long long)v->at,
+		level, (unsigned long long)v->start, (unsigned long long)v->end,
+		(unsigned long long)v->commit,
+		v->private_memory	  ? "Private     "
+		: v->type == NT_VAD_IMAGE ? "Mapped  Exe "
+					  : "Mapped      ",
 		vad_protect(v->protect), STR_ARG(file));
 }
 
@@ -295,8 +311,12 @@ static void vad_one(cmd *c, nt *n, const nt_vad *v)
 		(unsigned long long)v->end);
 	out(c->e, "  Start        %016llx  End     %016llx\n", (unsigned long long)(v->start << 12),
 		(unsigned long long)(v->end << 12 | 0xfff));
-	out(c->e, "  Commit Charge %llu (%llu.)\n", (unsigned long long)v->commit, (unsigned long long)v->commit);
-	out(c->e, "  %s %s\n", v->private_memory ? "PrivateMemory" : v->type == NT_VAD_IMAGE ? "ImageMap" : "Mapped",
+	out(c->e, "  Commit Charge %llu (%llu.)\n", (unsigned long long)v->commit,
+		(unsigned long long)v->commit);
+	out(c->e, "  %s %s\n",
+		v->private_memory	  ? "PrivateMemory"
+		: v->type == NT_VAD_IMAGE ? "ImageMap"
+					  : "Mapped",
 		vad_protect(v->protect));
 	str file = nt_vad_file(n, v, &c->a);
 	if (file.n)
@@ -337,26 +357,36 @@ static err do_vad(cmd *c, cmd_call *call)
 static const cmd_row rows[] = {
 	{"!pte", "!pte VirtualAddress | PTE\n!pte LiteralAddress 1\n!pte StartAddress EndAddress",
 		"Show page table entries",
-		"For a virtual address: the entries of all levels, what they contain, and what that means: page "
-		"frame and flags. An address among the page tables themselves is taken for a PTE. With 1 behind "
-		"it, the address is read as an entry, whatever is there. Two addresses show all pages "
+		"For a virtual address: the entries of all levels, what they contain, and what "
+		"that means: page "
+		"frame and flags. An address among the page tables themselves is taken for a PTE. "
+		"With 1 behind "
+		"it, the address is read as an entry, whatever is there. Two addresses show all "
+		"pages "
 		"between them.\n\n"
-		"Flags: C copy on write, G global, L large page, D dirty, A accessed, N not cached, T write "
-		"through, U user or K kernel, W writable or R read-only, E executable, V valid. Of an entry that "
-		"is not valid, what the system keeps in it is said: page file, transition, prototype. Where the "
+		"Flags: C copy on write, G global, L large page, D dirty, A accessed, N not "
+		"cached, T write "
+		"through, U user or K kernel, W writable or R read-only, E executable, V valid. Of "
+		"an entry that "
+		"is not valid, what the system keeps in it is said: page file, transition, "
+		"prototype. Where the "
 		"tables are not mapped, the physical address of an entry stands behind #.\n\n"
 		"The process context decides about user addresses.",
 		TARGET, do_pte},
 	{"!pte2va", "!pte2va Address", "Virtual address that a page table entry maps",
 		"Address is that of a PTE as !pte shows it.", TARGET, do_pte2va},
 	{"!vtop", "!vtop PFN VirtualAddress\n!vtop 0 VirtualAddress", "Translate a virtual address",
-		"PFN is the page frame number of the process's top table (DirBase of !process without its last "
-		"three digits; a DirBase is understood as well). 0 uses the current process context. Pages that "
+		"PFN is the page frame number of the process's top table (DirBase of !process "
+		"without its last "
+		"three digits; a DirBase is understood as well). 0 uses the current process "
+		"context. Pages that "
 		"are in transition are found too.",
 		TARGET, do_vtop},
 	{"!vad", "!vad [VAD-Root [Flag]]\n!vad Address 1", "Show virtual address descriptors",
-		"Without an address: all VADs of the process context. VAD-Root is the root of a tree (VadRoot of "
-		"!process); with Flag 1 only that one is shown, in detail. A user address shows the VAD that "
+		"Without an address: all VADs of the process context. VAD-Root is the root of a "
+		"tree (VadRoot of "
+		"!process); with Flag 1 only that one is shown, in detail. A user address shows "
+		"the VAD that "
 		"holds it.",
 		TARGET, do_vad},
 };

@@ -1,6 +1,6 @@
 /*
- * none: the os table for targets without a system (an image opened by itself). Everything that needs
- * one answers ERR_UNSUPPORTED by words, so that callers need no special case.
+ * none: the os table for targets without a system (an image opened by itself). Everything that
+ * needs one answers ERR_UNSUPPORTED by words, so that callers need no special case.
  */
 #include "os/os.h"
 

@@ -36,10 +36,11 @@ static bool nt_is_user(os *o, uint64_t addr)
 	if (!n->highest_user) {
 		uint64_t v = 0;
 		/* nt!MmHighestUserAddress: documented in "User space and system space". */
-		if (nt_global_value(n, "MmHighestUserAddress", 8, &v, NULL) != ERR_OK || v < 0x10000 ||
-			v >= NT_KERNEL_MIN)
+		if (nt_global_value(n, "MmHighestUserAddress", 8, &v, NULL) != ERR_OK ||
+			v < 0x10000 || v >= NT_KERNEL_MIN)
 			v = 0x00007fffffffffffULL;
-		n->highest_user = v | 0xffff; /* the last 64 KB are no-access, but the user's side */
+		n->highest_user =
+			v | 0xffff; /* the last 64 KB are no-access, but the user's side */
 	}
 	return addr <= n->highest_user;
 }
@@ -68,8 +69,8 @@ static const struct os_ops nt_ops = {
 	.global = nt_global,
 };
 
-os *os_nt_create(const os_host *host, const tgt_version *v, uint64_t kernel_base, uint64_t module_list,
-	uint64_t debugger_data)
+os *os_nt_create(const os_host *host, const tgt_version *v, uint64_t kernel_base,
+	uint64_t module_list, uint64_t debugger_data)
 {
 	nt *n = mem_alloc(sizeof *n);
 	n->base.ops = &nt_ops;
@@ -136,7 +137,8 @@ err nt_read_user(nt *n, const os_process *p, uint64_t addr, void *to, size_t siz
 			return diag_set(d, e, "%s", err_name(e));
 		e = read_soft(n, p, at, (char *)to + done, piece, d);
 		if (e != ERR_OK)
-			return diag_add(d, e, "user memory of process %016llx", (unsigned long long)p->id_addr);
+			return diag_add(d, e, "user memory of process %016llx",
+				(unsigned long long)p->id_addr);
 		done += piece;
 	}
 	return ERR_OK;
@@ -192,7 +194,8 @@ static err get_any(nt *n, const os_process *p, uint64_t base, const char *type, 
 		return diag_set(d, ERR_ARG, "nt!%s.%s is no integer", type, path);
 	err e = read_any(n, p, base + f.off, b, f.size, d);
 	if (e != ERR_OK)
-		return diag_add(d, e, "reading %s.%s of %016llx", type, path, (unsigned long long)base);
+		return diag_add(
+			d, e, "reading %s.%s of %016llx", type, path, (unsigned long long)base);
 	*ret = take(&f, b);
 	return ERR_OK;
 }
@@ -250,7 +253,8 @@ err nt_global(os *o, str name, uint64_t *addr, diag *d)
 		return ERR_OK;
 	}
 	return diag_set(d, ERR_NOTFOUND,
-		"nt!%.*s is not known: the kernel has no symbols here%s (set .sympath, then .reload nt)",
+		"nt!%.*s is not known: the kernel has no symbols here%s (set .sympath, then "
+		".reload nt)",
 		STR_ARG(name), off ? " and its KDDEBUGGER_DATA64 does not have it" : "");
 }
 
@@ -281,14 +285,16 @@ err nt_list(nt *n, const os_process *p, uint64_t head, const char *what, nt_link
 		return diag_add(d, e, "%s at %016llx", what, (unsigned long long)head);
 	uint64_t at = le64(b), before = head;
 	if (!at)
-		return diag_set(d, ERR_STATE, "%s is not set up yet: the system is still starting", what);
+		return diag_set(
+			d, ERR_STATE, "%s is not set up yet: the system is still starting", what);
 	map_init(&seen);
 	while (at != head) {
 		if (cancelled(n->base.host.cancel)) {
 			e = diag_set(d, ERR_CANCELLED, "interrupted");
 			break;
 		}
-		bool wild = at & 7 || (p ? at < 0x10000 || at >= NT_KERNEL_MIN : !nt_kernel_addr(at));
+		bool wild =
+			at & 7 || (p ? at < 0x10000 || at >= NT_KERNEL_MIN : !nt_kernel_addr(at));
 		const char *why = wild ? "a wild pointer" : map_has(&seen, at) ? "a loop" : NULL;
 		if (!why && count == OS_LIST_MAX)
 			why = "no end";
@@ -297,8 +303,10 @@ err nt_list(nt *n, const os_process *p, uint64_t head, const char *what, nt_link
 			why = "an unreadable entry";
 		if (why) {
 			e = diag_set(d, ERR_CORRUPT,
-				"%s is damaged: after %016llx comes %s, %016llx (%zu entries before it)",
-				what, (unsigned long long)before, why, (unsigned long long)at, count);
+				"%s is damaged: after %016llx comes %s, %016llx (%zu entries "
+				"before it)",
+				what, (unsigned long long)before, why, (unsigned long long)at,
+				count);
 			break;
 		}
 		map_set(&seen, at, n);

@@ -1,11 +1,12 @@
 /*
- * nt: the os table for NT-family kernels, and what commands that print kernel structures need beyond
- * it: fields by name, globals, reading through a process, the kernel's own debugger data block.
+ * nt: the os table for NT-family kernels, and what commands that print kernel structures need
+ * beyond it: fields by name, globals, reading through a process, the kernel's own debugger data
+ * block.
  *
- * Refuses to know output. A field's place comes from the kernel's symbols; where there are no types,
- * from what the kernel publishes in KDDEBUGGER_DATA64, from its exported accessor functions, or from
- * a layout that a public header fixes for all versions. When none has it the error names the type,
- * the field and what to do.
+ * Refuses to know output. A field's place comes from the kernel's symbols; where there are no
+ * types, from what the kernel publishes in KDDEBUGGER_DATA64, from its exported accessor functions,
+ * or from a layout that a public header fixes for all versions. When none has it the error names
+ * the type, the field and what to do.
  */
 #ifndef RS_OS_NT_NT_H
 #define RS_OS_NT_NT_H
@@ -29,8 +30,8 @@ typedef struct nt_off {
 
 /*
  * Offset of path ("Tcb.State") in nt!type. ERR_NOTFOUND: the type is known and has no such field in
- * this build (then it is optional and no reason to complain), or nothing is known about it (words in
- * d). Cached for the session, forgotten when the kernel's symbols are loaded anew.
+ * this build (then it is optional and no reason to complain), or nothing is known about it (words
+ * in d). Cached for the session, forgotten when the kernel's symbols are loaded anew.
  */
 err nt_field(nt *n, const char *type, const char *path, nt_off *ret, diag *d) MUST_CHECK;
 bool nt_has(nt *n, const char *type, const char *path);
@@ -38,7 +39,8 @@ bool nt_has(nt *n, const char *type, const char *path);
 err nt_sizeof(nt *n, const char *type, uint64_t *ret, diag *d) MUST_CHECK;
 
 /* Value of the field of the structure at base in kernel memory, zero extended. */
-err nt_get(nt *n, uint64_t base, const char *type, const char *path, uint64_t *ret, diag *d) MUST_CHECK;
+err nt_get(nt *n, uint64_t base, const char *type, const char *path, uint64_t *ret,
+	diag *d) MUST_CHECK;
 /* As nt_get; dflt when the field does not exist or cannot be read. */
 uint64_t nt_get_or(nt *n, uint64_t base, const char *type, const char *path, uint64_t dflt);
 /* As nt_get, for a structure in a process's user memory. */
@@ -51,9 +53,11 @@ bool nt_bits(nt *n, const char *type, const char *path, uint64_t value, uint64_t
 err nt_read(nt *n, uint64_t addr, void *to, size_t size, diag *d) MUST_CHECK;
 err nt_read_u64(nt *n, uint64_t addr, uint64_t *ret, diag *d) MUST_CHECK;
 /* User memory of p through its page tables, pages in transition included; all or nothing. */
-err nt_read_user(nt *n, const os_process *p, uint64_t addr, void *to, size_t size, diag *d) MUST_CHECK;
+err nt_read_user(
+	nt *n, const os_process *p, uint64_t addr, void *to, size_t size, diag *d) MUST_CHECK;
 /* UNICODE_STRING at addr to UTF-8; p NULL: kernel memory. At most NT_STRING_MAX bytes. */
-err nt_read_string(nt *n, const os_process *p, uint64_t addr, arena *a, str *ret, diag *d) MUST_CHECK;
+err nt_read_string(
+	nt *n, const os_process *p, uint64_t addr, arena *a, str *ret, diag *d) MUST_CHECK;
 
 /* Value (not address) of an integer global; size 1 2 4 8. */
 err nt_global_value(nt *n, const char *name, size_t size, uint64_t *ret, diag *d) MUST_CHECK;
@@ -62,7 +66,8 @@ err nt_global_value(nt *n, const char *name, size_t size, uint64_t *ret, diag *d
 err nt_kd_value(nt *n, str name, uint64_t *ret, diag *d) MUST_CHECK;
 
 /* Walks a LIST_ENTRY list; entries are addresses of the links. p NULL: kernel memory. ERR_STATE: a
- * null head, the list was never initialised; ERR_CORRUPT: damaged, what was walked before counts. */
+ * null head, the list was never initialised; ERR_CORRUPT: damaged, what was walked before counts.
+ */
 typedef bool nt_link_fn(void *u, uint64_t entry);
 err nt_list(nt *n, const os_process *p, uint64_t head, const char *what, nt_link_fn *fn, void *u,
 	diag *d) MUST_CHECK;
@@ -72,7 +77,8 @@ err nt_prcb(nt *n, unit_t u, uint64_t *ret, diag *d) MUST_CHECK;
 err nt_pcr(nt *n, unit_t u, uint64_t *ret, diag *d) MUST_CHECK;
 uint32_t nt_units(nt *n); /* processors that answer; at least 1 */
 
-/* Virtual address of the table entry that maps va, 1 = PTE ... 4 = PXE; 0 if the base is unknown. */
+/* Virtual address of the table entry that maps va, 1 = PTE ... 4 = PXE; 0 if the base is unknown.
+ */
 uint64_t nt_pte_address(nt *n, uint64_t va, int level);
 /* The inverse: the address that the PTE at addr maps; false if addr is not among page tables. */
 bool nt_pte_to_va(nt *n, uint64_t addr, uint64_t *ret);

@@ -1,11 +1,11 @@
 /*
- * nt_attach: asking the kernel to do something itself: make a process current, page memory in, end a
- * process.
+ * nt_attach: asking the kernel to do something itself: make a process current, page memory in, end
+ * a process.
  *
- * The kernel's side is a work item (ReactOS ntoskrnl/ex/work.c, ExpDebugWorker): the debugger writes
- * the EPROCESS and the address into ExpDebuggerProcessAttach, ExpDebuggerPageIn or
- * ExpDebuggerProcessKill and then 1 into ExpDebuggerWork; the next clock tick queues the item, which
- * does it and breaks in. ExpDebuggerWork is 0 when nothing is under way.
+ * The kernel's side is a work item (ReactOS ntoskrnl/ex/work.c, ExpDebugWorker): the debugger
+ * writes the EPROCESS and the address into ExpDebuggerProcessAttach, ExpDebuggerPageIn or
+ * ExpDebuggerProcessKill and then 1 into ExpDebuggerWork; the next clock tick queues the item,
+ * which does it and breaks in. ExpDebuggerWork is 0 when nothing is under way.
  */
 #include "os/nt/nt_int.h"
 
@@ -20,8 +20,10 @@ static err where(nt *n, const char *name, uint64_t *ret, diag *d)
 		return diag_set(d, e, "looking for nt!%s: %s", name, err_name(e));
 	if (e != ERR_OK)
 		return diag_set(d, ERR_UNSUPPORTED,
-			"the kernel has to do this itself, and nt!%s, which asks it to, is not known: its "
-			"symbols are missing (.sympath, .reload nt) or this kernel does not have it",
+			"the kernel has to do this itself, and nt!%s, which asks it to, is not "
+			"known: its "
+			"symbols are missing (.sympath, .reload nt) or this kernel does not have "
+			"it",
 			name);
 	return ERR_OK;
 }
@@ -54,10 +56,12 @@ static err ask(nt *n, const order *orders, size_t k, diag *d)
 		return diag_add(d, e, "nt!ExpDebuggerWork");
 	if (le32(b) != WORK_READY)
 		return diag_set(d, ERR_STATE,
-			"the kernel is busy with an earlier request (nt!ExpDebuggerWork is %u): use g and "
+			"the kernel is busy with an earlier request (nt!ExpDebuggerWork is %u): "
+			"use g and "
 			"wait until it breaks in%s",
 			le32(b),
-			le32(b) == WORK_START ? ", or take it back with .process /i (no address)" : "");
+			le32(b) == WORK_START ? ", or take it back with .process /i (no address)"
+					      : "");
 	for (size_t i = 0; i < k; i++)
 		TRY(put(n, at[i], orders[i].name, orders[i].value, 8, d));
 	/* Last: from here on the kernel may look at the others. */
@@ -74,8 +78,8 @@ static err take_back(nt *n, diag *d)
 	if (le32(b) != WORK_START)
 		return ERR_OK;
 	TRY(put(n, work, "ExpDebuggerWork", WORK_READY, 4, d));
-	static const char *const names[] = {"ExpDebuggerProcessAttach", "ExpDebuggerPageIn",
-		"ExpDebuggerProcessKill"};
+	static const char *const names[] = {
+		"ExpDebuggerProcessAttach", "ExpDebuggerPageIn", "ExpDebuggerProcessKill"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (nt_global(&n->base, str_of(names[i]), &at, NULL) == ERR_OK)
 			TRY(put(n, at, names[i], 0, 8, d));
@@ -98,8 +102,7 @@ err nt_page_in(os *o, uint64_t process, uint64_t addr, diag *d)
 	os_process p;
 	if (process)
 		TRY(nt_process(o, process, &p, d));
-	return ask(n,
-		(order[]){{"ExpDebuggerPageIn", addr}, {"ExpDebuggerProcessAttach", process}},
+	return ask(n, (order[]){{"ExpDebuggerPageIn", addr}, {"ExpDebuggerProcessAttach", process}},
 		process ? 2 : 1, d);
 }
 

@@ -4,8 +4,8 @@
  * Order: the types of the kernel's symbol file; then, only if the file does not know the *type* at
  * all, what the kernel publishes: a member of KDDEBUGGER_DATA64, the code of an exported accessor
  * (PsGetProcessId is "mov rax,[rcx+n]; ret"), or a layout that a public header fixes for every
- * version of 64-bit NT. A field that its known type does not have is absent in this build: nothing is
- * guessed then.
+ * version of 64-bit NT. A field that its known type does not have is absent in this build: nothing
+ * is guessed then.
  */
 #include "os/nt/nt_int.h"
 
@@ -76,7 +76,8 @@ static const nt_fallback fallbacks[] = {
 	{"_NT_TIB", "StackBase", NULL, NULL, 1 + 8, 8, 0, 0},
 	{"_NT_TIB", "StackLimit", NULL, NULL, 1 + 0x10, 8, 0, 0},
 	{"_NT_TIB", "Self", NULL, NULL, 1 + 0x30, 8, 0, 0},
-	/* Page-table entries of 64-bit NT as ReactOS publishes them (sdk/include/ndk/amd64/mmtypes.h). */
+	/* Page-table entries of 64-bit NT as ReactOS publishes them
+	   (sdk/include/ndk/amd64/mmtypes.h). */
 	{"_MMPTE_SOFTWARE", "Protection", NULL, NULL, 1, 8, 5, 5},
 	{"_MMPTE_SOFTWARE", "Prototype", NULL, NULL, 1, 8, 10, 1},
 	{"_MMPTE_SOFTWARE", "Transition", NULL, NULL, 1, 8, 11, 1},
@@ -96,7 +97,11 @@ static void from_sym(const sym_field *f, nt_off *ret)
 		return;
 	ret->whole = ti.size > UINT32_MAX ? 0 : (uint32_t)ti.size;
 	switch (ti.kind) {
-	case SYM_T_ARRAY: case SYM_T_STRUCT: case SYM_T_CLASS: case SYM_T_UNION: case SYM_T_FUNC:
+	case SYM_T_ARRAY:
+	case SYM_T_STRUCT:
+	case SYM_T_CLASS:
+	case SYM_T_UNION:
+	case SYM_T_FUNC:
 		/* LARGE_INTEGER, KAFFINITY unions and the like are read as the integer they are. */
 		if (ti.kind == SYM_T_UNION && (ti.size == 8 || ti.size == 4))
 			ret->size = (uint32_t)ti.size;
@@ -146,7 +151,8 @@ static err fall_back(nt *n, const char *type, const char *path, nt_off *ret)
 		uint32_t off = 0;
 		if (strcmp(f->type, type) != 0 || strcmp(f->path, path) != 0)
 			continue;
-		/* An offset of zero in the block means "not filled in": none of these fields is first. */
+		/* An offset of zero in the block means "not filled in": none of these fields is
+		 * first. */
 		if (f->kd && nt_kd_value(n, str_of(f->kd), &v, NULL) == ERR_OK && v)
 			off = (uint32_t)v;
 		else if (f->accessor && from_accessor(n, f->accessor, &off) == ERR_OK)
@@ -208,10 +214,10 @@ static err not_known(nt *n, const char *type, const char *path, diag *d)
 	sym_mod *m = nt_kernel_mod(n);
 	return diag_set(d, ERR_NOTFOUND,
 		"nt!%s.%s is not known: %s. Check .sympath, then .reload /f nt", type, path,
-		!m			      ? "the kernel's base address is not known"
+		!m			    ? "the kernel's base address is not known"
 		: m->status == SYM_DEFERRED ? "the kernel's symbols are not loaded"
-		: m->status == SYM_NONE	      ? "the kernel has no symbols"
-					      : "the kernel's symbols have no such field");
+		: m->status == SYM_NONE	    ? "the kernel has no symbols"
+					    : "the kernel's symbols have no such field");
 }
 
 err nt_field(nt *n, const char *type, const char *path, nt_off *ret, diag *d)

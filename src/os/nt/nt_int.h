@@ -22,7 +22,11 @@ struct nt {
 
 	/* fields: "TYPE.path" -> index + 1 into rows; void when types_of is no longer nt's file */
 	map fields;
-	VEC(struct nt_row { nt_off off; err e; }) rows;
+	VEC(struct nt_row {
+		nt_off off;
+		err e;
+	})
+	rows;
 	sym_file *types_of;
 
 	nt_kd_state kd_state;

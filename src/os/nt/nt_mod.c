@@ -2,11 +2,11 @@
  * nt_mod: loader lists into the symbol store: the kernel's (PsLoadedModuleList) and a process's
  * (PEB->Ldr).
  *
- * Where the loader's data are paged out, the process's VADs know its images all the same: they stand
- * in kernel memory, with range and file.
+ * Where the loader's data are paged out, the process's VADs know its images all the same: they
+ * stand in kernel memory, with range and file.
  *
- * A list is read whole before the store is touched; if it turned out damaged, what was read is added
- * and nothing that is known already is thrown away.
+ * A list is read whole before the store is touched; if it turned out damaged, what was read is
+ * added and nothing that is known already is thrown away.
  */
 #include "os/nt/nt_int.h"
 
@@ -99,13 +99,15 @@ static bool one(void *u, uint64_t link)
 		/* The very first entry tells whether the types fit this kernel at all. */
 		if (!l->v.n) {
 			l->e = diag_set(l->d, ERR_CORRUPT,
-				"the entry at %016llx does not look like nt!%s (base %016llx, size %llx): "
+				"the entry at %016llx does not look like nt!%s (base %016llx, size "
+				"%llx): "
 				"do the symbols belong to this kernel?",
 				(unsigned long long)at, l->type, (unsigned long long)m.base,
 				(unsigned long long)m.size);
 			return false;
 		}
-		warn(l, "module entry %016llx left out: its base %016llx makes no sense", at, m.base);
+		warn(l, "module entry %016llx left out: its base %016llx makes no sense", at,
+			m.base);
 		return true;
 	}
 	m.timestamp = stamp(l, at);
@@ -142,8 +144,8 @@ static void store(load *l, sym_space space, bool complete)
 	sym_mods_begin(s, space);
 	for (size_t i = 0; i < l->v.n; i++) {
 		const entry *m = &l->v.p[i];
-		sym_mod *mod = sym_mod_add(s, space, m->base, m->size, m->timestamp, m->checksum, m->name,
-			m->path);
+		sym_mod *mod = sym_mod_add(
+			s, space, m->base, m->size, m->timestamp, m->checksum, m->name, m->path);
 		if (mod)
 			mod->user = l->p != NULL;
 	}
@@ -188,7 +190,8 @@ static bool vad_image(void *u, const nt_vad *v, unsigned level)
 {
 	load *l = u;
 	entry m = {.base = v->start << 12, .size = (v->end + 1 - v->start) << 12};
-	if (v->private_memory || v->type != NT_VAD_IMAGE || v->end < v->start || m.size > 0x80000000)
+	if (v->private_memory || v->type != NT_VAD_IMAGE || v->end < v->start ||
+		m.size > 0x80000000)
 		return true;
 	for (size_t i = 0; i < l->v.n; i++)
 		if (l->v.p[i].base == m.base)
@@ -212,13 +215,16 @@ static err loader_list(load *l, const char **what, diag *d)
 	TRY(nt_field(l->n, "_PEB_LDR_DATA", "InLoadOrderModuleList", &f, d));
 	err e = nt_get_user(l->n, l->p, l->p->peb, "_PEB", "Ldr", &ldr, d);
 	if (e != ERR_OK)
-		return diag_add(d, e, "PEB is paged out (Peb = %016llx)", (unsigned long long)l->p->peb);
+		return diag_add(
+			d, e, "PEB is paged out (Peb = %016llx)", (unsigned long long)l->p->peb);
 	if (!ldr)
 		return diag_set(d, ERR_FAULT,
-			"process %016llx has no loader data yet (Peb.Ldr is 0): it is still being started",
+			"process %016llx has no loader data yet (Peb.Ldr is 0): it is still being "
+			"started",
 			(unsigned long long)l->p->id_addr);
 	*what = "loader list (Peb.Ldr)";
-	snprintf(name, sizeof name, "the loader list of process %016llx", (unsigned long long)l->p->id_addr);
+	snprintf(name, sizeof name, "the loader list of process %016llx",
+		(unsigned long long)l->p->id_addr);
 	e = gather(l, ldr + f.off, name, d);
 	return e != ERR_OK ? diag_add(d, e, "Peb.Ldr = %016llx", (unsigned long long)ldr) : e;
 }
@@ -238,15 +244,19 @@ err nt_user_modules(os *o, uint64_t process, diag *d)
 	}
 	arena_init(&l.a);
 	err e = loader_list(&l, &what, &why), from_vads = ERR_NOTFOUND;
-	if ((e == ERR_FAULT || e == ERR_CORRUPT || e == ERR_STATE) && nt_vad_root(n, &p, &root, NULL) == ERR_OK)
+	if ((e == ERR_FAULT || e == ERR_CORRUPT || e == ERR_STATE) &&
+		nt_vad_root(n, &p, &root, NULL) == ERR_OK)
 		from_vads = nt_vad_walk(n, root, vad_image, &l, NULL);
 	if (from_vads == ERR_OK && l.v.n) {
 		if (n->base.host.warn)
 			n->base.host.warn(n->base.host.u,
 				str_printf(&l.a,
-					"%s of process %016llx is %s: what is missing of its modules comes from the VADs",
+					"%s of process %016llx is %s: what is missing of its "
+					"modules comes from the VADs",
 					what, (unsigned long long)process,
-					e == ERR_FAULT ? "not in memory" : e == ERR_STATE ? "not set up" : "not whole"));
+					e == ERR_FAULT	 ? "not in memory"
+					: e == ERR_STATE ? "not set up"
+							 : "not whole"));
 		e = ERR_OK;
 	}
 	store(&l, process, e == ERR_OK);

@@ -75,7 +75,8 @@ static err fill(nt *n, uint64_t addr, os_process *ret, diag *d)
 	uint64_t kp = nt_kprocess_of(n, addr), v;
 	TRY(nt_get(n, kp, "_KPROCESS", "DirectoryTableBase", &v, d));
 	p.root = nt_root(v);
-	/* 0 or 1: page tables are not shadowed (kernel isolation off, or this process is exempt). */
+	/* 0 or 1: page tables are not shadowed (kernel isolation off, or this process is exempt).
+	 */
 	p.user_root = nt_root(nt_get_or(n, kp, "_KPROCESS", "UserDirectoryTableBase", 0));
 	if (!p.user_root)
 		p.user_root = p.root;
@@ -102,7 +103,8 @@ err nt_process(os *o, uint64_t addr, os_process *ret, diag *d)
 	uint64_t type = nt_get_or(n, nt_kprocess_of(n, addr), "_KPROCESS", "Header.Type", 0);
 	if (type && (type & 0x7f) != OBJ_PROCESS)
 		return diag_set(d, ERR_NOTFOUND,
-			"TYPE mismatch for process object at %016llx (dispatcher type %llu, not %d)",
+			"TYPE mismatch for process object at %016llx (dispatcher type %llu, not "
+			"%d)",
 			(unsigned long long)addr, (unsigned long long)type, OBJ_PROCESS);
 	TRY(fill(n, addr, &p, d));
 	if (!p.root)
@@ -143,7 +145,8 @@ static err links_offset(nt *n, uint64_t head, uint32_t *ret, diag *d)
 	sym_type t;
 	bool typed = sym_type_find(n->base.host.syms, STR("nt!_EPROCESS"), &t, NULL) == ERR_OK;
 	if (!typed && nt_global_value(n, "PsInitialSystemProcess", 8, &sys, NULL) == ERR_OK &&
-		nt_read_u64(n, head, &first, NULL) == ERR_OK && first > sys && first - sys < 0x4000) {
+		nt_read_u64(n, head, &first, NULL) == ERR_OK && first > sys &&
+		first - sys < 0x4000) {
 		*ret = (uint32_t)(first - sys);
 		return ERR_OK;
 	}

@@ -11,7 +11,8 @@
 
 #include "base/reader.h"
 
-static const char soft[] = "_MMPTE_SOFTWARE", trans[] = "_MMPTE_TRANSITION", proto[] = "_MMPTE_PROTOTYPE";
+static const char soft[] = "_MMPTE_SOFTWARE", trans[] = "_MMPTE_TRANSITION",
+		  proto[] = "_MMPTE_PROTOTYPE";
 
 static uint64_t bits(nt *n, const char *type, const char *path, uint64_t v)
 {
@@ -22,8 +23,9 @@ static uint64_t bits(nt *n, const char *type, const char *path, uint64_t v)
 static uint64_t unswizzle(nt *n, uint64_t v)
 {
 	uint64_t high, swizzle;
-	if (nt_kd_value(n, STR("L1tfHighPhysicalBitIndex"), &high, NULL) != ERR_OK || !high || high > 51 ||
-		nt_kd_value(n, STR("L1tfSwizzleBitIndex"), &swizzle, NULL) != ERR_OK || swizzle > 63 || !swizzle)
+	if (nt_kd_value(n, STR("L1tfHighPhysicalBitIndex"), &high, NULL) != ERR_OK || !high ||
+		high > 51 || nt_kd_value(n, STR("L1tfSwizzleBitIndex"), &swizzle, NULL) != ERR_OK ||
+		swizzle > 63 || !swizzle)
 		return v;
 	return v >> swizzle & 1 ? v : v & ~(1ULL << high);
 }
@@ -71,7 +73,8 @@ void nt_pte_words(nt *n, uint64_t v, buf *out)
 	else if (is_proto(n, v))
 		buf_addf(out, "Prototype PTE at %016llx", (unsigned long long)proto_address(n, v));
 	else if (is_transition(n, v))
-		buf_addf(out, "in transition, page frame %llx", (unsigned long long)(frame(n, v) >> 12));
+		buf_addf(out, "in transition, page frame %llx",
+			(unsigned long long)(frame(n, v) >> 12));
 	else if (off)
 		buf_addf(out, "paged out: page file %llu, offset %llx", (unsigned long long)file,
 			(unsigned long long)off);
@@ -99,7 +102,8 @@ static err follow_proto(nt *n, uint64_t v, uint64_t va, uint64_t *frame_ret, dia
 		return absent(n, va, v, "", d);
 	err e = nt_read_u64(n, at, &pv, NULL);
 	if (e != ERR_OK)
-		return diag_set(d, ERR_FAULT, "%016llx: its prototype entry at %016llx cannot be read",
+		return diag_set(d, ERR_FAULT,
+			"%016llx: its prototype entry at %016llx cannot be read",
 			(unsigned long long)va, (unsigned long long)at);
 	if (pv & 1) {
 		*frame_ret = pv & NT_PFN_MASK;
@@ -120,7 +124,8 @@ err nt_soft_pte(os *o, const x64_walk *w, uint64_t va, uint64_t *phys_ret, diag 
 {
 	nt *n = (nt *)o;
 	if (w->levels < 1 || w->levels > 5)
-		return diag_set(d, ERR_FAULT, "%016llx: the page tables cannot be read", (unsigned long long)va);
+		return diag_set(d, ERR_FAULT, "%016llx: the page tables cannot be read",
+			(unsigned long long)va);
 	/* Levels below the one that the walk ended at; five-level walks show five entries only at
 	 * their end, shorter ones are taken for four levels. */
 	int left = (w->levels == 5 ? 5 : 4) - w->levels;
@@ -135,10 +140,12 @@ err nt_soft_pte(os *o, const x64_walk *w, uint64_t va, uint64_t *phys_ret, diag 
 		else
 			return absent(n, va, v, "no page table: ", d);
 		if (left < 3 && v & 1 && v & 0x80) /* a large page below a table in transition */
-			return diag_set(d, ERR_FAULT, "%016llx: unexpected large page", (unsigned long long)va);
+			return diag_set(d, ERR_FAULT, "%016llx: unexpected large page",
+				(unsigned long long)va);
 		uint64_t at = table + (va >> (12 + 9 * (left - 1)) & 0x1ff) * 8;
 		if (tgt_read_all(o->host.t, as_phys(), at, b, sizeof b, NULL) != ERR_OK)
-			return diag_set(d, ERR_FAULT, "%016llx: its page table at physical %llx cannot be read",
+			return diag_set(d, ERR_FAULT,
+				"%016llx: its page table at physical %llx cannot be read",
 				(unsigned long long)va, (unsigned long long)at);
 		v = le64(b);
 	}

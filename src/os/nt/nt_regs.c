@@ -3,22 +3,39 @@
  *
  * KTHREAD.KernelStack of a thread that does not run points at _KSWITCH_FRAME; its last member,
  * Return, is where the switch was called from, and the stack above the frame is that caller's. From
- * there unwind data leads on, so the few registers that the frame holds are all that is needed. Where
- * symbols do not have that type, the return address into the switch's caller is looked for by name.
+ * there unwind data leads on, so the few registers that the frame holds are all that is needed.
+ * Where symbols do not have that type, the return address into the switch's caller is looked for by
+ * name.
  */
 #include "os/nt/nt_int.h"
 
 #include "base/reader.h"
 
-enum { FRAME_MAX = 4096, KERNEL_CS = 0x10, KERNEL_SS = 0x18 }; /* KGDT64_R0_CODE, _R0_DATA (ReactOS NDK) */
+enum {
+	FRAME_MAX = 4096,
+	KERNEL_CS = 0x10,
+	KERNEL_SS = 0x18
+}; /* KGDT64_R0_CODE, _R0_DATA (ReactOS NDK) */
 
 static const struct {
 	const char *name;
 	uint8_t reg;
 } gprs[] = {
-	{"Rax", X64_RAX}, {"Rcx", X64_RCX}, {"Rdx", X64_RDX}, {"Rbx", X64_RBX}, {"Rbp", X64_RBP},
-	{"Rsi", X64_RSI}, {"Rdi", X64_RDI}, {"R8", X64_R8}, {"R9", X64_R9}, {"R10", X64_R10},
-	{"R11", X64_R11}, {"R12", X64_R12}, {"R13", X64_R13}, {"R14", X64_R14}, {"R15", X64_R15},
+	{"Rax", X64_RAX},
+	{"Rcx", X64_RCX},
+	{"Rdx", X64_RDX},
+	{"Rbx", X64_RBX},
+	{"Rbp", X64_RBP},
+	{"Rsi", X64_RSI},
+	{"Rdi", X64_RDI},
+	{"R8", X64_R8},
+	{"R9", X64_R9},
+	{"R10", X64_R10},
+	{"R11", X64_R11},
+	{"R12", X64_R12},
+	{"R13", X64_R13},
+	{"R14", X64_R14},
+	{"R15", X64_R15},
 };
 
 /* The whole structure in one read. */
@@ -32,10 +49,12 @@ static err read_frame(nt *n, const char *type, uint64_t addr, uint8_t *b, uint64
 	return e == ERR_OK ? e : diag_add(d, e, "nt!%s at %016llx", type, (unsigned long long)addr);
 }
 
-static bool pick(nt *n, const char *type, const char *path, const uint8_t *b, uint64_t size, uint64_t *ret)
+static bool pick(
+	nt *n, const char *type, const char *path, const uint8_t *b, uint64_t size, uint64_t *ret)
 {
 	nt_off f;
-	if (nt_field(n, type, path, &f, NULL) != ERR_OK || !f.size || f.off + (uint64_t)f.size > size)
+	if (nt_field(n, type, path, &f, NULL) != ERR_OK || !f.size ||
+		f.off + (uint64_t)f.size > size)
 		return false;
 	*ret = le_get(b + f.off, f.size);
 	return true;
@@ -49,8 +68,8 @@ static void pick_gprs(nt *n, const char *type, const uint8_t *b, uint64_t size, 
 
 static err no_field(const char *type, const char *path, diag *d)
 {
-	return diag_set(d, ERR_NOTFOUND, "nt!%s.%s is not known: check .sympath, then .reload /f nt", type,
-		path);
+	return diag_set(d, ERR_NOTFOUND,
+		"nt!%s.%s is not known: check .sympath, then .reload /f nt", type, path);
 }
 
 /* Who calls the switch, or stands in for it on the stack of a thread that never ran. */
@@ -60,7 +79,8 @@ static bool is_switch_caller(sym_store *s, uint64_t v)
 		"KiStartSystemThread", "KxStartUserThread", "KxStartSystemThread"};
 	sym f;
 	uint64_t disp;
-	if (!nt_kernel_addr(v) || !sym_mod_in(s, 0, v) || sym_at(s, v, &f, &disp) != ERR_OK || !f.code)
+	if (!nt_kernel_addr(v) || !sym_mod_in(s, 0, v) || sym_at(s, v, &f, &disp) != ERR_OK ||
+		!f.code)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (str_eq(f.name, str_of(names[i])))
@@ -68,7 +88,8 @@ static bool is_switch_caller(sym_store *s, uint64_t v)
 	return false;
 }
 
-/* No type for the frame: it ends with rbp and the return address, that much the code itself shows. */
+/* No type for the frame: it ends with rbp and the return address, that much the code itself shows.
+ */
 static err regs_by_name(nt *n, uint64_t sp, x64_regs *r, diag *d)
 {
 	uint8_t b[0x100];
@@ -83,7 +104,8 @@ static err regs_by_name(nt *n, uint64_t sp, x64_regs *r, diag *d)
 		return ERR_OK;
 	}
 	return diag_set(d, ERR_NOTFOUND,
-		"the saved registers at %016llx are not understood: nt!_KSWITCH_FRAME is not known, and no "
+		"the saved registers at %016llx are not understood: nt!_KSWITCH_FRAME is not "
+		"known, and no "
 		"return into nt!KiSwapContext is there. Check .sympath, then .reload /f nt",
 		(unsigned long long)sp);
 }

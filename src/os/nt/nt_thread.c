@@ -16,7 +16,8 @@ enum { OBJ_THREAD = 6 }; /* ThreadObject of KOBJECTS (ReactOS NDK) */
 err nt_prcb(nt *n, unit_t u, uint64_t *ret, diag *d)
 {
 	uint64_t v = u, at;
-	if (tgt_query(n->base.host.t, TGT_F_PRCB, &v, sizeof v, NULL) == ERR_OK && nt_kernel_addr(v)) {
+	if (tgt_query(n->base.host.t, TGT_F_PRCB, &v, sizeof v, NULL) == ERR_OK &&
+		nt_kernel_addr(v)) {
 		*ret = v;
 		return ERR_OK;
 	}
@@ -32,7 +33,8 @@ err nt_pcr(nt *n, unit_t u, uint64_t *ret, diag *d)
 {
 	uint64_t v = u;
 	nt_off f;
-	if (tgt_query(n->base.host.t, TGT_F_PCR, &v, sizeof v, NULL) == ERR_OK && nt_kernel_addr(v)) {
+	if (tgt_query(n->base.host.t, TGT_F_PCR, &v, sizeof v, NULL) == ERR_OK &&
+		nt_kernel_addr(v)) {
 		*ret = v;
 		return ERR_OK;
 	}
@@ -45,7 +47,8 @@ err nt_pcr(nt *n, unit_t u, uint64_t *ret, diag *d)
 static err current_thread(nt *n, unit_t u, uint64_t *ret, diag *d)
 {
 	uint64_t v = u, prcb;
-	if (tgt_query(n->base.host.t, TGT_F_THREAD, &v, sizeof v, NULL) == ERR_OK && nt_kernel_addr(v)) {
+	if (tgt_query(n->base.host.t, TGT_F_THREAD, &v, sizeof v, NULL) == ERR_OK &&
+		nt_kernel_addr(v)) {
 		*ret = nt_ethread_of(n, v);
 		return ERR_OK;
 	}
@@ -122,7 +125,8 @@ static uint64_t owner_of(nt *n, uint64_t thread)
 	uint64_t kt = nt_kthread_of(n, thread), v;
 	if (nt_get(n, kt, "_KTHREAD", "Process", &v, NULL) == ERR_OK && nt_kernel_addr(v))
 		return nt_eprocess_of(n, v);
-	if (nt_get(n, thread, "_ETHREAD", "ThreadsProcess", &v, NULL) == ERR_OK && nt_kernel_addr(v))
+	if (nt_get(n, thread, "_ETHREAD", "ThreadsProcess", &v, NULL) == ERR_OK &&
+		nt_kernel_addr(v))
 		return v; /* before 6.1 */
 	return nt_eprocess_of(n, nt_get_or(n, kt, "_KTHREAD", "ApcState.Process", 0));
 }
@@ -207,7 +211,8 @@ err nt_threads(os *o, uint64_t process, os_thread_fn *fn, void *u, diag *d)
 		at = nt_kprocess_of(n, process) + head.off;
 		w.links = link.off + (uint32_t)(nt_kthread_of(n, 0));
 	}
-	snprintf(what, sizeof what, "the thread list of process %016llx", (unsigned long long)process);
+	snprintf(what, sizeof what, "the thread list of process %016llx",
+		(unsigned long long)process);
 	err e = nt_list(n, NULL, at, what, one, &w, d);
 	return e != ERR_OK ? e : w.e;
 }
@@ -215,8 +220,8 @@ err nt_threads(os *o, uint64_t process, os_thread_fn *fn, void *u, diag *d)
 /* ---- words ---- */
 
 /* KTHREAD_STATE (ReactOS NDK ketypes.h), as !thread prints them. */
-static const char *const states[] = {"INITIALIZED", "READY", "RUNNING", "STANDBY", "TERMINATED", "WAIT",
-	"TRANSITION", "DEFERRED_READY", "GATEWAIT", "WAITFORPROCESSINSWAP"};
+static const char *const states[] = {"INITIALIZED", "READY", "RUNNING", "STANDBY", "TERMINATED",
+	"WAIT", "TRANSITION", "DEFERRED_READY", "GATEWAIT", "WAITFORPROCESSINSWAP"};
 
 str nt_thread_state(nt *n, uint64_t v)
 {
@@ -226,12 +231,13 @@ str nt_thread_state(nt *n, uint64_t v)
 /* KWAIT_REASON, wdm.h. */
 static const char *const reasons[] = {"Executive", "FreePage", "PageIn", "PoolAllocation",
 	"DelayExecution", "Suspended", "UserRequest", "WrExecutive", "WrFreePage", "WrPageIn",
-	"WrPoolAllocation", "WrDelayExecution", "WrSuspended", "WrUserRequest", "WrEventPair", "WrQueue",
-	"WrLpcReceive", "WrLpcReply", "WrVirtualMemory", "WrPageOut", "WrRendezvous", "WrKeyedEvent",
-	"WrTerminated", "WrProcessInSwap", "WrCpuRateControl", "WrCalloutStack", "WrKernel", "WrResource",
-	"WrPushLock", "WrMutex", "WrQuantumEnd", "WrDispatchInt", "WrPreempted", "WrYieldExecution",
-	"WrFastMutex", "WrGuardedMutex", "WrRundown", "WrAlertByThreadId", "WrDeferredPreempt",
-	"WrPhysicalFault", "WrIoRing", "WrMdlCache", "WrRcu"};
+	"WrPoolAllocation", "WrDelayExecution", "WrSuspended", "WrUserRequest", "WrEventPair",
+	"WrQueue", "WrLpcReceive", "WrLpcReply", "WrVirtualMemory", "WrPageOut", "WrRendezvous",
+	"WrKeyedEvent", "WrTerminated", "WrProcessInSwap", "WrCpuRateControl", "WrCalloutStack",
+	"WrKernel", "WrResource", "WrPushLock", "WrMutex", "WrQuantumEnd", "WrDispatchInt",
+	"WrPreempted", "WrYieldExecution", "WrFastMutex", "WrGuardedMutex", "WrRundown",
+	"WrAlertByThreadId", "WrDeferredPreempt", "WrPhysicalFault", "WrIoRing", "WrMdlCache",
+	"WrRcu"};
 
 str nt_wait_reason(nt *n, uint64_t v)
 {

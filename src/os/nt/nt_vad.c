@@ -1,8 +1,9 @@
 /*
- * nt_vad: the tree of VADs, which says what a process's user addresses are, whether in memory or not.
+ * nt_vad: the tree of VADs, which says what a process's user addresses are, whether in memory or
+ * not.
  *
- * Up to 6.1 the range stands in _MMVAD itself, since then in _MMVAD_SHORT. The tree is walked with a
- * stack of its own; a node seen twice or a wild pointer ends that branch only.
+ * Up to 6.1 the range stands in _MMVAD itself, since then in _MMVAD_SHORT. The tree is walked with
+ * a stack of its own; a node seen twice or a wild pointer ends that branch only.
  */
 #include "os/nt/nt_int.h"
 
@@ -21,13 +22,15 @@ static uint64_t either(nt *n, uint64_t at, const char *t, const char *a, const c
 
 err nt_vad_root(nt *n, const os_process *p, uint64_t *ret, diag *d)
 {
-	static const char *const paths[] = {"VadRoot.Root", "VadRoot.BalancedRoot.RightChild", "VadRoot"};
+	static const char *const paths[] = {
+		"VadRoot.Root", "VadRoot.BalancedRoot.RightChild", "VadRoot"};
 	if (!nt_has(n, vad_type(n), "StartingVpn"))
 		return diag_set(d, ERR_NOTFOUND,
-			"this kernel's symbols have no VADs (nt!_MMVAD_SHORT, nt!_MMVAD): nothing to show");
+			"this kernel's symbols have no VADs (nt!_MMVAD_SHORT, nt!_MMVAD): nothing "
+			"to show");
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
-		if (nt_get(n, p->id_addr, "_EPROCESS", paths[i], ret, i + 1 < ARRAY_LEN(paths) ? NULL : d) ==
-			ERR_OK)
+		if (nt_get(n, p->id_addr, "_EPROCESS", paths[i], ret,
+			    i + 1 < ARRAY_LEN(paths) ? NULL : d) == ERR_OK)
 			return ERR_OK;
 	return ERR_NOTFOUND;
 }
@@ -56,7 +59,8 @@ str nt_vad_file(nt *n, const nt_vad *v, arena *a)
 	nt_off f;
 	str s = STR("");
 	if (v->private_memory || nt_get(n, v->at, "_MMVAD", "Subsection", &sub, NULL) != ERR_OK ||
-		!nt_kernel_addr(sub) || nt_get(n, sub, "_SUBSECTION", "ControlArea", &ca, NULL) != ERR_OK ||
+		!nt_kernel_addr(sub) ||
+		nt_get(n, sub, "_SUBSECTION", "ControlArea", &ca, NULL) != ERR_OK ||
 		!nt_kernel_addr(ca))
 		return s;
 	/* EX_FAST_REF: a count in the low four bits. */

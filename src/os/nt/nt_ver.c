@@ -66,7 +66,8 @@ static void product(nt *n, buf *out)
 		uint32_t bit;
 		const char *name;
 	} suites[] = {{0x2, "Enterprise"}, {0x10, "TerminalServer"}, {0x40, "EmbeddedNT"},
-		{0x80, "DataCenter"}, {0x100, "SingleUserTS"}, {0x200, "Personal"}, {0x400, "Blade"}};
+		{0x80, "DataCenter"}, {0x100, "SingleUserTS"}, {0x200, "Personal"},
+		{0x400, "Blade"}};
 	uint64_t kind = nt_get_or(n, SHARED_DATA, "_KUSER_SHARED_DATA", "NtProductType", 0);
 	uint64_t suite = nt_get_or(n, SHARED_DATA, "_KUSER_SHARED_DATA", "SuiteMask", 0);
 	if (!kind || kind >= ARRAY_LEN(kinds))
@@ -105,9 +106,13 @@ static void times(nt *n, buf *out)
 static const char *product_name(uint32_t build)
 {
 	/* Build numbers as Microsoft's release information pages list them. */
-	return build >= 22000 ? "Windows 11" : build >= 10240 ? "Windows 10"
-		: build >= 9600 ? "Windows 8.1" : build >= 9200 ? "Windows 8"
-		: build >= 7600 ? "Windows 7" : build >= 6000 ? "Windows Vista" : "Windows";
+	return build >= 22000	? "Windows 11"
+	       : build >= 10240 ? "Windows 10"
+	       : build >= 9600	? "Windows 8.1"
+	       : build >= 9200	? "Windows 8"
+	       : build >= 7600	? "Windows 7"
+	       : build >= 6000	? "Windows Vista"
+				: "Windows";
 }
 
 err nt_version(os *o, buf *out, diag *d)
@@ -126,11 +131,12 @@ err nt_version(os *o, buf *out, diag *d)
 		buf_addf(out, " (%u procs)", units);
 	buf_addf(out, " %s x64\n", checked ? "Checked" : "Free");
 	product(n, out);
-	if (text_global(n, "NtBuildLabEx", lab, sizeof lab) || text_global(n, "NtBuildLab", lab, sizeof lab))
+	if (text_global(n, "NtBuildLabEx", lab, sizeof lab) ||
+		text_global(n, "NtBuildLab", lab, sizeof lab))
 		buf_addf(out, "Edition build lab: %s\n", lab);
 	buf_addf(out, "Kernel base = 0x%08x`%08x PsLoadedModuleList = 0x%08x`%08x\n",
-		(unsigned)(n->kernel_base >> 32), (unsigned)n->kernel_base, (unsigned)(n->module_list >> 32),
-		(unsigned)n->module_list);
+		(unsigned)(n->kernel_base >> 32), (unsigned)n->kernel_base,
+		(unsigned)(n->module_list >> 32), (unsigned)n->module_list);
 	times(n, out);
 	return ERR_OK;
 }

@@ -619,8 +619,8 @@ static void take_input(kd *k)
 
 /*
  * While a packet is arriving byte by byte nobody has to look at every byte: that costs the sender a
- * wake-up for each. But a unix socket holds fewer than 280 writes of one byte and then stops the sender:
- * the pause is as long as some 32 bytes take, which leaves room for waking up late.
+ * wake-up for each. But a unix socket holds fewer than 280 writes of one byte and then stops the
+ * sender: the pause is as long as some 32 bytes take, which leaves room for waking up late.
  */
 static void doze(kd *k)
 {

@@ -153,8 +153,8 @@ typedef struct kd {
 	VEC(kd_queued) queue;
 	uint64_t lost_prints;
 	char *event_text; /* of the event handed out last */
-	uint64_t read_at;    /* us, the last bytes */
-	uint64_t pace_ns;    /* what a byte takes while a packet arrives */
+	uint64_t read_at; /* us, the last bytes */
+	uint64_t pace_ns; /* what a byte takes while a packet arrives */
 	bool trace_on;
 	buf noise; /* stray bytes collected for one trace line */
 } kd;
