@@ -356,21 +356,6 @@ bool kd_port_page_in(uint64_t va)
 
 /* ---- ports, registers, buses ---- */
 
-/* What came in while the stub was sending: the receiver holds 16 bytes and is emptied in between.
- */
-static struct {
-	uint8_t byte[256];
-	uint8_t put, got; /* wrap by themselves */
-} KdpHeard;
-
-static void hear(uint8_t status)
-{
-	while (status & 1 && (uint8_t)(KdpHeard.put + 1) != KdpHeard.got) {
-		KdpHeard.byte[KdpHeard.put++] = KiInByte(COM1);
-		status = KiInByte(COM1 + 5);
-	}
-}
-
 /*
  * The transmit FIFO takes 16 bytes each time it is found empty: one look at the status for all. A
  * debugger that is slow to read (its socket holds only some 300 of the single bytes that QEMU
@@ -385,12 +370,8 @@ void kd_port_putc(uint8_t byte)
 
 	if (!room) {
 		ULONG left = stuck ? STUCK_POLLS : PATIENT_POLLS;
-		uint8_t status = KiInByte(COM1 + 5);
-		hear(status);
-		while (!(status & 0x20) && --left) {
+		while (!(KiInByte(COM1 + 5) & 0x20) && --left)
 			__asm__ volatile("pause");
-			status = KiInByte(COM1 + 5);
-		}
 		stuck = !left;
 		room = 16;
 	}
@@ -424,8 +405,6 @@ int kd_port_getc(uint32_t wait_us)
 	uint32_t busy = wait_us < BUSY_US || !KdpBusy ? wait_us : BUSY_US;
 	int byte = -1;
 
-	if (KdpHeard.got != KdpHeard.put)
-		return KdpHeard.byte[KdpHeard.got++];
 	for (uint32_t i = 0; i <= busy; i++)
 		if (KiInByte(COM1 + 5) & 1)
 			return KiInByte(COM1);
@@ -746,9 +725,8 @@ void KdInitSystem(void)
 	KiOutByte(COM1 + 0, 1);
 	KiOutByte(COM1 + 1, 0);
 	KiOutByte(COM1 + 3, 3); /* 8 data bits, no parity */
-	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14:
-	 * QEMU hands over as many bytes at once as the level says, and each hand-over is a turn of
-	 * its main loop. */
+	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14: QEMU hands over as
+	 * many bytes at once as the level says, and each hand-over is a turn of its main loop. */
 	KiOutByte(COM1 + 2, 0xc1);
 	KiOutByte(COM1 + 4, 0xb); /* DTR, RTS, interrupts */
 	kd_init();

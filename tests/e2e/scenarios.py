@@ -317,28 +317,38 @@ def _guest(build, variant, *args):
 def guest_heals_after_a_crash(build):
     """kill -9 while a byte of ours stands in one process's page and another in the kernel."""
     for variant in "ab":
-        with _guest(build, variant) as (k, d):
-            env = dict(os.environ, XDG_CACHE_HOME=d, XDG_STATE_HOME=d, NO_COLOR="1")
-            log = open(f"{d}/first", "w")
-            q = subprocess.Popen([str(ROOT / build / "src/ringside"), *k], stdin=subprocess.PIPE, stdout=log,
-                                 stderr=subprocess.STDOUT, env=env)
-            commands = [*FIND, ".process /r /p @$t2", "bp /p @$t2 fscapture!CaptureFrame \"gc\"", "bp nt!NtReadFile \"gc\"",
-                        ".echo running", "g"]
-            q.stdin.write(("\n".join(commands) + "\n").encode())
-            q.stdin.flush()
-            until = time.time() + 40
-            while "\nrunning" not in pathlib.Path(f"{d}/first").read_text(errors="replace") and time.time() < until:
-                time.sleep(0.1)
-            time.sleep(1)
-            q.kill()
-            q.wait()
-            count = ".printf \"frames %d\\n\", dwo(fscapture!g_FrameCount)"
-            text, code = rs(build, d, k, [*FIND, ".process /r /p @$t2", count, "bp /1 /p @$t2 nt!NtWriteFile", "g",
-                                          "bp /1 /p @$t2 nt!NtWriteFile", "g", ".reload /user", count, "q"], 120)
-            expect(text, "Mended 1 byte")
-            frames = [int(n) for n in re.findall(r"^frames (\d+)", text, re.M)]
-            must(code == 0 and len(frames) == 2 and frames[1] > frames[0], f"{variant}: {frames}\n{text[-2500:]}")
-            must("Access violation" not in text and "second chance" not in text, text[-2500:])
+        try:
+            _heals(build, variant)
+        except AssertionError as e:
+            # Once the guest said nothing at all to the second debugger (docs/testing.md): boot anew.
+            if "Nothing was received" not in str(e):
+                raise
+            _heals(build, variant)
+
+
+def _heals(build, variant):
+    with _guest(build, variant) as (k, d):
+        env = dict(os.environ, XDG_CACHE_HOME=d, XDG_STATE_HOME=d, NO_COLOR="1")
+        log = open(f"{d}/first", "w")
+        q = subprocess.Popen([str(ROOT / build / "src/ringside"), *k], stdin=subprocess.PIPE, stdout=log,
+                             stderr=subprocess.STDOUT, env=env)
+        commands = [*FIND, ".process /r /p @$t2", "bp /p @$t2 fscapture!CaptureFrame \"gc\"", "bp nt!NtReadFile \"gc\"",
+                    ".echo running", "g"]
+        q.stdin.write(("\n".join(commands) + "\n").encode())
+        q.stdin.flush()
+        until = time.time() + 40
+        while "\nrunning" not in pathlib.Path(f"{d}/first").read_text(errors="replace") and time.time() < until:
+            time.sleep(0.1)
+        time.sleep(1)
+        q.kill()
+        q.wait()
+        count = ".printf \"frames %d\\n\", dwo(fscapture!g_FrameCount)"
+        text, code = rs(build, d, k, [*FIND, ".process /r /p @$t2", count, "bp /1 /p @$t2 nt!NtWriteFile", "g",
+                                      "bp /1 /p @$t2 nt!NtWriteFile", "g", ".reload /user", count, "q"], 120)
+        expect(text, "Mended 1 byte")
+        frames = [int(n) for n in re.findall(r"^frames (\d+)", text, re.M)]
+        must(code == 0 and len(frames) == 2 and frames[1] > frames[0], f"{variant}: {frames}\n{text[-2500:]}")
+        must("Access violation" not in text and "second chance" not in text, text[-2500:])
 
 
 def guest_ntdll_is_shared(build):
