@@ -351,22 +351,6 @@ def _heals(build, variant):
         must("Access violation" not in text and "second chance" not in text, text[-2500:])
 
 
-def guest_ntdll_is_shared(build):
-    """A breakpoint in ntdll set in explorer hits in notepad: one physical page."""
-    with _guest(build, "a") as (k, d):
-        commands = [
-            "r $t1 = 0; bp0 nt!NtWriteFile",
-            ".while (@$t1 == 0) { g; .foreach /pS 1 /ps 100 (p {!process 0 0 explorer.exe}) { r $t1 = ${p} } }", "bc 0",
-            ".process /i @$t1", "g", ".reload /user",
-            "bp ntdll!NtDelayExecution \"r $t3 = 0; .foreach /pS 1 /ps 100 (p {!process 0 0 notepad.exe}) { r $t3 = ${p} };"
-            " .if (@$proc == @$t3) { .echo in notepad } .else { gc }\"",
-            "g", "!process -1 0", "u ntdll!NtDelayExecution L1", "db ntdll!NtDelayExecution L1", "q"]
-        text, code = rs(build, d, k, commands, 120)
-        expect(text, "in notepad", "Image: notepad.exe")
-        tail = text[text.index("u ntdll!"):]
-        must(" cc" not in tail.lower().replace("nt!", ""), tail)
-
-
 def guest_api_example(build):
     with _guest(build, "b") as (k, d):
         r = subprocess.run([str(ROOT / build / "examples/hits"), k[1], "nt!NtWriteFile", "3",
