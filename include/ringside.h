@@ -75,7 +75,8 @@ RS_API const char *rs_version(void); /* (own) "0.1.0" */
  * text).
  */
 RS_API rs_result rs_attach_kernel(rs_session *session, uint32_t flags, const char *connect_options);
-/* OpenDumpFile's twin for -z (own): a PE image as a static target. */
+/* OpenDumpFile (-z): an ELF core as the process that it was; a PE or ELF image as a static
+ * target. */
 RS_API rs_result rs_open_image(rs_session *session, const char *path);
 
 /* GetKernelConnectionOptions: the options used to connect. size and *needed in bytes with the NUL;
@@ -94,6 +95,51 @@ RS_API rs_result rs_is_kernel_debugger_enabled(rs_session *session);
 #define RS_END_ACTIVE_DETACH	2u
 #define RS_END_REENTRANT	3u /* now, whatever is under way; nothing is said to the target */
 RS_API rs_result rs_end_session(rs_session *session, uint32_t flags);
+
+/* ---- user mode (IDebugClient5, IDebugSystemObjects) ---- */
+
+#define RS_CREATE_FOLLOW_CHILDREN 1u /* DEBUG_PROCESS in place of DEBUG_ONLY_THIS_PROCESS */
+#define RS_CREATE_KEEP_ASLR	  2u /* (own) addresses stay random */
+/*
+ * CreateProcess: argv[0] is looked for in PATH unless it has a slash; directory NULL is the
+ * caller's. Complete after rs_wait_for_event. All calls of a user-mode session belong to one
+ * thread. RS_E_FAIL, RS_E_ACCESSDENIED: see rs_error_text.
+ */
+RS_API rs_result rs_create_process(rs_session *session, int argc, const char *const *argv,
+	const char *directory, uint32_t flags);
+#define RS_ATTACH_NONINVASIVE 1u
+/* AttachProcess: complete after rs_wait_for_event. RS_E_ACCESSDENIED: the words name the setting
+ * that forbids it. */
+RS_API rs_result rs_attach_process(rs_session *session, uint64_t system_id, uint32_t flags);
+/* RS_E_FAIL: none, or several of that name. */
+RS_API rs_result rs_get_running_process_system_id_by_executable_name(
+	rs_session *session, const char *name, uint64_t *system_id);
+/* All processes of the session; then the session has no target. */
+RS_API rs_result rs_detach_processes(rs_session *session);
+RS_API rs_result rs_terminate_processes(rs_session *session);
+/* The current process. The session ends with its last. */
+RS_API rs_result rs_detach_current_process(rs_session *session);
+RS_API rs_result rs_terminate_current_process(rs_session *session);
+RS_API rs_result rs_abandon_current_process(rs_session *session); /* left stopped */
+/* GetExitCode: of the process that ended last; 0x80 + number if a signal ended it. RS_S_FALSE: none
+ * has ended. */
+RS_API rs_result rs_get_exit_code(rs_session *session, uint32_t *code);
+/* Engine ids are what | and ~ show, system ids are pid and tid. By index: 0 to number - 1. */
+RS_API rs_result rs_get_number_processes(rs_session *session, uint32_t *number);
+RS_API rs_result rs_get_process_ids_by_index(
+	rs_session *session, uint32_t index, uint32_t *id, uint64_t *system_id);
+RS_API rs_result rs_get_current_process_id(rs_session *session, uint32_t *id);
+RS_API rs_result rs_set_current_process_id(rs_session *session, uint32_t id);
+RS_API rs_result rs_get_current_process_system_id(rs_session *session, uint64_t *system_id);
+/* Threads of the current process. */
+RS_API rs_result rs_get_number_threads(rs_session *session, uint32_t *number);
+RS_API rs_result rs_get_thread_ids_by_index(
+	rs_session *session, uint32_t index, uint32_t *id, uint32_t *system_id);
+RS_API rs_result rs_get_current_thread_id(rs_session *session, uint32_t *id);
+RS_API rs_result rs_set_current_thread_id(rs_session *session, uint32_t id);
+RS_API rs_result rs_get_current_thread_system_id(rs_session *session, uint32_t *system_id);
+RS_API rs_result rs_get_thread_id_by_system_id(
+	rs_session *session, uint32_t system_id, uint32_t *id);
 
 /* ---- execution (IDebugControl3) ---- */
 
@@ -165,10 +211,14 @@ RS_API rs_result rs_get_prompt_text(
 	rs_session *session, char *buffer, uint32_t size, uint32_t *needed);
 RS_API rs_result rs_get_number_processors(rs_session *session, uint32_t *number);
 /* GetLastEventInformation, cut down: DEBUG_EVENT_xxx bits, processor, and its description. */
-#define RS_EVENT_BREAKPOINT    0x1u
-#define RS_EVENT_EXCEPTION     0x2u
-#define RS_EVENT_LOAD_MODULE   0x40u
-#define RS_EVENT_UNLOAD_MODULE 0x80u
+#define RS_EVENT_BREAKPOINT	0x1u
+#define RS_EVENT_EXCEPTION	0x2u
+#define RS_EVENT_CREATE_THREAD	0x4u
+#define RS_EVENT_EXIT_THREAD	0x8u
+#define RS_EVENT_CREATE_PROCESS 0x10u
+#define RS_EVENT_EXIT_PROCESS	0x20u
+#define RS_EVENT_LOAD_MODULE	0x40u
+#define RS_EVENT_UNLOAD_MODULE	0x80u
 RS_API rs_result rs_get_last_event_information(rs_session *session, uint32_t *type,
 	uint32_t *processor, char *description, uint32_t size, uint32_t *needed);
 /* ReadBugCheckData */
@@ -323,6 +373,10 @@ typedef struct rs_event_callbacks {
 	uint32_t (*change_debuggee_state)(void *u, uint32_t flags); /* DEBUG_CDS_xxx */
 	uint32_t (*change_engine_state)(void *u, uint32_t flags);   /* DEBUG_CES_xxx */
 	uint32_t (*change_symbol_state)(void *u, uint32_t flags);   /* DEBUG_CSS_xxx */
+	uint32_t (*create_process)(void *u, uint64_t system_id, const char *image, uint64_t base);
+	uint32_t (*exit_process)(void *u, uint64_t system_id, uint32_t exit_code);
+	uint32_t (*create_thread)(void *u, uint64_t process_system_id, uint32_t system_id);
+	uint32_t (*exit_thread)(void *u, uint32_t system_id, uint32_t exit_code);
 } rs_event_callbacks;
 RS_API rs_result rs_set_event_callbacks(
 	rs_session *session, const rs_event_callbacks *callbacks, void *u);
@@ -350,6 +404,9 @@ RS_API rs_result rs_set_input_callbacks(rs_session *session, rs_input_fn *fn, vo
 
 /* Did q, qq or qd run? *leave_running is 0 only for an abandoned target. */
 RS_API int rs_quit_requested(rs_session *session);
+/* Was a program started in this session? While the target runs, the terminal is the program's: a
+ * front end leaves its mode and its input alone. */
+RS_API int rs_program_on_terminal(rs_session *session);
 /* What an empty line after this command runs: the command, "db" after "db 1000" (it goes on), or
  * "". */
 RS_API rs_result rs_get_repeat_line(

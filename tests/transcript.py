@@ -2,6 +2,10 @@
 
     # What it shows.
     target: fakekernel a --stopped | replay FILE... | image FILE | guest a [run options] | none
+            | program PATH [ARGUMENT ...]   (a program to start; PATH is below the build directory)
+            | attach PATH [ARGUMENT ...]    (the same, started by the test and attached to)
+            | core PATH [ARGUMENT ...]      (the same, in a first session that runs the lines `first: COMMAND`;
+                                   the session that is shown opens the core that they wrote, %CORE%)
                                    (`a,b` for the variant: once with each, and both must look the same)
     options: -lines            (more options of ringside; optional; %VARIANT% is the target's)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
@@ -10,7 +14,7 @@
     ---
     the session, masked
 
-Built-in masks hide what differs from boot to boot: addresses and times. `--update` rewrites files.
+Built-in masks hide what differs from boot to boot: addresses, times, process and thread ids. `--update` rewrites files.
 """
 import argparse
 import contextlib
@@ -30,6 +34,15 @@ BUILTIN = [
     (r"\((Sun|Mon|Tue|Wed|Thu|Fri|Sat) .*? \d{4}\)", "(TIME)"),
     (r"Ringside Debugger Version \S+", "Ringside Debugger Version N"),
 ]
+USER = [
+    (r"\b0000(5[56]|7[ef])[0-9a-f]{2}`[0-9a-f]{8}\b", "UADDR"),
+    (r"0x(5[56]|7[ef])[0-9a-f]{10}\b", "0xUADDR"),
+    (r"\b0000(5[56]|7[ef])[0-9a-f]{10}\b", "UADDR"),
+    (r"\(([0-9a-f]+)\.([0-9a-f]+)\): ", "(PID.TID): "),
+    (r"\b([Ii]d): [0-9a-f]+\.[0-9a-f]+\b", r"\1: PID.TID"),
+    (r"\bid: [0-9a-f]+\b", "id: PID"),
+    (r"\b((Create|Exit) (process|thread) \d+):[0-9a-f]+", r"\1:ID"),
+]
 ADDRESS = [
     (r"\b(ffff[0-9a-f]{4})`[0-9a-f]{8}\b", "KADDR"),
     (r"\bffff[0-9a-f]{12}\b", "KADDR"),
@@ -40,7 +53,7 @@ ADDRESS = [
 class Case:
     def __init__(self, path):
         self.path = path
-        self.head, self.commands, self.masks, self.options = [], [], [], []
+        self.head, self.commands, self.masks, self.options, self.first = [], [], [], [], []
         self.target = "none"
         self.keep_addresses = False
         self.from_first_prompt = False
@@ -52,6 +65,8 @@ class Case:
                 self.target = line[8:]
             elif line.startswith("options: "):
                 self.options += line[9:].split()
+            elif line.startswith("first: "):
+                self.first.append(line[7:])
             elif line.startswith("mask: "):
                 pattern, _, to = line[6:].partition(" => ")
                 self.masks.append((pattern, to))
@@ -66,7 +81,8 @@ class Case:
         if self.from_first_prompt:
             m = re.search(r"^(\d+: )?(kd|\d:\d\d\d)> ", text, re.M)
             text = text[m.start():] if m else text
-        masks = self.masks + BUILTIN + ([] if self.keep_addresses else ADDRESS)
+        user = USER if self.target.startswith(("program", "attach", "core")) else []
+        masks = self.masks + BUILTIN + user + ([] if self.keep_addresses else ADDRESS)
         for pattern, to in masks:
             text = re.sub(pattern, to, text, flags=re.M)
         return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
@@ -105,6 +121,13 @@ def target(words, build, tmp):
         yield []
     elif kind == "image":
         yield ["-z", str(ROOT / build / rest[0])]
+    elif kind == "program":
+        yield []
+    elif kind == "core":
+        yield ["-z", str(tmp / "core")]
+    elif kind == "attach":
+        with process([str(ROOT / build / rest[0]), *rest[1:]]) as p:
+            yield ["-p", str(p.pid)]
     elif kind == "fakekernel":
         with process([str(ROOT / build / f"tests/kdpeer/fakekernel-{rest[0]}"), *rest[1:], f"unix:{sock}"], sock):
             yield kd
@@ -150,8 +173,13 @@ def run_case(case, build, words, timeout):
         words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)) for w in words]
         with target(words, build, tmp) as kd:
             variant = words[1] if len(words) > 1 else ""
-            expand = lambda s: s.replace("%VARIANT%", variant).replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build))
-            text, code = ringside(build, kd + [expand(o) for o in case.options], [expand(c) for c in case.commands], timeout,
+            expand = lambda s: s.replace("%VARIANT%", variant).replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)).replace("%CORE%", str(tmp / "core"))
+            program = [str(ROOT / build / words[1]), *words[2:]] if words[0] == "program" else []
+            if words[0] == "core":
+                first, _ = ringside(build, [str(ROOT / build / words[1]), *words[2:]], [expand(c) for c in case.first], timeout, env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+                if not (tmp / "core").exists():
+                    return "no core was written:\n" + first
+            text, code = ringside(build, kd + [expand(o) for o in case.options] + program, [expand(c) for c in case.commands], timeout,
                                   env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
         text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
         text = case.normalise(text)

@@ -11,6 +11,11 @@ int rs_quit_requested(rs_session *s)
 	return s && s->c->quit;
 }
 
+int rs_program_on_terminal(rs_session *s)
+{
+	return s && s->e->t && s->e->mode == ENG_USER && s->e->launch;
+}
+
 rs_result rs_get_repeat_line(
 	rs_session *s, const char *command, char *buffer, uint32_t size, uint32_t *needed)
 {

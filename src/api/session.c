@@ -112,6 +112,21 @@ eng_status api_notice(void *u, const eng_notice *n)
 	case ENG_N_UNLOAD:
 		return cb->unload_module ? vote(cb->unload_module(s->events_u, ev->path, ev->base))
 					 : ST_NO_CHANGE;
+	case ENG_N_PROCESS:
+		return cb->create_process ? vote(cb->create_process(s->events_u, ev->process_id,
+						    ev->path, ev->base))
+					  : ST_NO_CHANGE;
+	case ENG_N_PROCESS_EXIT:
+		return cb->exit_process
+			       ? vote(cb->exit_process(s->events_u, ev->process_id, ev->exit_code))
+			       : ST_NO_CHANGE;
+	case ENG_N_THREAD:
+		return cb->create_thread
+			       ? vote(cb->create_thread(s->events_u, ev->process_id, ev->unit))
+			       : ST_NO_CHANGE;
+	case ENG_N_THREAD_EXIT:
+		return cb->exit_thread ? vote(cb->exit_thread(s->events_u, ev->unit, ev->exit_code))
+				       : ST_NO_CHANGE;
 	case ENG_N_SESSION:
 		return cb->session_status ? vote(cb->session_status(s->events_u, (uint32_t)n->arg))
 					  : ST_NO_CHANGE;
@@ -249,7 +264,8 @@ rs_result rs_end_session(rs_session *s, uint32_t flags)
 		return RS_E_INVALIDARG;
 	if (!s->e->t)
 		return RS_E_UNEXPECTED;
-	eng_end(s->e, TGT_DETACH);
+	bool kill = flags == RS_END_ACTIVE_TERMINATE && s->e->mode == ENG_USER;
+	eng_end(s->e, kill ? TGT_KILL : TGT_DETACH);
 	return RS_S_OK;
 }
 
@@ -404,6 +420,26 @@ rs_result rs_get_number_processors(rs_session *s, uint32_t *number)
 	return RS_S_OK;
 }
 
+static uint32_t event_type(tgt_event_kind k)
+{
+	switch (k) {
+	case TGT_EV_LOAD:
+		return RS_EVENT_LOAD_MODULE;
+	case TGT_EV_UNLOAD:
+		return RS_EVENT_UNLOAD_MODULE;
+	case TGT_EV_PROCESS:
+		return RS_EVENT_CREATE_PROCESS;
+	case TGT_EV_PROCESS_EXIT:
+		return RS_EVENT_EXIT_PROCESS;
+	case TGT_EV_THREAD:
+		return RS_EVENT_CREATE_THREAD;
+	case TGT_EV_THREAD_EXIT:
+		return RS_EVENT_EXIT_THREAD;
+	default:
+		return RS_EVENT_EXCEPTION;
+	}
+}
+
 rs_result rs_get_last_event_information(rs_session *s, uint32_t *type, uint32_t *processor,
 	char *description, uint32_t size, uint32_t *needed)
 {
@@ -412,10 +448,7 @@ rs_result rs_get_last_event_information(rs_session *s, uint32_t *type, uint32_t 
 		return RS_E_UNEXPECTED;
 	bool hit = str_starts(str_of(s->e->last_event), STR("Hit breakpoint"));
 	if (type)
-		*type = s->e->ev.kind == TGT_EV_LOAD	 ? RS_EVENT_LOAD_MODULE
-			: s->e->ev.kind == TGT_EV_UNLOAD ? RS_EVENT_UNLOAD_MODULE
-			: hit				 ? RS_EVENT_BREAKPOINT
-							 : RS_EVENT_EXCEPTION;
+		*type = hit ? RS_EVENT_BREAKPOINT : event_type(s->e->ev.kind);
 	if (processor)
 		*processor = s->e->ev.unit;
 	return api_copy(str_of(s->e->last_event), description, size, needed);
@@ -444,6 +477,7 @@ static rs_result set_options(rs_session *s, uint32_t options)
 		return RS_E_INVALIDARG;
 	s->options = options;
 	s->e->initial_break = options & RS_ENGOPT_INITIAL_BREAK;
+	s->e->final_break = options & RS_ENGOPT_FINAL_BREAK;
 	return RS_S_OK;
 }
 

@@ -426,8 +426,10 @@ static void take_up_slack(buf *out, size_t mnemonic, size_t over)
 void x64_format_line(const x64_insn *in, const x64_names *n, buf *out)
 {
 	size_t width = in->len * 2u;
-	for (size_t i = 0; i < in->len; i++)
-		buf_addf(out, "%02x", in->bytes[i]);
+	for (size_t i = 0; i < in->len; i++) {
+		buf_addc(out, "0123456789abcdef"[in->bytes[i] >> 4]);
+		buf_addc(out, "0123456789abcdef"[in->bytes[i] & 15]);
+	}
 	/* At least one blank, however many bytes there are. */
 	for (size_t i = width < BYTES_WIDTH ? width : BYTES_WIDTH - 1; i < BYTES_WIDTH; i++)
 		buf_addc(out, ' ');

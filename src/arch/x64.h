@@ -47,8 +47,9 @@ typedef enum x64_set {
 	X64_SET_DEBUG = 8,	/* dr0-3 dr6 dr7 */
 	X64_SET_FLOAT = 0x10,	/* x87, SSE: the FXSAVE image and mxcsr */
 	X64_SET_SPECIAL = 0x20, /* cr0 cr2 cr3 cr4 cr8, gdtr idtr tr ldtr */
+	X64_SET_BASES = 0x40,	/* fs_base gs_base: user mode; a CONTEXT has none */
 	X64_SET_GENERAL = X64_SET_CONTROL | X64_SET_INTEGER | X64_SET_SEGMENTS,
-	X64_SET_ALL = 0x3f
+	X64_SET_ALL = 0x3f /* what a kernel target serves */
 } x64_set;
 
 typedef struct x64_regs {
@@ -61,6 +62,7 @@ typedef struct x64_regs {
 	uint64_t cr0, cr2, cr3, cr4, cr8;
 	uint64_t gdtr_base, idtr_base;
 	uint16_t gdtr_limit, idtr_limit, tr, ldtr;
+	uint64_t fs_base, gs_base;
 	uint32_t mxcsr;
 	uint8_t fx[512]; /* FXSAVE64 layout */
 } x64_regs;

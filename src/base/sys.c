@@ -92,42 +92,68 @@ void sys_map_forget(const sys_map *m)
 
 err sys_read_file(arena *a, const char *path, size_t max, str *ret, diag *d)
 {
-	sys_map m;
-	TRY(sys_map_open(path, &m, d));
-	if (m.n > max) {
-		size_t n = m.n;
-		sys_map_close(&m);
-		return diag_set(
-			d, ERR_LIMIT, "%s: %zu bytes, over the maximum of %zu", path, n, max);
-	}
-	*ret = str_dup(a, (str){(const char *)m.p, m.n});
-	sys_map_close(&m);
-	return ERR_OK;
+	char chunk[16384];
+	buf b;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return diag_set(d, errno_err(), "%s: %s", path, strerror(errno));
+	/* Read, not mapped: the files of /proc have no size. */
+	buf_init(&b, max);
+	ssize_t n;
+	while ((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0)
+			buf_add(&b, chunk, (size_t)n);
+	err e = ERR_OK;
+	if (n < 0)
+		e = diag_set(d, errno_err(), "%s: %s", path, strerror(errno));
+	else if (b.toobig)
+		e = diag_set(d, ERR_LIMIT, "%s: over the maximum of %zu bytes", path, max);
+	else
+		*ret = str_dup(a, buf_str(&b));
+	buf_deinit(&b);
+	close(fd);
+	return e;
 }
 
-err sys_write_file(const char *path, str bytes, diag *d)
+static bool write_all(int fd, str bytes)
 {
-	arena a;
-	arena_init(&a);
-	char *tmp = arena_printf(&a, "%s.tmp%ld", path, (long)getpid());
-	err e = ERR_OK;
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	size_t done = 0;
-	while (fd >= 0 && done < bytes.n) {
+	while (done < bytes.n) {
 		ssize_t n = write(fd, bytes.p + done, bytes.n - done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			break;
+			return false;
 		done += (size_t)n;
 	}
-	if (fd < 0 || done < bytes.n || close(fd) < 0 || rename(tmp, path) < 0) {
+	return true;
+}
+
+err sys_write_pieces(const char *path, const str *piece, size_t n, diag *d)
+{
+	arena a;
+	arena_init(&a);
+	/* Two threads may write the same file. */
+	char *tmp = arena_printf(&a, "%s.tmp%ld", path, (long)gettid());
+	err e = ERR_OK;
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	bool ok = fd >= 0;
+	for (size_t i = 0; i < n && ok; i++)
+		ok = write_all(fd, piece[i]);
+	if (!ok || close(fd) < 0 || rename(tmp, path) < 0) {
 		e = diag_set(d, errno_err(), "writing %s: %s", path, strerror(errno));
+		if (!ok && fd >= 0)
+			close(fd);
 		if (fd >= 0)
 			unlink(tmp);
 	}
 	arena_deinit(&a);
 	return e;
+}
+
+err sys_write_file(const char *path, str bytes, diag *d)
+{
+	return sys_write_pieces(path, &bytes, 1, d);
 }
 
 bool sys_is_dir(const char *path)

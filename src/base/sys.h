@@ -35,6 +35,8 @@ size_t sys_mapped(void); /* bytes of files that are in our memory now; 0 unknown
 err sys_read_file(arena *a, const char *path, size_t max, str *ret, diag *d) MUST_CHECK;
 /* Written to a temporary beside it and renamed, so that a crash never leaves half a file. */
 err sys_write_file(const char *path, str bytes, diag *d) MUST_CHECK;
+/* The same for n pieces one after the other. */
+err sys_write_pieces(const char *path, const str *piece, size_t n, diag *d) MUST_CHECK;
 bool sys_is_dir(const char *path);
 bool sys_is_file(const char *path);
 err sys_mkdirs(const char *path, diag *d) MUST_CHECK;

@@ -77,14 +77,38 @@ static void set_add(wild_set *s, str pat, size_t i)
 	}
 }
 
+/*
+ * The rest of a pattern that begins with underscores. The first stands for any number of them, the
+ * others for themselves: the text needs that many, and nothing is lost by passing over all it has.
+ */
+static str behind_underscores(str pat, size_t *others)
+{
+	size_t n = 1;
+	while (n < pat.n && pat.p[n] == '_' &&
+		(n + 1 == pat.n || (pat.p[n + 1] != '#' && pat.p[n + 1] != '+')))
+		n++;
+	*others = n - 1;
+	return str_skip(pat, n);
+}
+
+static bool skip_underscores(str *text, size_t need)
+{
+	size_t n = 0;
+	while (n < text->n && text->p[n] == '_')
+		n++;
+	*text = str_skip(*text, n);
+	return n >= need;
+}
+
 bool wild_plain(str pat, str text, bool symbol)
 {
 	if (pat.n > WILD_MAX)
 		return false;
+	size_t need;
 	if (symbol && pat.n && pat.p[0] == '_') {
-		pat = str_skip(pat, 1);
-		while (text.n && text.p[0] == '_')
-			text = str_skip(text, 1);
+		pat = behind_underscores(pat, &need);
+		if (!skip_underscores(&text, need))
+			return false;
 	}
 	wild_set now = {0};
 	set_add(&now, pat, 0);
@@ -278,7 +302,8 @@ static bool bits_match(const wild *w, str text)
 void wild_init(wild *w, str pattern, bool symbol)
 {
 	w->skip_underscores = symbol && pattern.n && pattern.p[0] == '_';
-	w->pattern = str_skip(pattern, w->skip_underscores);
+	w->underscores = 0;
+	w->pattern = w->skip_underscores ? behind_underscores(pattern, &w->underscores) : pattern;
 	if (pattern.n > WILD_MAX)
 		w->how = WILD_NONE;
 	else if (str_eq(w->pattern, STR("*")))
@@ -293,8 +318,8 @@ bool wild_match(const wild *w, str text)
 {
 	if (!text.p)
 		text.p = "";
-	while (w->skip_underscores && text.n && text.p[0] == '_')
-		text = str_skip(text, 1);
+	if (w->skip_underscores && !skip_underscores(&text, w->underscores))
+		return false;
 	switch (w->how) {
 	case WILD_ALL:
 		return true;

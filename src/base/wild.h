@@ -26,9 +26,10 @@ typedef struct wild_piece {
 } wild_piece;
 
 typedef struct wild {
-	str pattern; /* the caller's; behind the underscore that stands for any number of them */
+	str pattern; /* the caller's; behind its underscores, of which one is any number of them */
 	wild_how how;
 	bool skip_underscores;
+	size_t underscores; /* that the text must begin with: the pattern's but one */
 	/* pieces: text in lower case, `any` tells the '?'; the first and the last are anchored */
 	char text[WILD_MAX];
 	bool any[WILD_MAX];

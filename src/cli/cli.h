@@ -16,14 +16,22 @@
 enum { CLI_COMMANDS_MAX = 32 };
 
 typedef struct cli_options {
-	const char *connect;			/* -k */
-	bool local, have_k;			/* -kl, a -k was there */
-	const char *exdi;			/* -kx */
-	const char *image;			/* -z */
+	const char *connect; /* -k */
+	bool local, have_k;  /* -kl, a -k was there */
+	const char *exdi;    /* -kx */
+	const char *image;   /* -z */
+	int program_argc;    /* the program and its words */
+	char *const *program;
+	uint64_t attach_pid;			/* -p */
+	const char *attach_name;		/* -pn */
+	bool noninvasive;			/* -pv */
+	bool children;				/* -o */
 	const char *commands[CLI_COMMANDS_MAX]; /* -c, -cf as "$$<file", settings; in order */
 	size_t n_commands;
 	const char *before[CLI_COMMANDS_MAX]; /* run before anything is attached */
 	size_t n_before;
+	char *owned[2 * CLI_COMMANDS_MAX]; /* texts that were put together */
+	size_t n_owned;
 	const char *restart_script; /* -cfr */
 	const char *symbols;	    /* -y */
 	const char *workspace;	    /* -W */
@@ -31,8 +39,9 @@ typedef struct cli_options {
 	bool doctor, show_version, show_help;
 } cli_options;
 
-/* false: a message was printed, exit with 2. Strings are argv's or live as long as the process. */
+/* false: a message was printed, exit with 2. Strings are argv's or the options' own. */
 bool options_parse(int argc, char **argv, cli_options *ret);
+void options_free(cli_options *o);
 void options_help(FILE *to);
 
 typedef struct cli {
@@ -41,6 +50,7 @@ typedef struct cli {
 	bool terminal; /* standard input is one: line editing, keys */
 	bool colours;
 	bool at_line_start; /* of what was printed */
+	bool waiting;	    /* the target runs, or a command list of its events does */
 	char last[4096];    /* command that an empty line repeats */
 	int exit_code;
 } cli;

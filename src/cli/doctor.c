@@ -3,8 +3,12 @@
  */
 #include "cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +75,56 @@ static bool check_endpoint(const cli_options *o)
 	return ok || r == RS_S_FALSE;
 }
 
+/* Whether KVM makes virtual machines: the device can be there, and writable, without it. */
+static void check_kvm(void)
+{
+	char advice[512] = "virtual machines run without acceleration";
+	size_t n = strlen(advice);
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int version = fd < 0 ? -1 : ioctl(fd, KVM_GET_API_VERSION, 0);
+	int vm = version == KVM_API_VERSION ? ioctl(fd, KVM_CREATE_VM, 0) : -1;
+	int e = errno;
+
+	if (fd < 0)
+		snprintf(advice + n, sizeof advice - n, "; %s%s", strerror(e),
+			e == EACCES ? ": add yourself to the group kvm" : "");
+	else if (version < 0)
+		snprintf(advice + n, sizeof advice - n, "; /dev/kvm is no KVM: %s", strerror(e));
+	else if (version != KVM_API_VERSION)
+		snprintf(advice + n, sizeof advice - n, "; its version is %d, not %d", version,
+			KVM_API_VERSION);
+	else if (vm < 0)
+		snprintf(advice + n, sizeof advice - n, "; KVM makes no virtual machine: %s",
+			strerror(e));
+	if (vm >= 0)
+		close(vm);
+	if (fd >= 0)
+		close(fd);
+	say(vm >= 0, "KVM makes a virtual machine", advice);
+}
+
+/* Yama decides who may attach to whom (kernel.org, admin-guide/LSM/Yama). */
+static void check_attach(void)
+{
+	static const char *const advice[] = {"",
+		"only programs started here can be debugged, not attached to: "
+		"sysctl kernel.yama.ptrace_scope=0, or run as root",
+		"attaching needs CAP_SYS_PTRACE: run as root, or sysctl "
+		"kernel.yama.ptrace_scope=0",
+		"nothing can be debugged until the next boot of this machine"};
+	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = 0;
+	if (f && fscanf(f, "%d", &scope) != 1)
+		scope = 0;
+	if (f)
+		fclose(f);
+	bool ok = scope <= 0 || (scope < 3 && !geteuid());
+	say(ok, "processes of this host can be attached to (-p)",
+		advice[scope > 3    ? 3
+			: scope < 0 ? 0
+				    : scope]);
+}
+
 int doctor_run(const cli_options *o)
 {
 	char where[4096];
@@ -80,8 +134,8 @@ int doctor_run(const cli_options *o)
 	bool qemu = in_path("qemu-system-x86_64", where, sizeof where);
 	say(qemu, qemu ? where : "qemu-system-x86_64",
 		"needed for the bundled guest: apt-get install qemu-system-x86");
-	say(!access("/dev/kvm", R_OK | W_OK), "/dev/kvm can be used",
-		"virtual machines run without acceleration; add yourself to the group kvm");
+	check_kvm();
+	check_attach();
 	say(!access("/dev/ttyS0", R_OK | W_OK), "/dev/ttyS0 can be used",
 		"only needed for a real serial line; add yourself to the group dialout");
 	check_symbols();

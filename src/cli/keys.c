@@ -139,7 +139,11 @@ void keys_watch_begin(cli *c)
 {
 	struct termios raw;
 
-	if (!c->terminal || tcgetattr(STDIN_FILENO, &k.saved) || pipe(k.stop))
+	atomic_store(&k.last_break, 0); /* the one that ended an earlier wait is answered */
+	/* A program has the terminal as it is, in its own process group: Ctrl+C reaches it as a
+	 * signal, which stops it. */
+	if (!c->terminal || rs_program_on_terminal(c->s) ||
+		tcgetattr(STDIN_FILENO, &k.saved) || pipe(k.stop))
 		return;
 	raw = k.saved;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | IEXTEN);

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static const char *colour(const cli *c, uint32_t mask)
@@ -76,7 +77,7 @@ static void on_output(void *u, uint32_t mask, const char *text, size_t n)
 		c->at_line_start = text[n - 1] == '\n';
 	/* A long listing into a file needs no write a line; what a running target says must be
 	 * seen. */
-	if (c->terminal || running(c))
+	if (c->terminal || c->waiting)
 		fflush(stdout);
 }
 
@@ -88,7 +89,9 @@ static bool wait_and_show(cli *c)
 	while (running(c)) {
 		fflush(stdout);
 		keys_watch_begin(c);
+		c->waiting = true;
 		rs_result r = rs_wait_for_event(c->s, 0, RS_INFINITE);
+		c->waiting = false;
 		keys_watch_end(c);
 		if (r == RS_S_OK) {
 			rs_output_current_state(c->s, RS_OUTCTL_ALL_CLIENTS, RS_CURRENT_DEFAULT);
@@ -105,6 +108,9 @@ static bool wait_and_show(cli *c)
 				printf("%s\n", rs_error_text(c->s));
 				return true;
 			}
+			uint32_t code;
+			if (rs_get_exit_code(c->s, &code) == RS_S_OK)
+				return false; /* the program came to its end */
 			complain(c, "the target is lost");
 			c->exit_code = 1;
 			return false;
@@ -162,7 +168,16 @@ static bool attach(cli *c)
 
 	if (o->initial_break)
 		rs_add_engine_options(c->s, RS_ENGOPT_INITIAL_BREAK);
-	if (o->image)
+	uint64_t pid = o->attach_pid;
+	rs_add_engine_options(c->s, RS_ENGOPT_FINAL_BREAK);
+	if (o->attach_name)
+		r = rs_get_running_process_system_id_by_executable_name(c->s, o->attach_name, &pid);
+	if (r >= 0 && pid)
+		r = rs_attach_process(c->s, pid, o->noninvasive ? RS_ATTACH_NONINVASIVE : 0);
+	else if (r >= 0 && o->program_argc)
+		r = rs_create_process(c->s, o->program_argc, (const char *const *)o->program, NULL,
+			o->children ? RS_CREATE_FOLLOW_CHILDREN : 0);
+	else if (o->image)
 		r = rs_open_image(c->s, o->image);
 	else if (o->local || o->exdi)
 		r = rs_attach_kernel(
@@ -170,7 +185,9 @@ static bool attach(cli *c)
 	else if (o->have_k)
 		r = rs_attach_kernel(c->s, RS_ATTACH_KERNEL_CONNECTION, o->connect);
 	if (r < 0) {
-		complain(c, "cannot attach");
+		complain(c, o->program_argc ? "cannot start"
+			    : o->image	    ? "cannot open"
+					    : "cannot attach");
 		c->exit_code = r == RS_E_INVALIDARG ? 2 : 1;
 		return false;
 	}
@@ -193,6 +210,9 @@ static void settings(cli *c)
 	}
 	if (getenv("KDQUIET"))
 		rs_execute(c->s, RS_OUTCTL_IGNORE, "sqe", 0);
+	const char *evaluator = getenv("_NT_EXPR_EVAL");
+	if (evaluator && !strcasecmp(evaluator, "c++"))
+		rs_execute(c->s, RS_OUTCTL_IGNORE, ".expr /s c++", 0);
 	for (size_t i = 0; i < o->n_before; i++)
 		rs_execute(c->s, RS_OUTCTL_ALL_CLIENTS, o->before[i], 0);
 }
@@ -209,42 +229,46 @@ static bool first_stop(cli *c)
 	return true;
 }
 
-int main(int argc, char **argv)
+static int run(cli *c, int argc, char **argv)
 {
-	cli c = {.at_line_start = true};
-
-	if (!options_parse(argc, argv, &c.o))
-		return 2;
-	if (c.o.show_help) {
+	if (c->o.show_help) {
 		options_help(stdout);
 		return 0;
 	}
-	if (c.o.show_version) {
+	if (c->o.show_version) {
 		printf("Ringside %s\n", rs_version());
 		return 0;
 	}
-	if (c.o.doctor)
-		return doctor_run(&c.o);
-	c.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-	c.colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	rs_create(&c.s);
-	rs_set_output_callbacks(c.s, on_output, &c);
-	rs_set_input_callbacks(c.s, on_input, &c);
-	keys_init(&c);
-	rs_set_command_line(c.s, argc, (const char *const *)argv);
+	if (c->o.doctor)
+		return doctor_run(&c->o);
+	c->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	c->colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	rs_create(&c->s);
+	rs_set_output_callbacks(c->s, on_output, c);
+	rs_set_input_callbacks(c->s, on_input, c);
+	keys_init(c);
+	rs_set_command_line(c->s, argc, (const char *const *)argv);
 	printf("\nRingside Debugger Version %s\n\n", rs_version());
-	settings(&c);
-	if (attach(&c)) {
-		line_init(&c);
-		if (first_stop(&c))
-			session(&c);
-		line_done(&c);
+	settings(c);
+	if (attach(c)) {
+		line_init(c);
+		if (first_stop(c))
+			session(c);
+		line_done(c);
 	}
-	if (c.o.workspace && c.exit_code == 0)
-		rs_save_workspace(c.s, c.o.workspace);
-	if (keys_abandon() > 1 || (keys_abandon() && running(&c)))
-		rs_end_session(c.s, RS_END_REENTRANT);
-	rs_session *s = c.s;
+	if (c->o.workspace && c->exit_code == 0)
+		rs_save_workspace(c->s, c->o.workspace);
+	if (keys_abandon() > 1 || (keys_abandon() && running(c)))
+		rs_end_session(c->s, RS_END_REENTRANT);
+	rs_session *s = c->s;
 	rs_destroy(s);
-	return c.exit_code;
+	return c->exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	cli c = {.at_line_start = true};
+	int code = options_parse(argc, argv, &c.o) ? run(&c, argc, argv) : 2;
+	options_free(&c.o);
+	return code;
 }

@@ -157,6 +157,13 @@ static err parse_options(cmd *c, str *rest, bool bm, options *o)
 	return ERR_OK;
 }
 
+/* ~2 bp: the thread that the prefix chose is the current one for this command. */
+static void one_thread(cmd *c, const cmd_call *call, options *o)
+{
+	if (c->e->mode == ENG_USER && call->thread.p)
+		o->spec.thread = c->e->ctx.unit;
+}
+
 /* The text of an expression that does not evaluate now: up to a blank outside brackets and quotes.
  */
 static str expr_text(str s)
@@ -301,10 +308,11 @@ static err bp_or_bu(cmd *c, cmd_call *call, bp_kind kind)
 	str rest = call->args;
 	bool unresolved;
 
-	if (call->glued && rest.n)
+	if (call->glued && rest.n && rest.p[0] != '/') /* not "bp/1" */
 		TRY(parse_id(c, &rest, &o.spec.id));
 	rest = str_trim(rest);
 	TRY(parse_options(c, &rest, false, &o));
+	one_thread(c, call, &o);
 	TRY(parse_place(c, &rest, &o, &unresolved));
 	if (unresolved) {
 		if (kind == BP_BP)
@@ -369,6 +377,7 @@ static err cmd_ba(cmd *c, cmd_call *call)
 	o.spec.size = size > 64 ? 64 : (uint32_t)size;
 	rest = str_trim(str_skip(rest, n));
 	TRY(parse_options(c, &rest, false, &o));
+	one_thread(c, call, &o);
 	TRY(parse_place(c, &rest, &o, &unresolved));
 	if (unresolved) {
 		out(c->e, "Bp expression '%.*s' could not be resolved, adding deferred bp\n",
@@ -387,6 +396,7 @@ static err cmd_bm(cmd *c, cmd_call *call)
 	size_t made = 0;
 
 	TRY(parse_options(c, &rest, true, &o));
+	one_thread(c, call, &o);
 	pattern = expr_text(rest);
 	if (!pattern.n)
 		return cmd_fail(c, ERR_SYNTAX, "bm needs a symbol pattern, such as nt!Nt*File");

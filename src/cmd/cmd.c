@@ -295,7 +295,7 @@ static err check_row(cmd *c, const cmd_call *call)
 			c, ERR_STATE, "Execution commands are not allowed (.allow_exec_cmds)");
 	if (call->has_unit && !(r->flags & CMD_UNIT))
 		return cmd_syntax(c, c->lang->current);
-	if (call->has_unit && call->unit >= e->n_units)
+	if (call->has_unit && !e->caps.threads && call->unit >= e->n_units)
 		return cmd_fail(c, ERR_ARG, "%u is not a valid processor number", call->unit);
 	return r->flags & CMD_TARGET ? eng_accessible(e, &c->d) : ERR_OK;
 }
@@ -304,6 +304,8 @@ static err check_row(cmd *c, const cmd_call *call)
 static err call_row(cmd *c, cmd_call *call)
 {
 	TRY(check_row(c, call));
+	if (call->thread.p)
+		return procs_each(c, call);
 	if (!call->has_unit)
 		return call->row->fn(c, call);
 	eng_ctx saved = eng_ctx_save(c->e);
@@ -392,6 +394,10 @@ static bool run_special(cmd *c, str t, size_t pos, size_t *next, err *ret)
 		return true;
 	}
 	if (alias_is_fixed_set(l->current)) {
+		/* The text of a fixed-name alias may hold semicolons: it is the rest of the line.
+		 */
+		*next = lex_line_end(t, pos);
+		l->current = (str){t.p + pos, *next - pos};
 		*ret = alias_fixed_set(c, l->current);
 		return true;
 	}
@@ -672,7 +678,12 @@ void cmd_prompt(cmd *c, buf *b)
 	case ENG_LOCAL_KERNEL:
 		buf_addz(b, "lkd");
 		break;
-	case ENG_USER:
+	case ENG_USER: {
+		const eng_thr *t = eng_thr_find(e, e->ctx.unit);
+		const eng_proc *p = t ? t->proc : eng_proc_find(e, e->ctx.process);
+		buf_addf(b, "%u:%03u", p ? p->id : 0, t ? t->id : 0);
+		break;
+	}
 	case ENG_IMAGE:
 		buf_addf(b, "0:%03u", e->ctx.unit);
 		break;
@@ -814,7 +825,7 @@ err cmd_arg_expr(cmd *c, str *rest, uint64_t *ret)
 	str r = str_skip(*rest, lex_skip(*rest, 0)), whole = r;
 	if (r.n && r.p[0] == '%')
 		r = str_skip(r, 1);
-	else if (r.n && (r.p[0] == '&' || r.p[0] == '#')) {
+	else if (r.n && !c->e->cxx_default && (r.p[0] == '&' || r.p[0] == '#')) {
 		c->lang->fault = r.p;
 		return cmd_fail(
 			c, ERR_UNSUPPORTED, "16-bit addresses ('%c') are not supported", r.p[0]);
@@ -848,7 +859,8 @@ bool cmd_arg_switch(str *rest, const char *marks, str *ret)
 	if (r.n < 2 || !strchr(marks, r.p[0]) || lex_blank(r.p[1]))
 		return false;
 	size_t end = 1;
-	while (end < r.n && !lex_blank(r.p[end]) && r.p[end] != '"')
+	while (end < r.n && !lex_blank(r.p[end]) && r.p[end] != '"' &&
+		!(r.p[0] == '/' && r.p[end] == '/')) /* /p/r: two */
 		end++;
 	*ret = (str){r.p + 1, end - 1};
 	*rest = str_skip(r, lex_skip(r, end));

@@ -57,7 +57,8 @@ void disasm_line(cmd *c, const x64_insn *in, bool symbols, buf *b)
 	sym_line l;
 	if (s->source_line && c->e->syms && sym_line_at(c->e->syms, in->addr, &l) == ERR_OK)
 		buf_addf(b, "%5u ", l.line);
-	buf_addf(b, "%s ", out_addr(c->e, in->addr));
+	buf_addz(b, out_addr(c->e, in->addr));
+	buf_addc(b, ' ');
 	if (!s->no_code_bytes)
 		x64_format_line(in, symbols ? &names : NULL, b);
 	else
@@ -86,7 +87,8 @@ bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
 	uint64_t disp, of;
 	if (!e->syms)
 		return false;
-	if (sym_at(e->syms, addr, &s, &disp) == ERR_OK) {
+	bool found = sym_at(e->syms, addr, &s, &disp) == ERR_OK;
+	if (found) {
 		of = s.addr;
 	} else { /* no symbol: the module and the offset in it still say where */
 		sym_mod *m = sym_mod_at(e->syms, addr);
@@ -97,8 +99,15 @@ bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
 	if (of == *last)
 		return false;
 	*last = of;
-	if (!sym_format(e->syms, addr, b))
+	if (found) { /* as sym_format has it, which would look it up again */
+		buf_adds(b, s.mod->name);
+		buf_addc(b, '!');
+		buf_adds(b, s.name);
+		if (disp)
+			buf_addf(b, "+0x%llx", (unsigned long long)disp);
+	} else if (!sym_format(e->syms, addr, b)) {
 		return false;
+	}
 	if (e->lines_on && e->show_source && sym_line_at(e->syms, addr, &l) == ERR_OK)
 		buf_addf(b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
 	buf_addz(b, ":\n");
@@ -116,17 +125,76 @@ static void add_effect(cmd *c, const x64_insn *in, const x64_regs *r, buf *b)
 		buf_addf(b, " [br=%d]", x64_taken(in, r));
 	if (!in->has_mem || in->mem_size > sizeof raw || !x64_insn_ea(in, r, &ea))
 		return;
-	buf_addf(b, " %s:", in->mem_stack ? "ss" : "ds");
+	buf_addz(b, in->mem_stack ? " ss:" : " ds:");
 	if (r->valid & X64_SET_SEGMENTS)
 		buf_addf(b, "%04x:", r->seg[in->mem_stack ? X64_SS : X64_DS]);
-	buf_addf(b, "%s=", out_addr(c->e, ea));
+	buf_addz(b, out_addr(c->e, ea));
+	buf_addc(b, '=');
 	(void)mem_fill(&v, ea, raw, ok, in->mem_size);
 	for (size_t i = in->mem_size; i-- > 0;) {
-		if (ok[i])
-			buf_addf(b, "%02x", raw[i]);
-		else
-			buf_addz(b, "??");
+		buf_addc(b, ok[i] ? "0123456789abcdef"[raw[i] >> 4] : '?');
+		buf_addc(b, ok[i] ? "0123456789abcdef"[raw[i] & 15] : '?');
 	}
+}
+
+/*
+ * What the last steps showed, without effects: a trace goes through the same loop again and again.
+ * Holds only from one shown step to the next stop, so that nothing can have changed names or
+ * settings meanwhile: another event or a prompt makes a gap in the stops' numbers, or is not inside
+ * of the wait.
+ */
+typedef struct shown {
+	uint64_t addr;
+	uint8_t len, bytes[X64_INSN_MAX];
+	uint8_t n;
+	char text[128];
+} shown;
+
+enum { SHOWN_SLOTS = 256 };
+
+typedef struct shown_steps {
+	uint64_t stop;
+	shown slot[SHOWN_SLOTS];
+} shown_steps;
+
+static shown *shown_slot(cmd *c, uint64_t addr)
+{
+	shown_steps *s = cmd_state(c, "shown-steps", sizeof *s);
+	engine *e = c->e;
+	if (!e->inside_wait || !e->caps.threads || !e->t) {
+		s->stop = 0;
+		return NULL;
+	}
+	uint64_t stop = tgt_stops(e->t);
+	if (s->stop != stop && s->stop + 1 != stop)
+		for (size_t i = 0; i < SHOWN_SLOTS; i++)
+			s->slot[i].len = 0;
+	s->stop = stop;
+	return &s->slot[(addr ^ addr >> 8) % SHOWN_SLOTS];
+}
+
+/* Label and line of in, which stands at the pc. */
+static void show_insn(cmd *c, const x64_insn *in, bool user_cs, uint16_t cs, buf *b)
+{
+	shown *k = shown_slot(c, in->addr);
+	uint64_t last = 0;
+	size_t from = b->n;
+	if (k && k->len == in->len && k->addr == in->addr &&
+		!memcmp(k->bytes, in->bytes, in->len)) {
+		buf_add(b, k->text, k->n);
+		return;
+	}
+	if (c->e->show_symbol)
+		(void)disasm_label(c, in->addr, &last, b);
+	/* The selector tells user-mode code from the kernel's. */
+	if (user_cs)
+		buf_addf(b, "%04x:", cs);
+	disasm_line(c, in, true, b);
+	if (!k || b->n - from > sizeof k->text)
+		return;
+	*k = (shown){.addr = in->addr, .len = in->len, .n = (uint8_t)(b->n - from)};
+	memcpy(k->bytes, in->bytes, in->len);
+	memcpy(k->text, b->p + from, k->n);
 }
 
 void code_here(cmd *c, const x64_regs *r, buf *b)
@@ -134,18 +202,19 @@ void code_here(cmd *c, const x64_regs *r, buf *b)
 	engine *e = c->e;
 	x64_insn in;
 	uint64_t last = 0;
-	if (e->show_symbol)
-		(void)disasm_label(c, r->rip, &last, b);
-	if (!e->show_disasm)
-		return;
-	/* The selector tells user-mode code from the kernel's. */
-	if (e->mode == ENG_KERNEL && r->seg[X64_CS] & 3)
-		buf_addf(b, "%04x:", r->seg[X64_CS]);
-	if (eng_insn(e, r->rip, &in, NULL) != ERR_OK) {
+	bool known = e->show_disasm && eng_insn(e, r->rip, &in, NULL) == ERR_OK;
+	bool user_cs = e->mode == ENG_KERNEL && r->seg[X64_CS] & 3;
+	if (!known) {
+		if (e->show_symbol)
+			(void)disasm_label(c, r->rip, &last, b);
+		if (!e->show_disasm)
+			return;
+		if (user_cs)
+			buf_addf(b, "%04x:", r->seg[X64_CS]);
 		bad_line(c, r->rip, NULL, b);
 		return;
 	}
-	disasm_line(c, &in, true, b);
+	show_insn(c, &in, user_cs, r->seg[X64_CS], b);
 	if (e->show_ea) {
 		b->n--; /* the line end */
 		add_effect(c, &in, r, b);
@@ -167,13 +236,15 @@ void code_show_stop(cmd *c)
 	 * the instruction has an operand in memory to show. */
 	bool at_event = e->has_event && e->ctx.unit == e->ev.unit && e->ctx.from == REGS_UNIT &&
 			!e->ctx.frame_set;
-	bool known = !e->show_regs && at_event && e->ev.has_report &&
-		     eng_insn(e, ip, &in, NULL) == ERR_OK && !in.has_mem;
+	bool decoded = !e->show_regs && at_event && eng_insn(e, ip, &in, NULL) == ERR_OK;
+	bool known = decoded && e->ev.has_report && !in.has_mem;
 	if (known) {
 		r.rip = ip;
 		r.eflags = e->ev.eflags;
 		r.seg[X64_CS] = e->ev.cs;
 		r.valid = in.flow == X64_FLOW_COND ? X64_SET_CONTROL : 0;
+	} else if (decoded && e->mode == ENG_USER && !in.has_mem && in.flow != X64_FLOW_COND) {
+		r.rip = ip;
 	} else if (eng_regs(e, X64_SET_GENERAL | regs_sets(c, e->show_regs ? e->reg_mask : 0), &r,
 			   NULL) != ERR_OK) {
 		return;
@@ -388,9 +459,16 @@ static err back(cmd *c, uint64_t addr, uint64_t count)
 		if (cancelled(&c->e->cancel))
 			return ERR_CANCELLED;
 	}
-	if (left == count)
+	if (left == count) {
+		uint8_t byte;
+		if (eng_read_all(c->e, addr - 1, &byte, 1, NULL) == ERR_OK)
+			return cmd_fail(c, ERR_NOTFOUND,
+				"Unable to find valid previous instruction for %s: no instruction "
+				"ends there",
+				out_addr(c->e, addr));
 		return cmd_fail(
 			c, ERR_FAULT, "Memory access error at '%s'", out_addr(c->e, addr - 1));
+	}
 	buf_init(&b, 0);
 	for (uint64_t i = left; i < count; i++) {
 		(void)disasm_label(c, list[i].addr, &last, &b);

@@ -10,6 +10,8 @@
  */
 #include "cmd/types.h"
 
+#include "cmd/lang.h"
+
 #include "base/reader.h"
 
 #include <ctype.h>
@@ -569,6 +571,16 @@ static err show_type(dt *x, sym_type t, bool has, uint64_t addr)
 	return ERR_OK;
 }
 
+err dt_show_at(cmd *c, sym_type t, uint64_t addr, const uint8_t *held, size_t held_n)
+{
+	dt *x = arena_new(&c->a, dt);
+	x->c = c;
+	tv_init(&x->v, c);
+	x->v.held = held;
+	x->v.held_n = held_n;
+	return show_type(x, t, true, addr);
+}
+
 /* ---- enumerating ---- */
 
 static bool size_fits(const dt *x, uint64_t size)
@@ -680,16 +692,17 @@ static err array_of(dt *x, sym_type t, uint64_t count)
 }
 
 /* A variable in scope: its bytes in memory or, from a register, held in p. */
-static bool find_local(dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[16], size_t *held)
+static bool find_local(
+	dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[SYM_PLACE_MAX], size_t *held)
 {
 	engine *e = x->c->e;
 	uint64_t ip;
 	sym_local *l;
 	size_t n;
 	x64_regs r;
-	if (!e->syms || eng_regs(e, X64_SET_CONTROL, &r, NULL) != ERR_OK)
+	if (!e->syms || eng_regs(e, X64_SET_CONTROL | X64_SET_INTEGER, &r, NULL) != ERR_OK ||
+		eng_scope_ip(e, &ip, NULL) != ERR_OK)
 		return false;
-	ip = r.rip;
 	if (sym_locals(e->syms, &x->c->a, ip, &l, &n, NULL) != ERR_OK)
 		return false;
 	for (size_t i = n; i-- > 0;) {
@@ -707,7 +720,15 @@ static bool find_local(dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[1
 			*held = 8;
 			return true;
 		}
-		if (l[i].loc == SYM_LOC_NONE ||
+		sym_place place;
+		if (l[i].loc == SYM_LOC_EXPR && dv_place(x->c, &l[i], &r, &place) &&
+			place.kind != SYM_PLACE_REG) {
+			*addr = place.kind == SYM_PLACE_MEM ? place.addr : 0;
+			*held = place.n;
+			memcpy(p, place.bytes, place.n);
+			return true;
+		}
+		if (l[i].loc == SYM_LOC_NONE || l[i].loc == SYM_LOC_EXPR ||
 			eng_reg_get(e, str_of(l[i].reg), &v, NULL) != ERR_OK)
 			return false;
 		if (l[i].loc == SYM_LOC_REG) {
@@ -735,7 +756,8 @@ static err show_local(dt *x, sym_type t, uint64_t addr, const uint8_t *p, size_t
 	}
 	buf_deinit(&b);
 	/* a pointer to a structure shows the structure too */
-	if (sym_type_info_get(t, &in) == ERR_OK && in.kind == SYM_T_PTR && (x->n || !x->array)) {
+	if (sym_type_info_get(t, &in) == ERR_OK && (in.kind == SYM_T_PTR || in.kind == SYM_T_REF) &&
+		(x->n || !x->array)) {
 		uint8_t q[8];
 		sym_type_info el;
 		if (sym_type_info_get(in.elem, &el) == ERR_OK && is_struct(el.kind) &&
@@ -794,7 +816,7 @@ static err show_named(dt *x)
 			return cmd_fail(x->c, ERR_SYNTAX, "[%.*s]: subscripts are decimal numbers",
 				STR_ARG(index));
 	}
-	uint8_t *held = arena_alloc(&x->c->a, 16);
+	uint8_t *held = arena_alloc(&x->c->a, SYM_PLACE_MAX);
 	size_t held_n = 0;
 	if (!qualified && !x->types_only && !count && !x->has_addr &&
 		find_local(x, name, &t, &addr, held, &held_n) && t.file)
@@ -861,6 +883,43 @@ static str word(str *rest)
 	return str_take(r, n);
 }
 
+/* Words that begin or go on a type of C: "unsigned long", "struct _FOO *". */
+static bool c_word(str w, bool *tag)
+{
+	static const char *const words[] = {"struct", "union", "enum", "class", "const", "volatile",
+		"unsigned", "signed", "short", "long", "int", "char", "double", "__int64"};
+	enum { TAGS = 6 }; /* a name follows these */
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (str_eq(w, str_of(words[i]))) {
+			*tag = i < TAGS;
+			return true;
+		}
+	return false;
+}
+
+/* A name of several words needs parentheses in WinDbg; words of C are understood without. */
+static str type_words(dt *x, str w, str *rest)
+{
+	bool tag = false;
+	if (!c_word(w, &tag))
+		return w;
+	for (str next; rest->n; *rest = next) {
+		bool named = tag, more;
+		next = *rest;
+		str v = word(&next);
+		more = c_word(v, &tag);
+		bool stars = v.n;
+		for (size_t i = 0; stars && i < v.n; i++)
+			stars = v.p[i] == '*';
+		if (!more && !stars && (!named || v.p[0] == '-'))
+			break;
+		w = str_printf(&x->c->a, "%.*s %.*s", STR_ARG(w), STR_ARG(v));
+		if (!more)
+			tag = false;
+	}
+	return w;
+}
+
 /* A word, and what an operator with blanks around it adds: "@rcx + 8", but not "@rcx -r2". */
 static err expression(dt *x, str *rest, uint64_t *ret)
 {
@@ -870,7 +929,7 @@ static err expression(dt *x, str *rest, uint64_t *ret)
 		(void)word(rest);
 		all.n = (size_t)(rest->p - all.p);
 	}
-	return eng_eval(x->c->e, str_trim(all), ret, &x->c->d);
+	return lang_eval(x->c, str_trim(all), ret);
 }
 
 static err options(dt *x, str o, str *rest, bool *help)
@@ -1054,7 +1113,7 @@ static err parse(dt *x, str rest, bool *help)
 				TRY(take_address(x, &rest));
 				continue;
 			}
-			TRY(take_name(x, w));
+			TRY(take_name(x, forced ? w : type_words(x, w, &rest)));
 			if (x->array) { /* -a in front of the name is for the type */
 				array_for_name = true;
 				array_n = x->array_n;
@@ -1087,13 +1146,13 @@ static void last_as_address(dt *x)
 		sym_type_find(x->c->e->syms, x->name, &t, NULL) != ERR_OK ||
 		sym_type_field(t, x->f[x->n - 1].text, &f, NULL) == ERR_OK)
 		return;
-	diag keep = x->c->d;
-	if (eng_eval(x->c->e, x->f[x->n - 1].text, &v, NULL) == ERR_OK) {
+	masm_env env;
+	lang_env(x->c, &env);
+	if (masm_eval(&env, x->f[x->n - 1].text, NULL, &v, NULL) == ERR_OK) {
 		x->addr = v;
 		x->has_addr = true;
 		x->n--;
 	}
-	x->c->d = keep;
 }
 
 err cmd_dt(cmd *c, cmd_call *call)

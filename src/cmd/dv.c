@@ -27,7 +27,9 @@ typedef struct dv {
 typedef struct row {
 	const sym_local *l;
 	uint64_t addr, size;
-	bool has_addr; /* in memory */
+	bool has_addr;	      /* in memory */
+	const uint8_t *bytes; /* put together from several places */
+	size_t n_bytes;
 	size_t order;
 } row;
 
@@ -38,6 +40,39 @@ static bool reg_value(const dv *x, const char *name, uint64_t *ret)
 		return false;
 	*ret = x64_reg_get(&x->regs, r);
 	return true;
+}
+
+static err read_mem(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret)
+{
+	return eng_read(u, addr, p, n, n_ret, NULL);
+}
+
+bool dv_place(cmd *c, const sym_local *l, const x64_regs *regs, sym_place *ret)
+{
+	mem_reader mem = {c->e, read_mem};
+	return sym_local_place(c->e->syms, l, regs, &mem, ret, NULL) == ERR_OK;
+}
+
+/* A place that has to be worked out. */
+static void work_out(const dv *x, row *r)
+{
+	sym_place p;
+	uint64_t v;
+	if (!x->has_regs || !dv_place(x->c, r->l, &x->regs, &p))
+		return;
+	if (p.kind == SYM_PLACE_MEM) {
+		r->addr = p.addr;
+		r->has_addr = true;
+		return;
+	}
+	if (p.kind == SYM_PLACE_REG) {
+		if (!reg_value(x, p.reg, &v))
+			return;
+		put64(p.bytes, v);
+		p.n = 8;
+	}
+	r->bytes = arena_dup(&x->c->a, p.bytes, p.n);
+	r->n_bytes = p.n;
 }
 
 static row row_of(const dv *x, const sym_local *l, size_t order)
@@ -53,6 +88,8 @@ static row row_of(const dv *x, const sym_local *l, size_t order)
 	} else if (l->loc == SYM_LOC_REGREL && reg_value(x, l->reg, &v)) {
 		r.addr = v + (uint64_t)l->off;
 		r.has_addr = true;
+	} else if (l->loc == SYM_LOC_EXPR) {
+		work_out(x, &r);
 	}
 	return r;
 }
@@ -67,6 +104,8 @@ static void place(const dv *x, const row *r, buf *b)
 		buf_addz(b, out_addr(x->c->e, r->addr));
 	else if (r->l->loc == SYM_LOC_REG)
 		buf_addf(b, "@%s", r->l->reg);
+	else if (r->bytes)
+		buf_addz(b, "<computed>");
 	else if (r->l->loc == SYM_LOC_CONST)
 		buf_addz(b, "<constant>");
 	else if (r->l->loc == SYM_LOC_STATIC)
@@ -96,6 +135,10 @@ static void add_value(dv *x, const row *r, buf *b)
 		buf_addz(b, "<no type information>");
 	} else if (r->has_addr) {
 		tv_value(&at, r->l->type, r->addr, b);
+	} else if (r->bytes) {
+		at.held = r->bytes;
+		at.held_n = r->n_bytes;
+		tv_value(&at, r->l->type, 0, b);
 	} else if (r->l->loc == SYM_LOC_CONST ||
 		   (r->l->loc == SYM_LOC_REG && reg_value(x, r->l->reg, &v))) {
 		put64(bytes, r->l->loc == SYM_LOC_CONST ? r->l->addr : v);
@@ -200,7 +243,7 @@ static err list(dv *x)
 	} else {
 		TRY(eng_regs(e, X64_SET_CONTROL | X64_SET_INTEGER, &x->regs, &x->c->d));
 		x->has_regs = true;
-		ip = x->regs.rip;
+		TRY(eng_scope_ip(e, &ip, &x->c->d));
 		err e2 = sym_locals(e->syms, &x->c->a, ip, &l, &n, &x->c->d);
 		if (e2 == ERR_CANCELLED)
 			return e2;

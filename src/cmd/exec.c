@@ -2,6 +2,7 @@
  * exec: commands that make the target run. They only say what is wanted (eng_exec_set); the wait
  * that follows does it.
  */
+#include "base/map.h"
 #include "cmd/cmd.h"
 
 #include <ctype.h>
@@ -25,6 +26,30 @@ static err parse_start(cmd *c, str *rest, eng_exec *x)
 	return cmd_arg_expr(c, rest, &x->start);
 }
 
+/*
+ * A break address whose name is not known yet is kept as a deferred breakpoint, as the
+ * documentation has it; one that goes when it was hit.
+ */
+static err defer(cmd *c, str *rest, bool hard)
+{
+	bp_spec s = {.id = BP_ID_ANY, .kind = BP_BU, .one_shot = true, .deferred = true};
+	bp *made;
+	bool redefined;
+	size_t n = 0;
+	while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t' && rest->p[n] != ',')
+		n++;
+	s.expr = str_take(*rest, n);
+	*rest = str_trim(str_skip(*rest, n));
+	if (hard)
+		return cmd_fail(c, ERR_NOTFOUND,
+			"'%.*s' is not known: a processor breakpoint cannot wait for it",
+			STR_ARG(s.expr));
+	diag_clear(&c->d);
+	out(c->e, "Bp expression '%.*s' could not be resolved, adding deferred bp\n",
+		STR_ARG(s.expr));
+	return bp_add(c->e, &s, &made, &redefined, &c->d);
+}
+
 static err go(cmd *c, cmd_call *call, eng_status status, bool hard)
 {
 	eng_exec x = {.status = status, .until_hard = hard};
@@ -35,7 +60,14 @@ static err go(cmd *c, cmd_call *call, eng_status status, bool hard)
 		if (x.n_until == ENG_UNTIL_MAX)
 			return cmd_fail(
 				c, ERR_LIMIT, "g takes at most %d addresses", ENG_UNTIL_MAX);
-		TRY(cmd_arg_expr(c, &rest, &x.until[x.n_until]));
+		str before = rest;
+		err r = cmd_arg_expr(c, &rest, &x.until[x.n_until]);
+		if (r == ERR_NOTFOUND) {
+			rest = before;
+			TRY(defer(c, &rest, hard));
+			continue;
+		}
+		TRY(r);
 		if (c->e->refuse_mid_insn)
 			TRY(bp_check_boundary(c->e, x.until[x.n_until], &c->d));
 		x.n_until++;
@@ -146,23 +178,27 @@ static err cmd_step(cmd *c, cmd_call *call)
 
 /* ---- wt ---- */
 
-typedef struct wt_entry {
+typedef struct wt_func {
+	uint64_t begin;
 	str name;
 	uint64_t calls, min, max, total;
-} wt_entry;
+} wt_func;
 
 typedef struct wt_level {
-	uint64_t func, own, children;
-	uint64_t sp;
-	str name;
+	wt_func *f;
+	uint64_t own, children;
 } wt_level;
 
 typedef struct wt_run {
 	cmd *c;
 	VEC(wt_level) stack;
-	VEC(wt_entry) table;
+	VEC(wt_func *) table; /* in the order in which they returned first */
+	map at;		      /* where a call led to -> wt_func; several may be of one function */
+	map by_begin;
 	uint64_t instructions, system_calls;
-	uint64_t max_depth;
+	uint64_t max_depth, end;
+	bool call, ret; /* what the step under way is */
+	err failed;
 	bool has_depth, no_calls, no_indent, no_summary, no_show_ret, addresses, ret_values,
 		ret_hex;
 } wt_run;
@@ -186,6 +222,24 @@ static str func_name(cmd *c, uint64_t pc, uint64_t *begin)
 	return name;
 }
 
+/* Looked up once for each place that is called. */
+static wt_func *wt_func_at(wt_run *w, uint64_t pc)
+{
+	wt_func *f = map_get(&w->at, pc);
+	if (f)
+		return f;
+	uint64_t begin;
+	str name = func_name(w->c, pc, &begin);
+	f = map_get(&w->by_begin, begin);
+	if (!f) {
+		f = arena_new(&w->c->a, wt_func);
+		*f = (wt_func){.begin = begin, .name = name, .min = UINT64_MAX};
+		map_set(&w->by_begin, begin, f);
+	}
+	map_set(&w->at, pc, f);
+	return f;
+}
+
 static void wt_line(wt_run *w, const wt_level *l, size_t depth)
 {
 	engine *e = w->c->e;
@@ -194,15 +248,13 @@ static void wt_line(wt_run *w, const wt_level *l, size_t depth)
 	out(e, "%5llu %5llu [%3zu] %*s", (unsigned long long)l->own,
 		(unsigned long long)l->children, depth, w->no_indent ? 0 : (int)depth * 2, "");
 	if (w->addresses)
-		out(e, "%s ", out_addr(e, l->func));
-	out(e, "%.*s", STR_ARG(l->name));
+		out(e, "%s ", out_addr(e, l->f->begin));
+	out(e, "%.*s", STR_ARG(l->f->name));
 }
 
-static void wt_push(wt_run *w, uint64_t pc, uint64_t sp)
+static void wt_push(wt_run *w, uint64_t pc)
 {
-	wt_level l = {.sp = sp};
-	l.name = func_name(w->c, pc, &l.func);
-	vec_push(&w->stack, l);
+	vec_push(&w->stack, (wt_level){.f = wt_func_at(w, pc)});
 }
 
 static void wt_pop(wt_run *w)
@@ -221,18 +273,11 @@ static void wt_pop(wt_run *w)
 	w->stack.n--;
 	if (w->stack.n)
 		w->stack.p[w->stack.n - 1].children += l.own + l.children;
-	wt_entry *t = NULL;
-	for (size_t i = 0; i < w->table.n; i++)
-		if (str_eq(w->table.p[i].name, l.name))
-			t = &w->table.p[i];
-	if (!t) {
-		vec_push(&w->table, (wt_entry){.name = l.name, .min = UINT64_MAX});
-		t = &w->table.p[w->table.n - 1];
-	}
-	t->calls++;
-	t->total += l.own;
-	t->min = l.own < t->min ? l.own : t->min;
-	t->max = l.own > t->max ? l.own : t->max;
+	if (!l.f->calls++)
+		vec_push(&w->table, l.f);
+	l.f->total += l.own;
+	l.f->min = l.own < l.f->min ? l.own : l.f->min;
+	l.f->max = l.own > l.f->max ? l.own : l.f->max;
 }
 
 static void wt_summary(wt_run *w)
@@ -242,7 +287,7 @@ static void wt_summary(wt_run *w)
 		(unsigned long long)w->instructions, (unsigned long long)w->instructions);
 	out(e, "Function Name                               Invocations MinInst MaxInst AvgInst\n");
 	for (size_t i = 0; i < w->table.n; i++) {
-		const wt_entry *t = &w->table.p[i];
+		const wt_func *t = w->table.p[i];
 		out(e, "%-43.*s %11llu %7llu %7llu %7llu\n", STR_ARG(t->name),
 			(unsigned long long)t->calls, (unsigned long long)t->min,
 			(unsigned long long)t->max, (unsigned long long)(t->total / t->calls));
@@ -253,47 +298,57 @@ static void wt_summary(wt_run *w)
 		out(e, "\n0 system calls were executed\n");
 }
 
-/* One instruction, or the whole call when calls at this depth are not entered. */
-static err wt_step(wt_run *w, bool over)
+/* Counts the instruction at ip, which is about to be executed, and says how: by itself, or as one
+ * with what it calls where calls at this depth are not entered. ST_BREAK: the trace ends here. */
+static eng_status wt_next(wt_run *w, uint64_t ip)
 {
-	cmd *c = w->c;
-	eng_exec x = {.status = over ? ST_STEP_OVER : ST_STEP_INTO, .count = 1, .quiet = true};
-	TRY(eng_exec_set(c->e, &x, &c->d));
-	TRY(eng_wait(c->e, -1, &c->d));
-	return str_starts(str_of(c->e->last_event), STR("Step completed")) ? ERR_OK : ERR_CANCELLED;
+	x64_insn in;
+	if (w->end && ip == w->end)
+		return ST_BREAK;
+	w->failed = eng_insn(w->c->e, ip, &in, &w->c->d);
+	if (w->failed != ERR_OK)
+		return ST_BREAK;
+	bool deep = w->has_depth && w->stack.n > w->max_depth, call = in.flow == X64_FLOW_CALL;
+	w->call = call && !deep;
+	w->ret = in.flow == X64_FLOW_RET;
+	w->instructions++;
+	w->stack.p[w->stack.n - 1].own++;
+	w->system_calls += in.flow == X64_FLOW_SYSCALL;
+	return (call && deep) || in.flow == X64_FLOW_SYSCALL ? ST_STEP_OVER : ST_STEP_INTO;
 }
 
-static err wt_loop(wt_run *w, uint64_t end)
+/* Inside of the wait: stopping and resuming for each instruction would cost several times more. */
+static eng_status wt_step_done(void *u)
+{
+	wt_run *w = u;
+	uint64_t ip = w->c->e->ev.pc;
+	if (w->call) {
+		wt_push(w, ip);
+	} else if (w->ret) {
+		wt_pop(w);
+		if (!w->stack.n)
+			return ST_BREAK;
+	}
+	return wt_next(w, ip);
+}
+
+static err wt_loop(wt_run *w, uint64_t ip)
 {
 	cmd *c = w->c;
-	x64_insn in;
-	uint64_t ip, sp;
-
-	for (;;) {
-		if (cancelled(&c->e->cancel))
-			return ERR_CANCELLED;
-		TRY(eng_ip(c->e, &ip, &c->d));
-		if (end && ip == end)
-			return ERR_OK;
-		TRY(eng_insn(c->e, ip, &in, &c->d));
-		TRY(eng_reg_get(c->e, STR("rsp"), &sp, &c->d));
-		bool call = in.flow == X64_FLOW_CALL, ret = in.flow == X64_FLOW_RET;
-		bool deep = w->has_depth && w->stack.n > w->max_depth;
-		w->instructions++;
-		w->stack.p[w->stack.n - 1].own++;
-		w->system_calls += in.flow == X64_FLOW_SYSCALL;
-		TRY(wt_step(w, (call && deep) || in.flow == X64_FLOW_SYSCALL));
-		TRY(eng_ip(c->e, &ip, &c->d));
-		if (call && !deep) {
-			uint64_t inner;
-			TRY(eng_reg_get(c->e, STR("rsp"), &inner, &c->d));
-			wt_push(w, ip, inner);
-		} else if (ret) {
-			wt_pop(w);
-			if (!w->stack.n)
-				return ERR_OK;
-		}
-	}
+	eng_exec x = {.status = wt_next(w, ip),
+		.count = 1,
+		.quiet = true,
+		.each = wt_step_done,
+		.each_u = w};
+	if (x.status == ST_BREAK)
+		return w->failed;
+	TRY(eng_exec_set(c->e, &x, &c->d));
+	err r = eng_wait(c->e, -1, &c->d);
+	/* What is kept of the request (gc) must not come back here. */
+	c->e->reached.each = c->e->exec.each = NULL;
+	TRY(r);
+	TRY(w->failed);
+	return str_starts(str_of(c->e->last_event), STR("Step completed")) ? ERR_OK : ERR_CANCELLED;
 }
 
 static err cmd_wt(cmd *c, cmd_call *call)
@@ -301,12 +356,16 @@ static err cmd_wt(cmd *c, cmd_call *call)
 	wt_run w = {.c = c};
 	str rest = call->args, sw;
 	eng_exec start = {0};
-	uint64_t end = 0, ip;
+	uint64_t ip;
 
 	while (cmd_arg_switch(&rest, "-", &sw)) {
 		if (str_eq(sw, STR("l"))) {
+			/* A word: an expression would take the next option's mark for a minus. */
 			w.has_depth = true;
-			TRY(cmd_arg_expr(c, &rest, &w.max_depth));
+			str depth = str_word(&rest);
+			if (!depth.n)
+				return cmd_fail(c, ERR_SYNTAX, "wt: -l needs a depth");
+			TRY(eng_eval(c->e, depth, &w.max_depth, &c->d));
 		} else if (str_eq(sw, STR("nc")))
 			w.no_calls = true;
 		else if (str_eq(sw, STR("ni")))
@@ -329,19 +388,19 @@ static err cmd_wt(cmd *c, cmd_call *call)
 	}
 	TRY(parse_start(c, &rest, &start));
 	if (rest.n)
-		TRY(cmd_arg_expr(c, &rest, &end));
+		TRY(cmd_arg_expr(c, &rest, &w.end));
 	TRY(cmd_arg_end(c, rest));
 	if (c->e->inside_wait)
 		return cmd_fail(c, ERR_STATE, "wt cannot run inside a breakpoint's commands");
 	if (start.has_start)
 		TRY(eng_reg_set(c->e, STR("rip"), start.start, &c->d));
 	TRY(eng_ip(c->e, &ip, &c->d));
-	uint64_t begin, sp;
+	uint64_t begin;
 	x64_insn in;
 	str name = func_name(c, ip, &begin);
 	TRY(eng_insn(c->e, ip, &in, &c->d));
 	bool at_call = in.flow == X64_FLOW_CALL;
-	if (begin != ip && !at_call && !end) {
+	if (begin != ip && !at_call && !w.end) {
 		eng_exec x = {.status = ST_STEP_OVER, .count = 1};
 		return eng_exec_set(c->e, &x, &c->d); /* in the middle of a function wt is p */
 	}
@@ -352,17 +411,20 @@ static err cmd_wt(cmd *c, cmd_call *call)
 	else
 		(void)!eng_reg_get(c->e, STR("$ra"), &ra, NULL);
 	out(c->e, " %s\n", out_addr(c->e, ra));
-	TRY(eng_reg_get(c->e, STR("rsp"), &sp, &c->d));
-	if (at_call && !end)
-		end = ra;
-	wt_push(&w, ip, sp);
-	err r = wt_loop(&w, end);
+	if (at_call && !w.end)
+		w.end = ra;
+	map_init(&w.at);
+	map_init(&w.by_begin);
+	wt_push(&w, ip);
+	err r = wt_loop(&w, ip);
 	while (w.stack.n)
 		wt_pop(&w);
 	if (!w.no_summary)
 		wt_summary(&w);
 	vec_deinit(&w.stack);
 	vec_deinit(&w.table);
+	map_deinit(&w.at);
+	map_deinit(&w.by_begin);
 	if (r == ERR_CANCELLED) {
 		out(c->e, "Trace ended early.\n");
 		r = ERR_OK;
@@ -396,7 +458,9 @@ static const cmd_row rows[] = {
 	{"g", "g[a] [= StartAddress] [BreakAddress ...]", "Let the target run",
 		"Runs until a break address (at most 10), a breakpoint, an event or Ctrl+C. ga "
 		"makes the\n"
-		"break addresses processor breakpoints.",
+		"break addresses processor breakpoints. A name that is not known yet becomes a "
+		"deferred\n"
+		"breakpoint that is deleted when it is hit.",
 		RUN, cmd_g},
 	{"ga", "ga [= StartAddress] [BreakAddress ...]",
 		"Let the target run to processor breakpoints", NULL, EXACT, cmd_ga},

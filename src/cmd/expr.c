@@ -1,5 +1,5 @@
 /*
- * expr: commands about values: ? .formats n .expr ss .printf .echo. Refuses to know how expressions
+ * expr: commands about values: ? .formats n ss .printf .echo. Refuses to know how expressions
  * are evaluated (eval/) and where text goes (engine's out).
  */
 #include "cmd/lang.h"
@@ -138,7 +138,7 @@ static err cmd_formats(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
-/* ---- n, .expr, ss ---- */
+/* ---- n, ss ---- */
 
 static err cmd_radix(cmd *c, cmd_call *call)
 {
@@ -149,29 +149,6 @@ static err cmd_radix(cmd *c, cmd_call *call)
 		return cmd_syntax(c, call->args);
 	c->e->radix = (unsigned)v;
 	out(c->e, "base is %u\n", c->e->radix);
-	return ERR_OK;
-}
-
-static const char masm_name[] = "MASM - Microsoft Assembler expressions";
-static const char cxx_name[] = "C++ - C++ source expressions";
-
-static err cmd_expr_kind(cmd *c, cmd_call *call)
-{
-	str rest = call->args, sw;
-	if (cmd_arg_switch(&rest, "/-", &sw)) {
-		str kind = str_trim(rest);
-		if (str_ieq(sw, STR("q")) && !kind.n)
-			out(c->e, "Available expression evaluators:\n    %s\n    %s\n", masm_name,
-				cxx_name);
-		else if (str_ieq(sw, STR("s")) && str_ieq(kind, STR("c++")))
-			return cmd_fail(c, ERR_UNSUPPORTED,
-				"The C++ evaluator is not available in this version");
-		else if (!str_ieq(sw, STR("s")) || !str_ieq(kind, STR("masm")))
-			return cmd_syntax(c, call->args);
-	} else {
-		TRY(cmd_arg_end(c, rest));
-	}
-	out(c->e, "Current expression evaluator: %s\n", masm_name);
 	return ERR_OK;
 }
 
@@ -580,11 +557,6 @@ static const char help_printf[] =
 static const cmd_row rows[] = {
 	{"?", "? [Expression]", "Evaluate an expression; alone, list the commands", help_masm,
 		CMD_ANY, cmd_evaluate},
-	{"?"
-	 "?",
-		"?"
-		"? [Expression]",
-		"Evaluate a C++ expression", NULL, CMD_ANY | CMD_LATER, NULL},
 	{".formats", ".formats Expression", "Show a value in many formats",
 		"Hexadecimal, decimal, octal, binary, characters, time (seconds since 1970, or a "
 		"FILETIME if the\n"
@@ -592,8 +564,6 @@ static const cmd_row rows[] = {
 		CMD_ANY, cmd_formats},
 	{"n", "n [8|10|16]", "Show or set the radix of numbers", NULL, CMD_ANY | CMD_NOREPEAT,
 		cmd_radix},
-	{".expr", ".expr [/s masm] [/q]", "Show or choose the kind of expressions", NULL,
-		CMD_ANY | CMD_NOREPEAT, cmd_expr_kind},
 	{"ss", "ss [a|w|n]", "Show or set a letter to try behind a symbol that is not found",
 		"a tries the name with A behind it, w with W, n nothing (the default). Only in "
 		"expressions.\n",

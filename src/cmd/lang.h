@@ -139,6 +139,13 @@ err script_file(cmd *c, str path, bool block, bool echo, const str *args, size_t
 err misc_switch(cmd *c, str args, bool show, bool *ret) MUST_CHECK;
 str misc_now_text(arena *a); /* the host's time with date and zone */
 
+/* ---- procs.c ---- */
+
+/* A command with a thread prefix: its function once for each thread, looking through it. */
+err procs_each(cmd *c, cmd_call *call) MUST_CHECK;
+err procs_tilde(cmd *c, cmd_call *call) MUST_CHECK; /* ~ in user mode */
+err procs_detach(cmd *c, cmd_call *call) MUST_CHECK;
+
 /* ---- log.c ---- */
 
 void log_close(cmd *c);

@@ -81,11 +81,33 @@ static void pass_stamp(cmd *c, unsigned mask)
 	arena_deinit(&a);
 }
 
+/* .ofilter: which of the target's own output is shown and logged. */
+typedef struct output_filter {
+	char *text;    /* as it was given; NULL: everything */
+	char *pattern; /* "*text*" */
+	bool without;  /* only what does not match */
+} output_filter;
+
+static output_filter *filter_of(cmd *c)
+{
+	return cmd_state(c, "ofilter", sizeof(output_filter));
+}
+
+static bool tap_wanted(cmd *c)
+{
+	return c->lang->log || c->lang->time_stamps || filter_of(c)->text;
+}
+
 static void tap_output(void *u, unsigned mask, str text)
 {
 	cmd *c = u;
 	lang *l = c->lang;
 	bool line_start;
+	if (mask & OUT_DEBUGGEE) {
+		const output_filter *f = filter_of(c);
+		if (f->text && str_wild(str_of(f->pattern), text, false) == f->without)
+			return;
+	}
 	/* An echo of the line that is about to run: log_input writes that one into the log. */
 	if (mask == OUT_PROMPT && str_find(text, STR("> ")) != SIZE_MAX) {
 		if (l->below && (mask & l->show_mask))
@@ -185,7 +207,7 @@ void log_close(cmd *c)
 	mem_free(l->log_path);
 	l->log = NULL;
 	l->log_path = NULL;
-	if (l->time_stamps)
+	if (tap_wanted(c))
 		c->e->out_mask = l->show_mask;
 	else
 		tap_remove(c);
@@ -342,9 +364,47 @@ static err cmd_echotimestamps(cmd *c, cmd_call *call)
 	TRY(misc_switch(c, call->args, false, &l->time_stamps));
 	if (l->time_stamps && !l->tapped)
 		tap_insert(c);
-	else if (!l->time_stamps && l->tapped && !l->log)
+	else if (l->tapped && !tap_wanted(c))
 		tap_remove(c);
 	out(c->e, "Event timestamps are now %s\n", l->time_stamps ? "enabled" : "disabled");
+	return ERR_OK;
+}
+
+/* ---- .ofilter ---- */
+
+static err cmd_ofilter(cmd *c, cmd_call *call)
+{
+	output_filter *f = filter_of(c);
+	str rest = str_trim(call->args), text;
+	bool without = str_starts(rest, STR("/!"));
+	if (!rest.n) {
+		if (f->text)
+			out(c->e, "Only output of the target that %s '%s' is shown\n",
+				f->without ? "does not hold" : "holds", f->text);
+		else
+			out(c->e, "All output of the target is shown\n");
+		return ERR_OK;
+	}
+	if (without)
+		rest = str_trim(str_skip(rest, 2));
+	if (rest.n && rest.p[0] == '"') {
+		TRY(cmd_arg_quoted(c, &rest, false, &text));
+		TRY(cmd_arg_end(c, rest));
+	} else {
+		text = rest;
+	}
+	if (!text.n && without)
+		return cmd_syntax(c, rest);
+	*f = (output_filter){0};
+	if (text.n) { /* in the session's arena: a few bytes a change */
+		f->text = str_z(&c->e->session, text);
+		f->pattern = arena_printf(&c->e->session, "*%.*s*", STR_ARG(text));
+		f->without = without;
+	}
+	if (tap_wanted(c) && !c->lang->tapped)
+		tap_insert(c);
+	else if (!tap_wanted(c) && c->lang->tapped)
+		tap_remove(c);
 	return ERR_OK;
 }
 
@@ -372,6 +432,14 @@ static const cmd_row rows[] = {
 	{".logfile", ".logfile", "Show the name of the log file", NULL, CMD_ANY, cmd_logfile},
 	{".outmask", ".outmask[-] [/l] Expression\n.outmask /a\n.outmask /d",
 		"Choose what is shown", help_outmask, CMD_ANY | CMD_NOREPEAT, cmd_outmask},
+	{".ofilter", ".ofilter [/!] [String]", "Show only some of the target's own output",
+		"Only what holds String (with wildcards, in any case) is shown and logged; /! "
+		"turns "
+		"that\n"
+		"round. .ofilter \"\" shows everything again. Questions of the target (DbgPrompt) "
+		"are "
+		"always shown.\n",
+		CMD_ANY | CMD_NOREPEAT, cmd_ofilter},
 	{".echotimestamps", ".echotimestamps [0|1]", "Switch time stamps of events on or off", NULL,
 		CMD_ANY | CMD_NOREPEAT, cmd_echotimestamps},
 };

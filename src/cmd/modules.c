@@ -30,12 +30,14 @@ typedef struct lm {
 } lm;
 
 /* "C", "T", "M", "#" of the status column; blank if all is well. */
-static char mark(const sym_mod *m)
+static char mark(sym_mod *m)
 {
 	if (m->status == SYM_DEFERRED)
 		return ' ';
 	if (m->mismatch)
 		return 'M';
+	if (sym_mod_is_elf(m))
+		return ' '; /* which has neither */
 	if (!m->timestamp)
 		return 'T';
 	return m->checksum || m->status == SYM_NONE || m->status == SYM_EXPORT ? ' ' : 'C';
@@ -50,7 +52,7 @@ static void add_time(uint32_t stamp, buf *b)
 	buf_addf(b, " (%08X)", stamp);
 }
 
-static bool chosen(const lm *x, const sym_mod *m)
+static bool chosen(const lm *x, sym_mod *m)
 {
 	if ((x->user && !m->user) || (x->kernel && m->user))
 		return false;
@@ -92,6 +94,8 @@ static void line(const lm *x, sym_mod *m)
 	} else {
 		str status = str_printf(&x->c->a, "(%s)", sym_status_text(m));
 		buf_addf(&b, "%c %-23.*s", mark(m), STR_ARG(status));
+		if (status.n > 21)
+			buf_addz(&b, status.n == 22 ? " " : "  ");
 		if (x->image)
 			buf_adds(&b, m->image);
 		else
@@ -149,12 +153,20 @@ static void details(const lm *x, sym_mod *m)
 	buf b;
 	buf_init(&b, 4096);
 	err known = sym_mod_pe(m, &pe, &d);
+	bool elf = known != ERR_OK && sym_mod_is_elf(m);
 	out(e, "    Loaded symbol image file: %.*s\n", STR_ARG(m->image));
 	str mapped = sym_mod_image_path(m);
 	if (mapped.n)
 		out(e, "    Mapped memory image file: %.*s\n", STR_ARG(mapped));
 	out(e, "    Image path: %.*s\n", STR_ARG(m->path.n ? m->path : m->image));
 	out(e, "    Image name: %.*s\n", STR_ARG(m->image));
+	if (elf) {
+		if (sym_mod_build_id(m, &b, NULL) == ERR_OK)
+			out(e, "    Build ID:         %s\n", buf_z(&b));
+		out(e, "    ImageSize:        %08llX\n", (unsigned long long)m->size);
+		buf_deinit(&b);
+		return;
+	}
 	str repro;
 	if (known == ERR_OK && pe_debug_repro(pe, &x->c->a, &repro) == ERR_OK)
 		buf_addf(&b, "%08X (This is a reproducible build file hash, not a timestamp)",

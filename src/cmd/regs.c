@@ -11,6 +11,7 @@
 
 #include "base/reader.h"
 #include "cmd/code.h"
+#include "cmd/cxx.h"
 #include "cmd/memory.h"
 
 #include <math.h>
@@ -423,9 +424,8 @@ static err cmd_r(cmd *c, cmd_call *call)
 	TRY(no_threads(c, call));
 	if (!rest.n)
 		return show_all(c, call, (unsigned)mask);
-	if (rest.p[0] == '?')
-		return cmd_fail(c, ERR_UNSUPPORTED,
-			"r? needs the C++ expression evaluator, which is not there yet");
+	if (call->glued && rest.p[0] == '?')
+		return cxx_assign_temp(c, str_skip(rest, 1));
 	if (str_eq(rest, STR(".")))
 		return of_instruction(c, call);
 	if (call->glued && rest.p[0] == 'M') {
@@ -491,7 +491,8 @@ static const cmd_row rows[] = {
 	{"r",
 		"[Processor] r[M Mask | F | X | Y | YI | Z | ZI | K] [Register[:[Num]Type] [= "
 		"[Value]], ...]\n"
-		"[Processor] r.",
+		"[Processor] r.\n"
+		"r? $tN = Expression",
 		"Display or change registers",
 		"Without a register, all registers that the mask selects (see rm) and the current "
 		"instruction. "
@@ -510,6 +511,9 @@ static const cmd_row rows[] = {
 		"fixed-name "
 		"alias.\n\n"
 		"r. shows the registers that the current instruction names.\n\n"
+		"r? gives one of the pseudo-registers $t0 to $t19 the value and the type of a C++ "
+		"expression, to be used in other C++ expressions: r? $t1 = @$proc->ImageFileName; a "
+		"structure is kept by its address.\n\n"
 		"In kernel mode a processor's number can stand in front (2r, 3r eax): registers of "
 		"another "
 		"processor can be seen but not changed. In a context set by .thread, .cxr or .trap "

@@ -2,12 +2,14 @@
  * session: ending and restarting a session, the current processor, the last event, driver
  * replacement.
  */
-#include "cmd/cmd.h"
+#include "cmd/lang.h"
+#include "cmd/state.h"
 
 #include <ctype.h>
 
 static err quit(cmd *c, tgt_leave how)
 {
+	TRY(state_may_quit(c));
 	c->quit = true;
 	c->quit_how = how;
 	return ERR_OK;
@@ -20,11 +22,19 @@ static err quit(cmd *c, tgt_leave how)
 static err cmd_q(cmd *c, cmd_call *call)
 {
 	TRY(cmd_arg_end(c, call->args));
+	return quit(c, c->e->mode == ENG_USER ? TGT_KILL : TGT_DETACH);
+}
+
+static err cmd_qd(cmd *c, cmd_call *call)
+{
+	TRY(cmd_arg_end(c, call->args));
 	return quit(c, TGT_DETACH);
 }
 
 static err cmd_detach(cmd *c, cmd_call *call)
 {
+	if (c->e->mode == ENG_USER)
+		return procs_detach(c, call);
 	TRY(cmd_arg_end(c, call->args));
 	TRY(eng_accessible(c->e, &c->d));
 	eng_end(c->e, TGT_DETACH);
@@ -32,11 +42,13 @@ static err cmd_detach(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
-/* .restart (kernel): as if a new debugger attached. */
+/* .restart: a program starts again; to a kernel it is as if a new debugger attached. */
 static err cmd_restart(cmd *c, cmd_call *call)
 {
 	engine *e = c->e;
 	TRY(cmd_arg_end(c, call->args));
+	if (e->mode == ENG_USER || (!e->t && e->launch))
+		return eng_restart(e, &c->d);
 	TRY(eng_accessible(e, &c->d));
 	if (e->mode != ENG_KERNEL)
 		return cmd_fail(c, ERR_UNSUPPORTED, ".restart: this target cannot be restarted");
@@ -53,7 +65,18 @@ static err cmd_lastevent(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, call->args));
 	if (!e->has_event)
 		return cmd_fail(c, ERR_NOTFOUND, "there was no event yet");
-	out(e, "Last event: %s\n", e->last_event[0] ? e->last_event : "(no exception)");
+	str text = str_of(e->last_event[0] ? e->last_event : "(no exception)");
+	if (e->caps.threads) {
+		const eng_thr *t = eng_thr_find(e, e->ev.unit);
+		size_t who = str_starts(text, STR("(")) ? str_find(text, STR("): ")) : SIZE_MAX;
+		if (who != SIZE_MAX) /* said in front as it is */
+			text = str_skip(text, who + 3);
+		out(e, "Last event: %llx.%x: %.*s\n", (unsigned long long)e->ev.process_id,
+			e->ev.unit, STR_ARG(text));
+		out(e, "  thread %u, instruction %s\n", t ? t->id : 0, out_addr(e, e->ev.pc));
+		return ERR_OK;
+	}
+	out(e, "Last event: %.*s\n", STR_ARG(text));
 	out(e, "  processor %u, thread %s, instruction %s\n", e->ev.unit, out_addr(e, e->ev.thread),
 		out_addr(e, e->ev.pc));
 	return ERR_OK;
@@ -79,6 +102,8 @@ static err cmd_tilde(cmd *c, cmd_call *call)
 	str s = str_trim(call->args);
 	uint64_t unit;
 
+	if (e->mode == ENG_USER)
+		return procs_tilde(c, call);
 	if (!s.n) {
 		for (unit_t u = 0; u < e->n_units; u++)
 			out(e, "%c %3u  processor %u%s\n", u == e->ctx.unit ? '.' : ' ', u, u,
@@ -235,22 +260,33 @@ static const cmd_row rows[] = {
 	{"q", "q", "End the session",
 		"Breakpoints are taken out and the target runs on. A second Ctrl+B while this "
 		"waits\n"
-		"abandons the target as it is.",
+		"abandons the target as it is. In user mode programs that were started from here "
+		"end,\n"
+		"and processes that were attached to run on.",
 		CMD_ANY | CMD_NOREPEAT, cmd_q},
 	{"qq", "qq", "End the session (also of a remote server)", NULL, CMD_ANY | CMD_NOREPEAT,
 		cmd_q},
 	{"qd", "qd", "End the session and leave the target running", NULL, CMD_ANY | CMD_NOREPEAT,
-		cmd_q},
+		cmd_qd},
 	{".detach", ".detach", "Take breakpoints out and let the target run without a debugger",
 		NULL, CMD_ANY | CMD_NOREPEAT, cmd_detach},
-	{".restart", ".restart", "Begin again as if a new debugger had attached", NULL,
-		CMD_KERNEL | CMD_NOREPEAT, cmd_restart},
+	{".restart", ".restart", "Begin again as if a new debugger had attached",
+		"In user mode the program that was started last is ended and started again; "
+		"breakpoints by name stay.",
+		CMD_ANY | CMD_NOREPEAT, cmd_restart},
 	{".lastevent", ".lastevent", "Show the last event", NULL, CMD_ANY, cmd_lastevent},
 	{".event_code", ".event_code", "Show the code bytes at the last event", NULL,
 		CMD_ANY | CMD_TARGET, cmd_event_code},
-	{"~", "~ | ~Ns", "List processors, or make one current",
-		"After ~2s registers and stacks are those of processor 2.",
-		CMD_KERNEL | CMD_TARGET | CMD_SUFFIX, cmd_tilde},
+	{"~", "~ | ~Thread [s | f | u | n | m | e Commands]",
+		"List processors (kernel) or threads (user), or make one current",
+		"Kernel mode: after ~2s registers and stacks are those of processor 2.\n"
+		"User mode: Thread is a number, . (current), # (of the last event), * (all), "
+		"~[TID] or [Expression]. s makes it the current one, f freezes, u unfreezes, n and "
+		"m raise\n"
+		"and lower its suspend count, e runs commands for each. In front of a command it "
+		"is looked through:\n"
+		"~*k, ~2 r, ~2 bp Function; ~2 g and ~2 p run that thread alone.",
+		CMD_ANY | CMD_TARGET | CMD_SUFFIX, cmd_tilde},
 	{".kdfiles", ".kdfiles [MapFile | -m OldPath NewPath | -s File | -c]",
 		"Offer files of this host in place of target drivers",
 		"The map file holds records of three lines: map, the target's path, the path here; "

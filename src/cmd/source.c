@@ -170,7 +170,7 @@ static err cmd_ls(cmd *c, cmd_call *call)
 		sym_line l;
 		char *path;
 		rest = str_trim(str_skip(rest, 1));
-		TRY(eng_ip(c->e, &ip, &c->d));
+		TRY(eng_scope_ip(c->e, &ip, &c->d));
 		TRY(line_of(c, ip, &l));
 		TRY(open_line(c, &l, &path));
 		first = l.line;
@@ -195,7 +195,7 @@ static err cmd_lsa(cmd *c, cmd_call *call)
 	if (rest.n)
 		TRY(cmd_arg_expr(c, &rest, &addr));
 	else
-		TRY(eng_ip(c->e, &addr, &c->d));
+		TRY(eng_scope_ip(c->e, &addr, &c->d));
 	if (rest.n && rest.p[0] == ',')
 		rest = str_skip(rest, 1);
 	TRY(line_of(c, addr, &l));

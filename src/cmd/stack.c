@@ -25,7 +25,68 @@ typedef struct kopts {
 	kparams params; /* p, P */
 } kopts;
 
+/* ---- inlined calls ---- */
+
+/* A line of k: a frame of the stack, or in front of it a call that the compiler put into it. */
+typedef struct kframe {
+	size_t at;	      /* in the stack */
+	const sym_inline *in; /* NULL: the frame's own function */
+	const sym_inline *of; /* own function: the call inlined there, whose line is shown */
+} kframe;
+
+/* 1 where frame i returns from a call: names and line are the call's, and the return address may be
+ * the first byte of what follows. 0 where it was stopped. */
+static unsigned behind_call(const eng_frame *f, size_t i)
+{
+	return i && f[i].ip && !f[i - 1].trap;
+}
+
+/* The stack as it is shown, at most max lines. */
+static kframe *with_inlines(cmd *c, const eng_frame *f, size_t n, size_t max, size_t *ret)
+{
+	sym_inline **in = arena_alloc(&c->a, n * sizeof *in);
+	size_t *k = arena_alloc(&c->a, n * sizeof *k), total = 0;
+	for (size_t i = 0; i < n; i++) {
+		k[i] = 0;
+		if (c->e->syms && sym_inlines(c->e->syms, &c->a, f[i].ip - behind_call(f, i),
+					  &in[i], &k[i]) != ERR_OK)
+			k[i] = 0;
+		total += k[i] + 1;
+	}
+	kframe *v = arena_alloc(&c->a, total * sizeof *v);
+	size_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = k[i]; j-- > 0;)
+			v[at++] = (kframe){i, &in[i][j], NULL};
+		v[at++] = (kframe){i, NULL, k[i] ? &in[i][0] : NULL};
+	}
+	*ret = total < max ? total : max;
+	return v;
+}
+
+static void add_inline(cmd *c, const eng_frame *f, const sym_inline *in, const kopts *o, buf *b)
+{
+	sym_mod *m = sym_mod_at(c->e->syms, f->ip);
+	if (m)
+		buf_addf(b, "%.*s!", STR_ARG(m->name));
+	buf_adds(b, in->name);
+	if (f->ip > in->begin)
+		buf_addf(b, "+0x%llx", (unsigned long long)(f->ip - in->begin));
+	if (!o->no_source && !o->clean && c->e->lines_on && in->file.n)
+		buf_addf(b, " [%.*s @ %u]", STR_ARG(in->file), in->line);
+}
+
 /* ---- parameters by name ---- */
+
+static double from_bits(uint64_t v, size_t size)
+{
+	double d;
+	float f;
+	uint32_t low = (uint32_t)v;
+	memcpy(&d, &v, sizeof d);
+	memcpy(&f, &low, sizeof f);
+	return size == 4 ? (double)f : d;
+}
 
 static void add_param_value(cmd *c, const eng_frame *f, const sym_local *l, buf *b)
 {
@@ -72,16 +133,18 @@ static void add_param_value(cmd *c, const eng_frame *f, const sym_local *l, buf 
 			(long long)((int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size)));
 	else if (known && (t.kind == SYM_T_PTR || t.kind == SYM_T_REF))
 		buf_addf(b, "0x%s", out_addr(e, v));
+	else if (known && t.kind == SYM_T_FLOAT && (size == 4 || size == 8))
+		buf_addf(b, "%g", from_bits(v, size));
 	else
 		buf_addf(b, "0x%llx", (unsigned long long)v);
 }
 
 /* "(int argc = 0n1, char ** argv = 0x...)"; nothing if the symbols have no parameters. */
-static void add_params(cmd *c, const eng_frame *f, kparams how, buf *b)
+static void add_params(cmd *c, const eng_frame *f, unsigned back, kparams how, buf *b)
 {
 	sym_local *l;
 	size_t n, shown = 0;
-	if (!c->e->syms || sym_locals(c->e->syms, &c->a, f->ip, &l, &n, NULL) != ERR_OK)
+	if (!c->e->syms || sym_locals(c->e->syms, &c->a, f->ip - back, &l, &n, NULL) != ERR_OK)
 		return;
 	buf_addc(b, '(');
 	for (size_t i = 0; i < n; i++) {
@@ -100,7 +163,8 @@ static void add_params(cmd *c, const eng_frame *f, kparams how, buf *b)
 
 /* ---- lines ---- */
 
-static void add_site(cmd *c, const eng_frame *f, bool top, const kopts *o, buf *b)
+static void add_site(
+	cmd *c, const eng_frame *f, const sym_inline *of, unsigned back, const kopts *o, buf *b)
 {
 	engine *e = c->e;
 	sym s;
@@ -108,16 +172,17 @@ static void add_site(cmd *c, const eng_frame *f, bool top, const kopts *o, buf *
 	uint64_t disp;
 	if (o->params && e->syms && sym_at(e->syms, f->ip, &s, &disp) == ERR_OK) {
 		buf_addf(b, "%.*s!%.*s", STR_ARG(s.mod->name), STR_ARG(s.name));
-		add_params(c, f, o->params, b);
+		add_params(c, f, back, o->params, b);
 		if (disp)
 			buf_addf(b, "+0x%llx", (unsigned long long)disp);
 	} else {
 		out_symbol(e, f->ip, b);
 	}
-	/* A return address may be the first byte of the next line: the call stands in front of it.
-	 */
-	if (!o->no_source && !o->clean && e->lines_on && e->syms &&
-		sym_line_at(e->syms, top ? f->ip : f->ip - 1, &l) == ERR_OK)
+	if (o->no_source || o->clean || !e->lines_on)
+		return;
+	if (of && of->call_file.n)
+		buf_addf(b, " [%.*s @ %u]", STR_ARG(of->call_file), of->call_line);
+	else if (e->syms && sym_line_at(e->syms, f->ip - back, &l) == ERR_OK)
 		buf_addf(b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
 }
 
@@ -149,10 +214,24 @@ static void header(cmd *c, const kopts *o)
 		o->args && !o->verbose ? "" : " Child-SP         ", o->args ? args : "");
 }
 
-static void frame_line(cmd *c, const kopts *o, const eng_frame *frames, size_t i, buf *b)
+static void frame_line(
+	cmd *c, const kopts *o, const eng_frame *frames, const kframe *k, size_t number, buf *b)
 {
+	size_t i = k->at;
 	const eng_frame *f = &frames[i];
-	buf_addf(b, "%02zx ", i);
+	buf_addf(b, "%02zx ", number);
+	if (k->in) {
+		if (o->distance && !o->clean)
+			buf_addz(b, "          ");
+		if (!o->clean)
+			buf_addf(b, "%s--------`--------     ",
+				!o->args || o->verbose ? "(Inline Function) " : "");
+		if (!o->clean && o->args)
+			buf_addz(b, ": (Inline Function) : ");
+		add_inline(c, f, k->in, o, b);
+		buf_addc(b, '\n');
+		return;
+	}
 	if (!o->clean) {
 		if (o->distance && i && f->sp >= frames[i - 1].sp)
 			buf_addf(b, "%8llx  ", (unsigned long long)(f->sp - frames[i - 1].sp));
@@ -164,7 +243,7 @@ static void frame_line(cmd *c, const kopts *o, const eng_frame *frames, size_t i
 		if (o->args)
 			add_args(c, f, b);
 	}
-	add_site(c, f, i == 0, o, b);
+	add_site(c, f, k->of, behind_call(frames, i), o, b);
 	if (o->verbose && f->trap)
 		buf_addf(b, " (TrapFrame @ %s)", out_addr(c->e, f->sp));
 	buf_addc(b, '\n');
@@ -276,8 +355,9 @@ static err backtrace(cmd *c, cmd_call *call)
 	TRY(eng_stack(e, &c->a, &r, (size_t)count, &frames, &n, &why));
 	header(c, &o);
 	buf_init(&b, 0);
+	kframe *k = with_inlines(c, frames, n, (size_t)count, &n);
 	for (size_t i = 0; i < n && !cancelled(&e->cancel); i++)
-		frame_line(c, &o, frames, i, &b);
+		frame_line(c, &o, frames, &k[i], i, &b);
 	out_str(e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);
 	if (why.text[0])
@@ -365,20 +445,25 @@ static err cmd_kframes(cmd *c, cmd_call *call)
 
 /* ---- .frame ---- */
 
-/* The frame with this number in the register context. */
-static err frame_at(cmd *c, uint64_t n, eng_frame *ret)
+/* The frame with this number in the register context; inlined calls count as in k. */
+static err frame_at(cmd *c, uint64_t n, eng_frame *ret, kframe *ret_k, unsigned *ret_back)
 {
 	x64_regs r;
 	eng_frame *frames;
-	size_t count;
+	size_t count = 0;
+	kframe *k = NULL;
 	TRY(context_regs(c, &r));
 	if (n < FRAMES_MAX)
 		TRY(eng_stack(c->e, &c->a, &r, (size_t)n + 1, &frames, &count, &c->d));
+	if (count)
+		k = with_inlines(c, frames, count, SIZE_MAX, &count);
 	if (n >= FRAMES_MAX || n >= count)
 		return cmd_fail(c, ERR_NOTFOUND,
 			"Cannot find frame 0x%llx, previous scope unchanged",
 			(unsigned long long)n);
-	*ret = frames[n];
+	*ret = frames[k[n].at];
+	*ret_k = k[n];
+	*ret_back = behind_call(frames, k[n].at);
 	return ERR_OK;
 }
 
@@ -386,15 +471,25 @@ static err set_frame(cmd *c, uint64_t n, bool set, bool show_regs)
 {
 	engine *e = c->e;
 	eng_frame f;
+	kframe k = {0};
+	unsigned back = 0;
 	kopts o = {0};
 	buf b;
-	TRY(frame_at(c, n, &f));
-	if (set)
-		TRY(eng_ctx_frame(e, (uint32_t)n, &c->d));
+	TRY(frame_at(c, n, &f, &k, &back));
+	if (set) {
+		TRY(eng_ctx_frame(e, (uint32_t)k.at, &c->d));
+		e->ctx.frame = (uint32_t)n;
+		e->ctx.frame_call = back;
+	}
 	buf_init(&b, 0);
-	buf_addf(&b, "%02llx %s %s     ", (unsigned long long)n, out_addr(e, f.sp),
-		out_addr(e, f.ret));
-	add_site(c, &f, n == 0, &o, &b);
+	buf_addf(&b, "%02llx ", (unsigned long long)n);
+	if (k.in) {
+		buf_addz(&b, "(Inline Function) --------`--------     ");
+		add_inline(c, &f, k.in, &o, &b);
+	} else {
+		buf_addf(&b, "%s %s     ", out_addr(e, f.sp), out_addr(e, f.ret));
+		add_site(c, &f, k.of, back, &o, &b);
+	}
 	buf_addc(&b, '\n');
 	if (show_regs) {
 		regs_format(c, &f.regs, e->reg_mask, &b);

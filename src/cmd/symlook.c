@@ -4,6 +4,8 @@
  */
 #include "cmd/types.h"
 
+#include "cmd/lang.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -40,7 +42,10 @@ static void add_rest(const ex *x, const sym *s, buf *b)
 	if (s->kind == SYM_K_CONST) {
 		buf_addf(b, " = 0n%lld", (long long)s->addr);
 	} else if (!s->type.file || sym_type_info_get(s->type, &in) != ERR_OK) {
-		buf_addz(b, " = <no type information>");
+		if (s->code)
+			buf_addf(b, "%s(<no parameter info>)", x->tight ? "" : " ");
+		else
+			buf_addz(b, " = <no type information>");
 	} else if (in.kind == SYM_T_FUNC) {
 		buf_addz(b, x->tight ? "" : " ");
 		sym_type_params(s->type, b);
@@ -87,10 +92,12 @@ static void show(const ex *x, const sym *s)
 				(unsigned long long)s->size);
 		else
 			buf_addf(&b, "%-*s ", width, addr);
-		if (x->types && s->type.file) {
+		if (x->types && s->type.file)
 			sym_type_text(s->type, &b);
+		else if (x->types)
+			buf_addz(&b, "<NoType>");
+		if (x->types)
 			buf_addc(&b, ' ');
-		}
 		add_name(x, s, &b);
 		add_rest(x, s, &b);
 	}
@@ -173,7 +180,7 @@ static err x_options(ex *x, str *rest)
 			case 's': {
 				str n = str_word(rest); /* "8 /2" is no division */
 				*rest = str_trim(*rest);
-				TRY(eng_eval(x->c->e, n, &x->size, &x->c->d));
+				TRY(lang_eval(x->c, n, &x->size));
 				if (!x->size)
 					return cmd_fail(
 						x->c, ERR_ARG, "x /s takes a size other than zero");
@@ -194,11 +201,40 @@ static err x_options(ex *x, str *rest)
 	return ERR_OK;
 }
 
+static bool fits(const ex *x, const sym *s)
+{
+	return !x->has_size || !s->size || s->size == x->size;
+}
+
+static bool show_each(void *u, const sym *found)
+{
+	ex *x = u;
+	sym s = *found;
+	size_of(&s);
+	if (fits(x, &s))
+		show(x, &s);
+	return !cancelled(&x->c->e->cancel);
+}
+
+/* By name or size, or backwards: everything is held until it is sorted. */
+static err show_sorted(ex *x, str pattern)
+{
+	sym_list l;
+	TRY(sym_match(x->c->e->syms, pattern, x->match, &l, &x->c->d));
+	for (size_t i = 0; i < l.n; i++)
+		size_of(&l.p[i]);
+	sort(&l, x->sort);
+	for (size_t i = 0; i < l.n && !cancelled(&x->c->e->cancel); i++)
+		if (fits(x, &l.p[i]))
+			show(x, &l.p[i]);
+	sym_list_deinit(&l);
+	return ERR_OK;
+}
+
 static err cmd_x(cmd *c, cmd_call *call)
 {
 	ex x = {.c = c};
 	str rest = call->args;
-	sym_list l;
 	tv_init(&x.v, c);
 	x.v.c_names = true;
 	TRY(x_options(&x, &rest));
@@ -209,23 +245,15 @@ static err cmd_x(cmd *c, cmd_call *call)
 		return dv_for_x(c);
 	if (!c->e->syms)
 		return cmd_fail(c, ERR_STATE, "there is no target, so there are no symbols");
-	err e = sym_match(c->e->syms, rest, x.match, &l, &c->d);
+	/* modules come by base address, so that the order of a listing is that of /a */
+	err e = x.sort && x.sort != 'a'
+			? show_sorted(&x, rest)
+			: sym_match_each(c->e->syms, rest, x.match, show_each, &x, &c->d);
 	if (e == ERR_NOTFOUND)
 		return cmd_fail(c, e, "Couldn't resolve 'x %.*s': %s", STR_ARG(rest),
 			arena_printf(&c->a, "%s", c->d.text));
 	TRY(e);
-	for (size_t i = 0; i < l.n; i++)
-		size_of(&l.p[i]);
-	sort(&l, x.sort);
-	for (size_t i = 0; i < l.n && e == ERR_OK; i++) {
-		if (x.has_size && l.p[i].size && l.p[i].size != x.size)
-			continue;
-		show(&x, &l.p[i]);
-		if (cancelled(&c->e->cancel))
-			e = cmd_fail(c, ERR_CANCELLED, "cancelled");
-	}
-	sym_list_deinit(&l);
-	return e;
+	return cancelled(&c->e->cancel) ? cmd_fail(c, ERR_CANCELLED, "cancelled") : ERR_OK;
 }
 
 /* ---- ln ---- */
@@ -294,7 +322,9 @@ static const cmd_row rows[] = {
 		"count, and one "
 		"leading underscore stands for any number of them. A function shows its parameter "
 		"types, a "
-		"variable its value. Symbols are loaded as needed. x * lists the local variables.\n"
+		"variable its value, public symbols (<no parameter info>) and <no type "
+		"information>. "
+		"Symbols are loaded as needed. x * lists the local variables.\n"
 		"\n"
 		"/0  only addresses           /1  only names        /2  addresses and names\n"
 		"/t  data type too            /v  kind and size too (in hexadecimal)\n"

@@ -549,6 +549,14 @@ bool tv_text(const tv *v, sym_type elem, uint64_t addr, uint64_t n, buf *out)
 	return true;
 }
 
+bool tv_string(const tv *v, sym_type elem, uint64_t addr, buf *out)
+{
+	sym_type_info in;
+	size_t width;
+	return sym_type_info_get(elem, &in) == ERR_OK && is_text(v, &in, &width) &&
+	       text_at(v, addr, width, out);
+}
+
 void tv_bits(const tv *v, const sym_field *f, uint64_t addr, buf *out)
 {
 	sym_type_info in;

@@ -42,7 +42,7 @@ static tgt_trap_kind trap_kind(const bp *b)
 
 static err bind(engine *e, bp *b, diag *d)
 {
-	as_t as = as_current();
+	as_t as = e->caps.threads ? as_process(b->owner) : as_current();
 	if (b->loc.site || !b->enabled || b->deferred)
 		return ERR_OK;
 	if (b->direct) {
@@ -115,7 +115,7 @@ static err check_access(const bp_spec *s, diag *d)
 }
 
 /* What makes two breakpoints "the same place" (spec 7.2, 8). */
-static bool same_place(const bp *b, const bp_spec *s)
+static bool same_place(const engine *e, const bp *b, const bp_spec *s)
 {
 	bool hard = s->kind == BP_BA;
 	if ((b->kind == BP_BA) != hard || b->internal != s->internal)
@@ -125,6 +125,8 @@ static bool same_place(const bp *b, const bp_spec *s)
 	if (b->process != s->process || b->thread != s->thread || b->has_max != s->has_max ||
 		b->has_min != s->has_min || b->depth_max != s->depth_max ||
 		b->depth_min != s->depth_min)
+		return false;
+	if (e->caps.threads && b->owner != e->ctx.process)
 		return false;
 	if (b->deferred || !s->has_addr)
 		return b->deferred && !s->has_addr && str_ieq(b->expr, s->expr);
@@ -145,11 +147,13 @@ static size_t soft_count(engine *e)
 	return n;
 }
 
-static size_t hard_count(engine *e)
+static size_t hard_count(engine *e, uint64_t owner)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < e->bps->bps.n; i++)
-		n += e->bps->bps.p[i]->kind == BP_BA && e->bps->bps.p[i]->enabled;
+	for (size_t i = 0; i < e->bps->bps.n; i++) {
+		const bp *b = e->bps->bps.p[i];
+		n += b->kind == BP_BA && b->enabled && b->owner == owner;
+	}
 	return n;
 }
 
@@ -208,6 +212,7 @@ static void fill(engine *e, bp *b, const bp_spec *s)
 	b->expr = str_dup(&b->mem, s->expr);
 	b->loc.addr = s->has_addr ? s->addr : 0;
 	b->process = s->process;
+	b->owner = e->caps.threads ? e->ctx.process : 0;
 	b->thread = s->thread;
 	b->has_max = s->has_max, b->depth_max = s->depth_max;
 	b->has_min = s->has_min, b->depth_min = s->depth_min;
@@ -231,7 +236,8 @@ static err limits(engine *e, const bp_spec *s, diag *d)
 			"The kernel has room for %u software breakpoints and all are in use; clear "
 			"one with bc, or use ba",
 			e->caps.max_soft);
-	if (s->kind == BP_BA && e->caps.max_hard && hard_count(e) >= e->caps.max_hard)
+	if (s->kind == BP_BA && e->caps.max_hard &&
+		hard_count(e, e->caps.threads ? e->ctx.process : 0) >= e->caps.max_hard)
 		return diag_set(d, ERR_LIMIT,
 			"The processor has %u breakpoint registers and all are in use; clear one "
 			"with bc",
@@ -253,7 +259,7 @@ err bp_add(engine *e, const bp_spec *s, bp **ret, bool *redefined_ret, diag *d)
 	if (b && s->fresh)
 		return diag_set(d, ERR_EXISTS, "Breakpoint %u already exists", s->id);
 	for (size_t i = 0; !b && !s->fresh && i < e->bps->bps.n; i++)
-		if (same_place(e->bps->bps.p[i], s))
+		if (same_place(e, e->bps->bps.p[i], s))
 			b = e->bps->bps.p[i];
 	bool redefined = b != NULL;
 	if (b && b->kind == BP_BA && !named)
@@ -300,7 +306,8 @@ err bp_enable(engine *e, bp *b, bool on, diag *d)
 {
 	if (b->enabled == on)
 		return ERR_OK;
-	if (on && b->kind == BP_BA && e->caps.max_hard && hard_count(e) >= e->caps.max_hard)
+	if (on && b->kind == BP_BA && e->caps.max_hard &&
+		hard_count(e, b->owner) >= e->caps.max_hard)
 		return diag_set(d, ERR_LIMIT,
 			"The processor's %u breakpoint registers are all in use", e->caps.max_hard);
 	if (on && b->kind != BP_BA && !b->internal && !b->direct && !b->deferred &&
@@ -370,8 +377,12 @@ static void resolve(engine *e, bp *b)
 	uint64_t old = b->loc.addr;
 	eng_ctx ctx = eng_ctx_save(e);
 
-	if (b->process)
-		sym_scope_set(e->syms, b->process);
+	/* One that has no process yet belongs to the process that can resolve it first. */
+	bool adopted = e->caps.threads && !b->owner;
+	if (adopted)
+		b->owner = e->ctx.process;
+	if (b->process || b->owner)
+		sym_scope_set(e->syms, b->process ? b->process : b->owner);
 	bool ok = eng_eval(e, b->expr, &addr, NULL) == ERR_OK;
 	eng_ctx_restore(e, &ctx);
 	if (ok && !was && addr == old)
@@ -379,6 +390,8 @@ static void resolve(engine *e, bp *b)
 	if (ok && e->refuse_mid_insn && b->kind != BP_BA &&
 		bp_check_boundary(e, addr, NULL) != ERR_OK)
 		ok = false;
+	if (!ok && adopted)
+		b->owner = 0;
 	unbind(e, b);
 	b->deferred = !ok;
 	b->loc.addr = ok ? addr : 0;
@@ -425,12 +438,32 @@ void bp_module_gone(engine *e, uint64_t base, uint64_t size)
 	}
 }
 
+void bp_process_gone(engine *e, uint64_t pid)
+{
+	for (size_t i = e->bps->bps.n; i-- > 0;) {
+		bp *b = e->bps->bps.p[i];
+		if (b->owner != pid)
+			continue;
+		if (!b->expr.n || b->internal || b->kind == BP_BA) {
+			bp_remove(e, b);
+			continue;
+		}
+		unbind(e, b);
+		b->deferred = true;
+		b->loc.addr = 0;
+		b->owner = 0;
+		b->thread = 0;
+	}
+}
+
 void bp_target_gone(engine *e)
 {
 	sites_void(e);
 	for (size_t i = e->bps->bps.n; i-- > 0;) {
 		bp *b = e->bps->bps.p[i];
-		if (b->kind != BP_BU || b->internal || b->process) {
+		bool by_name = b->kind == BP_BU || (e->mode == ENG_USER && b->kind == BP_BP);
+		b->owner = 0;
+		if (!by_name || !b->expr.n || b->internal || b->process) {
 			bp_remove(e, b);
 		} else {
 			unbind(e, b);
@@ -474,15 +507,19 @@ void bp_line(engine *e, const bp *b, bool addresses, buf *o)
 	else
 		buf_addz(o, "    ");
 	buf_addf(o, " %04x (%04x) ", b->left, b->passes);
-	if (e->mode == ENG_USER)
-		buf_addz(o, " 0:**** ");
+	const eng_proc *owner = eng_proc_find(e, b->owner);
+	const eng_thr *thread = owner ? eng_thr_find(e, (unit_t)b->thread) : NULL;
+	if (owner && thread)
+		buf_addf(o, " %u:~%03u ", owner->id, thread->id);
+	else if (e->mode == ENG_USER)
+		buf_addf(o, " %u:**** ", owner ? owner->id : 0);
 	if (b->deferred) {
 		buf_addf(o, "(%.*s)", STR_ARG(b->expr));
 	} else if (e->syms) {
 		/* A user address means something in the process that the breakpoint is bound to. */
 		sym_space scope = sym_scope(e->syms);
-		if (b->process)
-			sym_scope_set(e->syms, b->process);
+		if (b->process || b->owner)
+			sym_scope_set(e->syms, b->process ? b->process : b->owner);
 		(void)sym_format(e->syms, b->loc.addr, o);
 		sym_scope_set(e->syms, scope);
 	}
@@ -490,7 +527,7 @@ void bp_line(engine *e, const bp *b, bool addresses, buf *o)
 		quoted(o, b->command);
 	if (b->process)
 		buf_addf(o, "\n     Match process data %s", out_addr(e, b->process));
-	if (b->thread)
+	if (b->thread && !thread)
 		buf_addf(o, "\n     Match thread data %s", out_addr(e, b->thread));
 	if (b->has_max)
 		buf_addf(o, "\n     Match call stack depth less than %u", b->depth_max);

@@ -55,6 +55,7 @@ typedef struct bp {
 	str expr; /* as typed ("nt!NtOpenFile"); BP: may be empty */
 	bp_loc loc;
 	uint64_t process;	       /* /p EPROCESS, 0 any */
+	uint64_t owner;		       /* user mode: the process it is set in, 0 none yet */
 	uint64_t thread;	       /* /t ETHREAD, 0 any */
 	uint32_t depth_max, depth_min; /* /c, /C; 0 none */
 	bool has_max, has_min;

@@ -29,6 +29,11 @@ bool eng_is_user(engine *e, uint64_t addr)
 	return !(addr >> 63);
 }
 
+as_t eng_here(const engine *e)
+{
+	return e->caps.threads ? as_process(e->ev.process_id) : as_current();
+}
+
 as_t eng_space(engine *e, uint64_t addr)
 {
 	return eng_is_user(e, addr) ? e->ctx.user : e->ctx.system;
@@ -42,8 +47,11 @@ static err read_soft(engine *e, as_t as, uint64_t addr, void *p, size_t n, size_
 {
 	x64_walk w = {0};
 	uint64_t phys, room = 4096 - addr % 4096;
+	tgt_cache cache;
+	size_t used;
 
-	if (as.kind != AS_ROOT || !e->os || !e->os->ops->soft_pte)
+	tgt_cache_get(e->t, &cache, &used);
+	if (cache.mapped_only || as.kind != AS_ROOT || !e->os || !e->os->ops->soft_pte)
 		return ERR_FAULT;
 	(void)!tgt_translate(e->t, as.id, addr, &w, NULL);
 	if (w.present || !w.levels || e->os->ops->soft_pte(e->os, &w, addr, &phys, NULL) != ERR_OK)
@@ -55,7 +63,7 @@ err eng_read(engine *e, uint64_t addr, void *p, size_t n, size_t *n_ret, diag *d
 {
 	TRY(eng_accessible(e, d));
 	as_t as = eng_space(e, addr);
-	err r = tgt_read(e->t, as, addr, p, n, n_ret, d);
+	err r = tgt_read_view(e->t, as, addr, p, n, n_ret, d);
 	/* A listing over a dead link would be question marks to the end. */
 	if (r == ERR_DEAD && !atomic_exchange(&e->cancel.flag, true))
 		out_as(e, OUT_ERROR, "The connection to the target is lost.\n");
@@ -97,6 +105,7 @@ err eng_write(engine *e, uint64_t addr, const void *p, size_t n, diag *d)
 	TRY(eng_accessible(e, d));
 	TRY(write_all(e, eng_space(e, addr), addr, p, n, d));
 	e->ev.n_stream = 0; /* may hold what was there before */
+	insn_forget(e);
 	if (e->hooks.notice)
 		e->hooks.notice(e->hooks.u, &(eng_notice){.kind = ENG_N_TARGET, .arg = 2});
 	return ERR_OK;
@@ -232,10 +241,11 @@ err eng_regs_write(engine *e, unsigned sets, const x64_regs *r, diag *d)
 		return diag_set(d, ERR_STATE,
 			"Registers of a set context cannot be changed; .thread or .frame 0 resets "
 			"it");
-	if (e->has_event && e->ctx.unit != e->ev.unit)
+	bool events = !e->has_event || e->ctx.unit == e->ev.unit;
+	if (!events && !e->caps.threads)
 		return diag_set(d, ERR_STATE, "Registers of other processors cannot be changed");
 	TRY(tgt_regs_set(e->t, e->ctx.unit, sets, r, d));
-	if (sets & X64_SET_CONTROL && e->ev.pc != r->rip) {
+	if (events && sets & X64_SET_CONTROL && e->ev.pc != r->rip) {
 		e->ev.pc = r->rip;
 		e->ev.n_stream = 0; /* the bytes of the state change were those of the old place */
 	}
@@ -287,11 +297,12 @@ static uint64_t unit_process(engine *e, unit_t u, uint64_t *thread)
 void ctx_from_event(engine *e)
 {
 	e->ctx = (eng_ctx){.unit = e->ev.unit,
-		.user = as_current(),
-		.system = as_current(),
+		.user = eng_here(e),
+		.system = eng_here(e),
+		.process = e->caps.threads ? e->ev.process_id : 0,
 		.thread = e->ev.thread};
 	if (e->syms)
-		sym_scope_set(e->syms, 0);
+		sym_scope_set(e->syms, e->ctx.process);
 }
 
 static sym_space process_for_symbols(void *u)
@@ -354,9 +365,25 @@ err eng_thread(engine *e, uint64_t *ret, diag *d)
 	return ERR_OK;
 }
 
+static err ctx_thread(engine *e, unit_t tid, diag *d)
+{
+	const eng_thr *t = eng_thr_find(e, tid);
+	if (!t)
+		return diag_set(d, ERR_NOTFOUND, "there is no thread %x", tid);
+	e->ctx = (eng_ctx){.unit = tid,
+		.thread = tid,
+		.process = t->proc->pid,
+		.user = as_process(t->proc->pid),
+		.system = as_process(t->proc->pid)};
+	sym_scope_set(e->syms, t->proc->pid);
+	return ERR_OK;
+}
+
 err eng_ctx_unit(engine *e, unit_t u, diag *d)
 {
 	TRY(eng_accessible(e, d));
+	if (e->caps.threads)
+		return ctx_thread(e, u, d);
 	if (u >= e->n_units)
 		return diag_set(d, ERR_NOTFOUND,
 			"%u is not a valid processor number: the target has %u", u, e->n_units);
@@ -378,6 +405,13 @@ err eng_ctx_unit(engine *e, unit_t u, diag *d)
 err eng_ctx_process(engine *e, uint64_t process, bool decode, diag *d)
 {
 	TRY(eng_accessible(e, d));
+	if (e->caps.threads) {
+		const eng_proc *p = eng_proc_find(e, process ? process : e->ev.process_id);
+		if (!p || !p->threads.n)
+			return diag_set(d, ERR_NOTFOUND, "there is no process %llx",
+				(unsigned long long)process);
+		return ctx_thread(e, p->threads.p[0]->tid, d);
+	}
 	if (!process) {
 		e->ctx.process = 0;
 		e->ctx.decode = false;
@@ -399,6 +433,8 @@ err eng_ctx_process(engine *e, uint64_t process, bool decode, diag *d)
 err eng_ctx_thread(engine *e, uint64_t thread, bool decode, diag *d)
 {
 	TRY(eng_accessible(e, d));
+	if (e->caps.threads)
+		return ctx_thread(e, (unit_t)(thread ? thread : e->ev.thread), d);
 	if (!thread) {
 		eng_ctx_reset_regs(e);
 		e->ctx.thread = e->ctx.unit == e->ev.unit ? e->ev.thread : 0;

@@ -2,7 +2,10 @@
  * engine: the session - attach, the first look at a target, what a stop shows, the end. The loop
  * that runs the target is in wait.c.
  */
+#include "engine/cxxenv.h"
 #include "engine/internal.h"
+#include "engine/track.h"
+#include "fmt/elfcore.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -16,6 +19,9 @@ static err host_read(void *u, sym_space space, uint64_t addr, void *p, size_t n,
 
 	if (!e->t)
 		return ERR_STATE;
+	if (e->caps.threads)
+		return tgt_read(
+			e->t, as_process(space ? space : e->ctx.process), addr, p, n, n_ret, NULL);
 	if (!space || space == e->ctx.process)
 		return tgt_read(e->t, eng_space(e, addr), addr, p, n, n_ret, NULL);
 	TRY(e->os->ops->process(e->os, space, &proc, NULL));
@@ -69,7 +75,10 @@ engine *eng_create(void)
 	e->outs = out_state_create();
 	e->bps = bp_table_create();
 	e->filters = filters_create();
+	e->procs = procs_create();
 	e->plan = plan_create();
+	e->track = track_create();
+	e->insns = insn_cache_create();
 	e->syms = sym_store_create(&host);
 	return e;
 }
@@ -80,8 +89,13 @@ void eng_destroy(engine *e)
 		return;
 	eng_end(e, TGT_ABANDON);
 	bp_table_destroy(e);
+	procs_destroy(e);
+	launch_forget(e);
 	filters_destroy(e->filters);
 	plan_destroy(e->plan);
+	track_destroy(e->track);
+	insn_cache_destroy(e->insns);
+	cxx_state_destroy(e);
 	sym_store_destroy(e->syms);
 	out_state_destroy(e->outs);
 	arena_deinit(&e->stop);
@@ -106,6 +120,9 @@ err eng_attach(engine *e, tgt *t, eng_mode mode, diag *d)
 	e->mode = mode;
 	tgt_caps_get(t, &e->caps);
 	e->has_event = false;
+	e->exited = false;
+	if (mode == ENG_USER)
+		filters_user(e);
 	e->status = ST_GO; /* accessible only after the first event */
 	e->exec = (eng_exec){.status = ST_GO};
 	return ERR_OK;
@@ -136,27 +153,56 @@ err eng_attach_kernel(engine *e, str options, diag *d)
 	return eng_attach(e, t, ENG_KERNEL, d);
 }
 
+err eng_open_user(engine *e, tgt **ret, diag *d)
+{
+	tgt_host host = {e, &e->cancel, trace_line, NULL};
+	return ptrace_open(&host, ret, d);
+}
+
 err eng_open_image(engine *e, const char *path, diag *d)
 {
 	tgt_host host = {e, &e->cancel, trace_line, NULL};
 	tgt *t;
 
-	TRY(image_open(path, &host, &t, d));
+	sys_map file;
+	TRY(sys_map_open(path, &file, d));
+	bool core = elfcore_is(file.p, file.n);
+	sys_map_close(&file);
+	if (core)
+		TRY(core_open(path, &host, &t, d));
+	else
+		TRY(image_open(path, &host, &t, d));
 	e->connect_options = str_dup(&e->session, str_of(path));
-	return eng_attach(e, t, ENG_IMAGE, d);
+	return eng_attach(e, t, core ? ENG_USER : ENG_IMAGE, d);
+}
+
+/* Only what was started from here ends with the session. */
+static void spare_attached(engine *e)
+{
+	const eng_proc *p;
+	for (size_t i = 0; (p = eng_proc_nth(e, i)); i++)
+		if (p->how == PROC_ATTACHED || (p->how == PROC_CHILD && !e->launch)) {
+			sites_disarm(e);
+			(void)!tgt_process_part(e->t, p->pid, TGT_DETACH, NULL);
+		}
 }
 
 void eng_end(engine *e, tgt_leave how)
 {
+	bool clean = false; /* nothing of ours is in the target afterwards */
 	if (!e->t)
 		return;
+	if (how != TGT_ABANDON)
+		(void)!tgt_halt(e->t, NULL); /* traps are taken out below */
+	if (how == TGT_KILL)
+		spare_attached(e);
 	if (how != TGT_ABANDON) {
 		size_t n;
 		plan_end(e);
 		sites_disarm(e);
 		/* Bytes that !ubp planted are in nobody's table but the journal. */
 		if (e->mode == ENG_KERNEL && e->status == ST_BREAK)
-			(void)!journal_repair(e, &n, NULL);
+			clean = journal_repair(e, &n, NULL) == ERR_OK && how == TGT_DETACH;
 	} else {
 		sites_void(e);
 		plan_end(e);
@@ -164,12 +210,16 @@ void eng_end(engine *e, tgt_leave how)
 	tgt *t = e->t;
 	e->t = NULL;
 	tgt_close(t, how);
+	if (clean)
+		journal_forget(e);
 	if (e->os)
 		e->os->ops->destroy(e->os);
 	e->os = NULL;
 	sym_mods_clear(e->syms);
 	journal_destroy(e);
 	bp_target_gone(e);
+	procs_clear(e);
+	e->caps = (tgt_caps){0};
 	e->status = ST_NO_DEBUGGEE;
 	e->mode = ENG_NONE;
 	e->has_event = false;
@@ -192,6 +242,14 @@ static const char *machine_text(uint16_t machine)
 	}
 }
 
+static void banner_path(engine *e, const char *none)
+{
+	str path = sym_path(e->syms);
+	if (!path.n)
+		path = str_of(none);
+	out(e, "Symbol search path is: %.*s\n", STR_ARG(path));
+}
+
 /* In two halves: what looking at the kernel has to say about symbols belongs between them. */
 static void banner_contact(engine *e)
 {
@@ -203,10 +261,23 @@ static void banner_contact(engine *e)
 	out(e, "Connected to Windows %u %s target at (%s), ptr64 %s\n", e->version.minor,
 		machine_text(e->version.machine), when, e->ptr_size == 8 ? "TRUE" : "FALSE");
 	out(e, "Kernel Debugger connection established.\n");
-	str path = sym_path(e->syms);
-	if (!path.n)
-		path = STR("*** Invalid *** (set one with .sympath or _NT_SYMBOL_PATH)");
-	out(e, "Symbol search path is: %.*s\n", STR_ARG(path));
+	banner_path(e, "*** Invalid *** (set one with .sympath or _NT_SYMBOL_PATH)");
+}
+
+/* CommandLine: only for a program that was started here, as CDB has it. */
+static void banner_user(engine *e)
+{
+	buf b;
+	buf_init(&b, 65536);
+	if (e->creating &&
+		tgt_info_get(e->t, TGT_I_CMDLINE, e->ev.process_id, &b, NULL) == ERR_OK) {
+		for (size_t i = 0; i + 1 < b.n; i++)
+			if (!b.p[i])
+				b.p[i] = ' ';
+		out(e, "CommandLine: %s\n", buf_z(&b));
+	}
+	buf_deinit(&b);
+	banner_path(e, "(the system's: beside the image, /usr/lib/debug, debuginfod)");
 }
 
 static void banner_system(engine *e)
@@ -223,6 +294,8 @@ static void mend_pages(engine *e)
 	diag d = {0};
 	size_t n = 0;
 	err r = journal_repair(e, &n, &d);
+	if (r == ERR_OK)
+		journal_forget(e);
 	if (n) {
 		out(e,
 			"Mended %zu byte(s) that a session before this one had left in physical "
@@ -241,6 +314,16 @@ err eng_connected(engine *e, diag *d)
 	diag why = {0};
 
 	tgt_caps_get(e->t, &e->caps);
+	if (e->mode == ENG_USER) {
+		e->os = os_linux_create(&host);
+		banner_user(e);
+		/* Of what does not run nobody reports what it loads. */
+		if (!e->caps.live && e->os->ops->user_modules(
+					     e->os, e->ev.process_id, &why) != ERR_OK)
+			out_as(e, OUT_WARNING, "Loaded modules: %s\n", why.text);
+		eng_notice_send(e, ENG_N_SESSION, 0);
+		return ERR_OK;
+	}
 	if (e->mode != ENG_KERNEL) {
 		e->os = os_none_create(&host);
 		return ERR_OK;
@@ -328,6 +411,10 @@ err eng_exec_set(engine *e, const eng_exec *x, diag *d)
 			d, ERR_UNSUPPORTED, "No runnable debuggees: this target is not live");
 	if (e->status != ST_BREAK && !e->inside_wait)
 		return diag_set(d, ERR_STATE, "The target is running already");
+	const eng_proc *p = e->caps.threads ? eng_proc_find(e, e->ctx.process) : NULL;
+	if (p && p->noninvasive)
+		return diag_set(d, ERR_UNSUPPORTED,
+			"The debugger is not attached, so process execution cannot be monitored.");
 	/* The quoted command outlives the line that it came from. */
 	char *command = x->command.n ? mem_alloc(x->command.n + 1) : NULL;
 	if (command)

@@ -3,12 +3,22 @@
  * Refuses to know command syntax and terminals: commands reach it as verbs, and it reaches them
  * only through eng_hooks.
  *
- *   engine.c   session, attach, what a stop does       wait.c    the one loop that resumes and
- * waits context.c  current unit, process, thread, frame,   plan.c    step, over, out, until; past a
- * trap memory and register views               bp.c      what the user asked for (bp.h) pseudo.c
- * pseudo-registers, expressions           site.c    where bytes and debug registers go out.c output
- * filter.c  sx settings stack.c    frames                                  journal.c bytes in
- * physical pages, kept on disk
+ *   engine.c    session, attach, what a stop does
+ *   launch.c    programs to start, processes to attach to and to leave
+ *   wait.c      the one loop that resumes and waits
+ *   plan.c      step, over, out, until; past a trap
+ *   hit.c       whose breakpoint is it, does it stop
+ *   filter.c    what happens to all other events (sx)
+ *   bp.c        what the user asked for (bp.h)
+ *   site.c      where bytes and debug registers go
+ *   journal.c   bytes in physical pages, kept on disk
+ *   context.c   current unit, process, thread, frame; memory and register views
+ *   procs.c     processes and threads of user mode by their numbers
+ *   pseudo.c    pseudo-registers, the environment of MASM expressions
+ *   cxxenv.c    the same for C++ expressions
+ *   stack.c     frames                     insn.c    instructions, decoded once
+ *   track.c     event log, step filter     out.c     output
+ *   workspace.c what a session leaves for the next
  *
  * An execution command only sets the status (eng_exec); eng_wait() resumes the target. While a
  * breakpoint's or filter's command list runs (`inside_wait`), an execution command is the verdict
@@ -82,6 +92,10 @@ typedef enum eng_notice_kind {
 	ENG_N_EXCEPTION,
 	ENG_N_LOAD,
 	ENG_N_UNLOAD,
+	ENG_N_PROCESS,
+	ENG_N_PROCESS_EXIT,
+	ENG_N_THREAD,
+	ENG_N_THREAD_EXIT,
 	ENG_N_SYSTEM_ERROR,
 	ENG_N_SESSION, /* arg: DEBUG_SESSION_xxx */
 	ENG_N_TARGET,  /* arg: DEBUG_CDS_xxx: registers or data changed */
@@ -131,6 +145,7 @@ typedef struct eng_ctx {
 	x64_regs regs;	    /* when from is not REGS_UNIT */
 	uint32_t frame;	    /* local context */
 	bool frame_set;
+	bool frame_call;     /* when frame_set: it stands behind its call, it was not interrupted */
 	x64_regs frame_regs; /* when frame_set */
 } eng_ctx;
 
@@ -154,19 +169,51 @@ typedef struct eng_exec {
 	bool has_to;	   /* pa, ta */
 	uint64_t to;
 	bool by_line;	     /* source mode */
+	bool alone;	     /* ~N g: other threads stand still */
 	bool quiet;	     /* don't show intermediate steps */
 	bool toggle_regs;    /* pr, tr */
 	str command;	     /* run after the steps, before the last display */
 	bool same_as_before; /* gc: go on the way the breakpoint was reached */
+	/* Steps: asked when one is done, in place of counting and showing it. Answers how the next
+	 * one goes (STEP_INTO, STEP_OVER), or ST_BREAK: that was the last. */
+	eng_status (*each)(void *u);
+	void *each_u;
 } eng_exec;
 
 /* ---- the session ---- */
 
 typedef enum eng_mode { ENG_NONE, ENG_KERNEL, ENG_LOCAL_KERNEL, ENG_USER, ENG_IMAGE } eng_mode;
 
+/* ---- processes and threads of a user-mode session (procs.c) ---- */
+
+enum { PROC_THREADS_MAX = 65536, THR_SUSPEND_MAX = 127 };
+
+typedef enum eng_proc_how { PROC_CREATED, PROC_ATTACHED, PROC_CHILD } eng_proc_how;
+
+typedef struct eng_thr {
+	struct eng_proc *proc;
+	uint32_t id; /* as ~ counts: within its process */
+	unit_t tid;
+	int suspend; /* ~n, ~m */
+	bool frozen; /* ~f, ~u */
+} eng_thr;
+
+typedef struct eng_proc {
+	uint32_t id; /* as | counts */
+	uint64_t pid;
+	uint64_t base; /* of the program's image */
+	eng_proc_how how;
+	bool noninvasive;
+	char *image; /* path of the program */
+	uint32_t next_thread;
+	VEC(eng_thr *) threads;
+} eng_proc;
+
 struct bp_table;
 struct filter_table;
+struct eng_procs;
 struct eng_plan;
+struct track;
 
 struct engine {
 	eng_hooks hooks;
@@ -184,6 +231,7 @@ struct engine {
 	eng_ctx ctx;
 	tgt_event ev; /* last event */
 	bool has_event;
+	uint32_t reported; /* code of the exception that waits for its verdict, 0 none */
 	char last_event[256]; /* .lastevent's words */
 	uint64_t prev_ip;     /* pc at the event before */
 	uint32_t n_units;
@@ -197,21 +245,34 @@ struct engine {
 	bool broke_in;		   /* this stop was asked for (Ctrl+C): loops and lists end */
 	bool running;		   /* the target runs, or its first event has not come yet */
 	uint64_t last_ip;
+	struct insn_cache *insns; /* decoded at events' pcs */
 	/* .kdfiles: driver replacement, set by its command. */
 	bool (*file_map)(void *u, str target_path, char *host_path, size_t cap);
 	void *file_map_u;
 	struct eng_plan *plan;
+	struct track *track; /* track.h */
 	struct bp_table *bps;
 	struct filter_table *filters;
-	unsigned radix; /* n: 8 10 16 */
+	struct eng_procs *procs; /* user mode; empty elsewhere */
+	bool looking;		 /* that process was attached to by -pv */
+	bool creating;		 /* the next process that appears was started by us */
+	bool final_break;	 /* the end of a process breaks in (until -G) */
+	bool no_initial_break;	 /* -g */
+	bool follow_children;	 /* -o, .childdbg 1 */
+	bool exited;		 /* a process of this session ended, with exit_code */
+	uint32_t exit_code;
+	struct eng_launch *launch; /* how the last program was started, for .restart; NULL none */
+	unsigned radix;		   /* n: 8 10 16 */
 	unsigned ptr_size;
-	uint64_t temps[20];  /* $t0..$t19 */
-	uint64_t last_value; /* $exp */
-	uint64_t last_data;  /* $p */
-	uint64_t extret;     /* $extret: the element of !list */
-	unsigned reg_mask;   /* rm */
-	unsigned kframes;    /* default stack depth */
-	bool show_regs;	     /* registers at each stop (r toggle of p/t) */
+	uint64_t temps[20];    /* $t0..$t19 */
+	struct cxx_state *cxx; /* their types, compiled C++ expressions: cxxenv.c; NULL none yet */
+	bool cxx_default;      /* .expr /s c++ */
+	uint64_t last_value;   /* $exp */
+	uint64_t last_data;    /* $p */
+	uint64_t extret;       /* $extret: the element of !list */
+	unsigned reg_mask;     /* rm */
+	unsigned kframes;      /* default stack depth */
+	bool show_regs;	       /* registers at each stop (r toggle of p/t) */
 	bool show_source, show_disasm, show_symbol, show_ea;
 	bool lines_on; /* .lines */
 	bool verbose, quiet;
@@ -234,6 +295,17 @@ void eng_destroy(engine *e);
 /* Opens the target; complete only after the first eng_wait. options as after -k. */
 err eng_attach_kernel(engine *e, str options, diag *d) MUST_CHECK;
 err eng_open_image(engine *e, const char *path, diag *d) MUST_CHECK;
+/*
+ * User mode: a program to start (argv[0] is looked for in PATH), or a process to attach to; both
+ * add to the processes of a user-mode session that is there already. Complete only after the next
+ * eng_wait. ERR_STATE: another kind of target is attached.
+ */
+err eng_create_process(engine *e, const tgt_create *how, diag *d) MUST_CHECK;
+err eng_attach_process(engine *e, uint64_t pid, bool noninvasive, diag *d) MUST_CHECK;
+/* The last program that was started, again, with the same words; breakpoints by name stay. */
+err eng_restart(engine *e, diag *d) MUST_CHECK;
+/* One process of the session: DETACH, KILL, ABANDON. The session ends with its last. */
+err eng_part_process(engine *e, uint64_t pid, tgt_leave how, diag *d) MUST_CHECK;
 /* Takes an opened target over (tests, -z). */
 err eng_attach(engine *e, tgt *t, eng_mode mode, diag *d) MUST_CHECK;
 /* Takes every trap out first unless ABANDON. The engine can attach again afterwards. */
@@ -254,9 +326,19 @@ void eng_exit_wait(engine *e);
 /* Shows what a stop shows: registers, symbol line, instruction. */
 void eng_show_stop(engine *e);
 
+eng_proc *eng_proc_nth(engine *e, size_t i); /* by number; NULL behind the last */
+eng_proc *eng_proc_find(engine *e, uint64_t pid);
+eng_thr *eng_thr_find(engine *e, unit_t tid);
+/* Suspend count and freeze; ERR_ARG for a count below zero. */
+err eng_thr_hold(engine *e, eng_thr *t, int suspend, bool frozen, diag *d) MUST_CHECK;
+/* Breakpoints, modules and numbers of a process that is gone. */
+void eng_proc_forget(engine *e, uint64_t pid);
+
 /* ---- views: everything that commands read goes through these ---- */
 
 bool eng_is_user(engine *e, uint64_t addr);
+/* Where the unit of the last event runs: AS_CURRENT, or its process. */
+as_t eng_here(const engine *e);
 as_t eng_space(engine *e, uint64_t addr); /* the space the current context reads addr in */
 err eng_read(engine *e, uint64_t addr, void *p, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
 err eng_read_all(engine *e, uint64_t addr, void *p, size_t n, diag *d) MUST_CHECK;
@@ -280,6 +362,9 @@ err eng_unit_regs(engine *e, unit_t u, unsigned sets, x64_regs *ret, diag *d) MU
 /* Writes to the current unit; ERR_STATE in a set context. */
 err eng_regs_write(engine *e, unsigned sets, const x64_regs *r, diag *d) MUST_CHECK;
 err eng_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK; /* no request if the event tells */
+/* The instruction whose locals and line are the current frame's: a caller's is its call, in front of
+ * the address that it returns to. */
+err eng_scope_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK;
 
 /* ---- changing the context ---- */
 
@@ -361,10 +446,15 @@ sx_filter *sx_default(engine *e); /* "*": all others */
 
 /* Kept in a file so that the next session can mend a page after a crash of this one. */
 err journal_add(engine *e, uint64_t phys, uint8_t original, uint8_t planted, diag *d) MUST_CHECK;
-void journal_del(engine *e, uint64_t phys);
-/* At attach: writes back what a dead session left, if the page still holds the planted byte.
- * n_ret: bytes mended. */
+void journal_del(engine *e, uint64_t phys); /* the byte is out */
+/* The byte's trap is deleted, which takes effect when the target is resumed or left; after that
+ * journal_settle drops the entry. journal_add of the same byte takes it up again. */
+void journal_retire(engine *e, uint64_t phys);
+void journal_settle(engine *e);
+/* Writes back what the file names, if the page still holds the planted byte. n_ret: bytes mended.
+ * The file stays: journal_forget, when nothing of ours can be in the target any more. */
 err journal_repair(engine *e, size_t *n_ret, diag *d) MUST_CHECK;
+void journal_forget(engine *e);
 
 /* ---- workspace ---- */
 

@@ -6,6 +6,8 @@
  */
 #include "engine/internal.h"
 
+#include <stdio.h>
+
 enum { HITS_MAX = 64 };
 
 static bool in_process(engine *e, const bp *b)
@@ -24,11 +26,11 @@ static bool depth_fits(engine *e, const bp *b)
 	if (!b->has_max && !b->has_min)
 		return true;
 	x64_regs r = {0};
-	eng_frame *f;
 	size_t n;
-	uint32_t limit = b->has_max ? b->depth_max : b->depth_min;
+	/* No further than the answer needs. */
+	size_t limit = b->has_max ? b->depth_max : (size_t)b->depth_min + 1;
 	if (eng_unit_regs(e, e->ev.unit, X64_SET_GENERAL, &r, NULL) != ERR_OK ||
-		eng_stack(e, &e->stop, &r, (size_t)limit + 1, &f, &n, NULL) != ERR_OK)
+		eng_depth(e, &r, limit, &n) != ERR_OK)
 		return true;
 	return b->has_max ? n < b->depth_max : n > b->depth_min;
 }
@@ -86,6 +88,7 @@ static eng_status act(engine *e, bp *b)
 	if (list.n && e->hooks.run) {
 		e->verdict_given = false;
 		(void)!e->hooks.run(e->hooks.cu, list, &d);
+		insn_forget(e);
 		if (e->verdict_given)
 			verdict = e->exec.status;
 	}
@@ -95,8 +98,11 @@ static eng_status act(engine *e, bp *b)
 	}
 	if (verdict == ST_NO_CHANGE)
 		verdict = ST_BREAK;
-	if (verdict == ST_BREAK && !had_commands)
-		out(e, "Breakpoint %u hit\n", id);
+	if (verdict == ST_BREAK) {
+		snprintf(e->last_event, sizeof e->last_event, "Hit breakpoint %u", id);
+		if (!had_commands)
+			out(e, "Breakpoint %u hit\n", id);
+	}
 	b = bp_find(e, id);
 	if (b && b->one_shot)
 		bp_remove(e, b);
@@ -113,7 +119,7 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run)
 		bp *b = e->bps->bps.p[i];
 		bool here =
 			s ? b->loc.site == s : b->kind != BP_BA && b->loc.site && b->loc.addr == pc;
-		if (!here || b->internal)
+		if (!here || b->internal || !site_in_process(b->loc.site, &e->ev))
 			continue;
 		ours = true;
 		if (triggers(e, b, free_run))
@@ -129,6 +135,7 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run)
 	eng_exec wanted = {.same_as_before = true};
 	e->verdict_given = false;
 	e->inside_wait = true;
+	(void)!tgt_halt(e->t, NULL); /* the lists may look at every thread */
 	ctx_scope(e);
 	for (size_t i = 0; i < n; i++) {
 		bp *b = bp_find(e, ids[i]);

@@ -20,6 +20,17 @@ enum {
 	STATUS_ASSERTION_FAILURE = 0xc0000420u,
 };
 
+/* ---- processes (procs.c) ---- */
+
+struct eng_procs *procs_create(void);
+void procs_clear(engine *e);
+void procs_destroy(engine *e);
+/* Before and after an event is decided: who came is there already, who goes is there still. */
+void procs_event(engine *e, const tgt_event *ev);
+void procs_event_done(engine *e, const tgt_event *ev);
+/* Breakpoints of a process that ended: those by name wait for the next. */
+void bp_process_gone(engine *e, uint64_t pid);
+
 /* ---- sites (site.c) ---- */
 
 enum { GONE_MAX = 64 };
@@ -39,6 +50,10 @@ site *site_get(engine *e, tgt_trap_kind kind, as_t as, uint64_t addr, uint32_t s
 void site_put(engine *e, site *s);
 /* The site whose trap explains a stop at pc, or with these DR6 bits; NULL if none. */
 site *site_at(engine *e, uint64_t pc);
+/* Can this event be about that site? In user mode a site belongs to one process. */
+bool site_in_process(const site *s, const tgt_event *ev);
+/* The sites of a process that ended or runs another image: their traps are gone with it. */
+void sites_process_void(engine *e, uint64_t pid);
 site *site_hard(engine *e, uint64_t dr6);
 /* Was a byte of ours there until a moment ago? Another processor may have met it before it went. */
 bool site_was_at(engine *e, uint64_t pc);
@@ -86,10 +101,26 @@ plan_verdict plan_event(engine *e, const tgt_event *ev);
 /* Is the request a free run (g and friends)? */
 bool plan_free_run(const engine *e);
 
+/* ---- stacks (stack.c) ---- */
+
+/* How many frames there are from start on, counted up to max: nothing is kept. */
+err eng_depth(engine *e, const x64_regs *start, size_t max, size_t *ret);
+
+/* ---- decoded instructions (insn.c) ---- */
+
+struct insn_cache *insn_cache_create(void);
+void insn_cache_destroy(struct insn_cache *c);
+/* Code may have changed, or may do so before the next event. */
+void insn_forget(engine *e);
+
 /* ---- filters (filter.c) ---- */
 
 struct filter_table *filters_create(void);
 void filters_destroy(struct filter_table *f);
+/* Does this exception count as handled when nobody says so (sx's right column)? 0: it does. */
+bool filter_handled(engine *e, uint32_t code);
+/* The defaults of user mode. */
+void filters_user(engine *e);
 /* Says and decides what the filters want for an event that no breakpoint and no plan explains. */
 eng_status filter_event(engine *e, const tgt_event *ev);
 /* sx out: does this text of the target stop it? */
@@ -106,6 +137,8 @@ void journal_destroy(engine *e);
 err eng_connected(engine *e, diag *d);
 /* The target started anew: everything known of it is void. */
 void eng_rebooted(engine *e);
+err eng_open_user(engine *e, tgt **ret, diag *d) MUST_CHECK;
+void launch_forget(engine *e);
 void eng_notice_send(engine *e, eng_notice_kind kind, uint64_t arg);
 
 #endif

@@ -4,6 +4,8 @@
  * byte.
  *
  * Invariant: an entry is on disk before its byte is in the target, and goes after the byte is out.
+ * Traps are taken out lazily, when the target is resumed or left: an entry whose trap was deleted is
+ * only retired until then, and taken up again if the trap comes back.
  * A page is mended only if it still holds the planted byte, and only over the connection that it
  * was planted through.
  */
@@ -19,6 +21,7 @@ enum { JOURNAL_MAX = 4096, JOURNAL_FILE_MAX = 1 << 20 };
 typedef struct entry {
 	uint64_t phys;
 	uint8_t original, planted;
+	bool retired; /* goes with the next settling */
 } entry;
 
 struct journal {
@@ -73,8 +76,48 @@ err journal_add(engine *e, uint64_t phys, uint8_t original, uint8_t planted, dia
 	if (j->e.n >= JOURNAL_MAX)
 		return diag_set(
 			d, ERR_LIMIT, "at most %d bytes can stand in physical pages", JOURNAL_MAX);
-	vec_push(&j->e, (entry){phys, original, planted});
+	for (size_t i = 0; i < j->e.n; i++) {
+		entry *x = &j->e.p[i];
+		if (x->phys == phys && x->retired && x->original == original &&
+			x->planted == planted) {
+			x->retired = false;
+			return ERR_OK; /* the file says so still */
+		}
+	}
+	vec_push(&j->e, (entry){.phys = phys, .original = original, .planted = planted});
 	return store(j, d);
+}
+
+void journal_retire(engine *e, uint64_t phys)
+{
+	struct journal *j = e->journal;
+	for (size_t i = 0; j && i < j->e.n; i++)
+		if (j->e.p[i].phys == phys && !j->e.p[i].retired) {
+			j->e.p[i].retired = true;
+			return;
+		}
+}
+
+void journal_settle(engine *e)
+{
+	struct journal *j = e->journal;
+	size_t kept = 0;
+	for (size_t i = 0; j && i < j->e.n; i++)
+		if (!j->e.p[i].retired)
+			j->e.p[kept++] = j->e.p[i];
+	if (!j || kept == j->e.n)
+		return;
+	j->e.n = kept;
+	(void)!store(j, NULL);
+}
+
+void journal_forget(engine *e)
+{
+	struct journal *j = e->journal;
+	if (!j)
+		return;
+	j->e.n = 0;
+	unlink(j->path);
 }
 
 void journal_del(engine *e, uint64_t phys)
@@ -118,7 +161,6 @@ err journal_repair(engine *e, size_t *n_ret, diag *d)
 		if (tgt_write(e->t, as_phys(), phys, &now, 1, &got, d) == ERR_OK)
 			mended++;
 	}
-	unlink(j->path);
 	arena_deinit(&a);
 	*n_ret = mended;
 	return r;

@@ -12,6 +12,7 @@
  * the wire. Invariant: temporary sites belong to the plan and are put back when it ends.
  */
 #include "engine/internal.h"
+#include "engine/track.h"
 
 typedef enum leg { LEG_RUN, LEG_STEP, LEG_PAST } leg;
 
@@ -23,6 +24,7 @@ struct eng_plan {
 	leg leg;
 	uint64_t thread; /* KTHREAD that the request is about */
 	bool passed;	 /* the trap at pc was passed just now: run on as it is */
+	bool unseen;	 /* pc was reached by passing a trap: an execute trap there must hit */
 	/* Threads whose trap flag was set and whose single-step event has not come yet: another
 	 * processor's stop can get in between, even one that the user sees. */
 	uint64_t owed[OWED_MAX];
@@ -119,7 +121,7 @@ static err past_own_break(engine *e, diag *d)
 		return ERR_OK;
 	if (e->ev.n_stream >= 2)
 		memcpy(op, e->ev.stream, 2);
-	else if (tgt_read_all(e->t, as_current(), e->ev.pc, op, 2, NULL) != ERR_OK)
+	else if (tgt_read_all(e->t, eng_here(e), e->ev.pc, op, 2, NULL) != ERR_OK)
 		return ERR_OK;
 	if (op[0] == 0xcc)
 		return set_rip(e, e->ev.pc + 1, d);
@@ -130,7 +132,7 @@ static err past_own_break(engine *e, diag *d)
 
 static site *temp_site(engine *e, uint64_t addr, bool hard)
 {
-	return site_get(e, hard ? TGT_TRAP_EXEC : TGT_TRAP_SOFT, as_current(), addr, hard ? 1 : 0);
+	return site_get(e, hard ? TGT_TRAP_EXEC : TGT_TRAP_SOFT, eng_here(e), addr, hard ? 1 : 0);
 }
 
 static void note_line(engine *e, uint64_t pc)
@@ -145,11 +147,29 @@ static void note_line(engine *e, uint64_t pc)
 	}
 }
 
+/* ~2s and ~2 p: what is stepped is the thread that is looked at, not the one that reported. */
+static err switch_thread(engine *e, diag *d)
+{
+	x64_regs r = {0};
+	if (!e->caps.threads || !e->ctx.unit || e->ctx.unit == e->ev.unit)
+		return ERR_OK;
+	TRY(tgt_regs_get(e->t, e->ctx.unit, X64_SET_CONTROL, &r, d));
+	procs_event_done(e, &e->ev);
+	e->ev = (tgt_event){.kind = TGT_EV_EXCEPTION,
+		.unit = e->ctx.unit,
+		.thread = e->ctx.unit,
+		.process_id = e->ctx.process,
+		.pc = r.rip};
+	return ERR_OK;
+}
+
 err plan_begin(engine *e, diag *d)
 {
 	struct eng_plan *p = e->plan;
 
 	plan_end(e);
+	insn_forget(e);
+	TRY(switch_thread(e, d));
 	if (e->exec.has_start)
 		TRY(set_rip(e, e->exec.start, d));
 	else
@@ -181,14 +201,14 @@ err plan_begin(engine *e, diag *d)
 static err emu_read(void *u, uint64_t addr, void *buf_, size_t n)
 {
 	engine *e = u;
-	return tgt_read_all(e->t, as_current(), addr, buf_, n, NULL);
+	return tgt_read_all(e->t, eng_here(e), addr, buf_, n, NULL);
 }
 
 static err emu_write(void *u, uint64_t addr, const void *buf_, size_t n)
 {
 	engine *e = u;
 	size_t got = 0;
-	err r = tgt_write(e->t, as_current(), addr, buf_, n, &got, NULL);
+	err r = tgt_write(e->t, eng_here(e), addr, buf_, n, &got, NULL);
 	return r == ERR_OK && got != n ? ERR_FAULT : r;
 }
 
@@ -209,18 +229,27 @@ static bool emulate(engine *e, const x64_insn *in)
 		return false;
 	e->ev.pc = r.rip;
 	e->ev.n_stream = 0;
+	e->plan->unseen = true;
 	return true;
 }
 
 static err go(engine *e, tgt_go how, const site *but, diag *d)
 {
-	bool handled = e->exec.status != ST_GO_NOT_HANDLED;
+	/* gh and gn say it; g and steps leave it to the filter of the exception that stopped. */
+	bool handled = e->exec.status == ST_GO_HANDLED ||
+		       (e->exec.status != ST_GO_NOT_HANDLED && filter_handled(e, e->reported));
 	sites_arm(e, but);
 	if (how == TGT_STEP)
 		owe(e->plan, e->ev.thread);
-	e->plan->passed = false;
-	tgt_run run = {.unit = e->ev.unit, .go = how, .handled = handled};
-	return tgt_resume(e->t, &run, d);
+	tgt_run run = {.unit = e->ev.unit,
+		.go = how,
+		.handled = handled,
+		.alone = e->plan->active && e->plan->x.alone,
+		.unseen = e->plan->passed || e->plan->unseen};
+	e->plan->passed = e->plan->unseen = false;
+	TRY(tgt_resume(e->t, &run, d));
+	journal_settle(e);
+	return ERR_OK;
 }
 
 /* Runs on from pc; a trap that stands there is passed first. */
@@ -233,6 +262,13 @@ static err run_on(engine *e, diag *d)
 	p->leg = LEG_RUN;
 	if (!here || p->passed)
 		return go(e, TGT_GO, NULL, d);
+	/* Best is a target that can do it itself; what it passes must be in. */
+	if (e->caps.threads) {
+		sites_arm(e, NULL);
+		if (here->state == SITE_ARMED &&
+			tgt_pass(e->t, e->ev.unit, here->handle, NULL) == ERR_OK)
+			return go(e, TGT_GO, NULL, d);
+	}
 	bool others = e->n_units > 1;
 	if (others && eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK && emulate(e, &in))
 		return go(e, TGT_GO, NULL, d);
@@ -264,11 +300,27 @@ static bool return_address(engine *e, const x64_insn *in, uint64_t *ret)
 		*ret = r.gpr[X64_RCX];
 		return true;
 	}
-	if (tgt_read_all(e->t, as_current(), r.gpr[X64_RSP], raw, sizeof raw, NULL) != ERR_OK)
+	if (tgt_read_all(e->t, eng_here(e), r.gpr[X64_RSP], raw, sizeof raw, NULL) != ERR_OK)
 		return false;
 	*ret = le64(raw);
 	/* A frame that leads nowhere is no frame: step as usual then. */
-	return tgt_read_all(e->t, as_current(), *ret, raw, 1, NULL) == ERR_OK;
+	return tgt_read_all(e->t, eng_here(e), *ret, raw, 1, NULL) == ERR_OK;
+}
+
+/* Out of a function that the step filter names: like gu, as a part of the step. */
+static bool step_out(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	x64_regs r = {0};
+	eng_frame *f;
+	size_t n;
+
+	if (unit_regs(e, X64_SET_GENERAL, &r, NULL) != ERR_OK ||
+		eng_stack(e, &e->stop, &r, 2, &f, &n, NULL) != ERR_OK || n < 2 || !f[0].ret)
+		return false;
+	p->over_sp = f[1].sp;
+	p->over = temp_site(e, f[0].ret, false);
+	return true;
 }
 
 err plan_resume(engine *e, diag *d)
@@ -278,6 +330,8 @@ err plan_resume(engine *e, diag *d)
 
 	if (!p->active || plan_free_run(e) || p->over)
 		return run_on(e, d);
+	if (track_filtered(e, e->ev.pc) && step_out(e))
+		return run_on(e, d);
 	bool known = eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK;
 	uint64_t back;
 	if (known && in.flow == X64_FLOW_SYSRET && return_address(e, &in, &back)) {
@@ -285,6 +339,8 @@ err plan_resume(engine *e, diag *d)
 		p->over = temp_site(e, back, false);
 		return run_on(e, d);
 	}
+	if (known && in.flow == X64_FLOW_SYSCALL)
+		insn_forget(e);
 	if (known && steps_over(p, &in)) {
 		x64_regs r = {0};
 		TRY(unit_regs(e, X64_SET_CONTROL, &r, d));
@@ -336,6 +392,13 @@ static plan_verdict step_done(engine *e)
 	uint64_t pc = e->ev.pc;
 	x64_insn in;
 
+	if (!(p->x.has_to && pc == p->x.to) && track_filtered(e, pc))
+		return PLAN_MORE;
+	if (p->x.each) {
+		e->inside_wait = true;
+		p->x.status = p->x.each(p->x.each_u);
+		return p->x.status == ST_BREAK ? PLAN_DONE : PLAN_MORE;
+	}
 	if (p->x.has_to) {
 		if (pc == p->x.to)
 			return PLAN_DONE;
@@ -408,7 +471,7 @@ plan_verdict plan_event(engine *e, const tgt_event *ev)
 		return PLAN_NOT_MINE;
 	for (size_t i = 0; i < e->bps->sites.n; i++) {
 		site *s = e->bps->sites.p[i];
-		if (s->kind != TGT_TRAP_SOFT || s->addr != ev->pc)
+		if (s->kind != TGT_TRAP_SOFT || s->addr != ev->pc || !site_in_process(s, ev))
 			continue;
 		plan_verdict v = at_temp(e, s);
 		if (v != PLAN_NOT_MINE)

@@ -3,6 +3,7 @@
  *
  * Order of a name: pseudo-registers ($...), then the register table. `.` and $ip are the same.
  */
+#include "engine/cxxenv.h"
 #include "engine/internal.h"
 
 #include <stdio.h>
@@ -186,6 +187,26 @@ static err ps_pagesize(engine *e, uint64_t *ret, diag *d)
 	return ERR_OK;
 }
 
+/* AT_ENTRY (9) of the auxiliary vector: ELF, System V ABI AMD64 supplement. */
+static err ps_exentry(engine *e, uint64_t *ret, diag *d)
+{
+	buf b;
+	bool found = false;
+	if (!e->caps.threads)
+		return diag_set(d, ERR_UNSUPPORTED, "$exentry is known in user mode only");
+	buf_init(&b, 4096);
+	err r = tgt_info_get(e->t, TGT_I_AUXV, e->ctx.process, &b, d);
+	for (size_t at = 0; r == ERR_OK && !found && at + 16 <= b.n; at += 16)
+		if (le64((const uint8_t *)b.p + at) == 9) {
+			*ret = le64((const uint8_t *)b.p + at + 8);
+			found = true;
+		}
+	buf_deinit(&b);
+	if (r == ERR_OK && !found)
+		return diag_set(d, ERR_NOTFOUND, "the program's entry point is not known");
+	return r;
+}
+
 static err ps_dpid(engine *e, uint64_t *ret, diag *d)
 {
 	*ret = (uint64_t)getpid();
@@ -259,6 +280,7 @@ static const struct pseudo {
 	{"dbgtime", ps_dbgtime},
 	{"ptrsize", ps_ptrsize},
 	{"pagesize", ps_pagesize},
+	{"exentry", ps_exentry},
 	{"dpid", ps_dpid},
 	{"exr_code", ps_exr_code},
 	{"exr_chance", ps_exr_chance},
@@ -338,6 +360,11 @@ err eng_reg_get(engine *e, str name, uint64_t *ret, diag *d)
 	/* rip is in every state change: the most frequent register costs no request. */
 	if (str_ieq(name, STR("rip")))
 		return eng_ip(e, ret, d);
+	/* Conditions ask for one at each hit. */
+	if (e->ctx.from == REGS_UNIT && !e->ctx.frame_set) {
+		TRY(eng_accessible(e, d));
+		return tgt_reg_get(e->t, e->ctx.unit, reg, ret, d);
+	}
 	x64_regs r = {0};
 	TRY(eng_regs(e, reg->set, &r, d));
 	*ret = x64_reg_get(&r, reg);
@@ -351,6 +378,7 @@ err eng_reg_set(engine *e, str name, uint64_t v, diag *d)
 		str bare = str_skip(name, 1);
 		if (numbered(bare, "t", 20, &n)) {
 			e->temps[n] = v;
+			cxx_temp_plain(e, n);
 			return ERR_OK;
 		}
 		if (str_ieq(bare, STR("ip")))
@@ -496,6 +524,9 @@ void eng_masm_env(engine *e, masm_env *ret)
 		.reg = env_reg,
 		.read = env_read,
 		.line = env_line,
+		.cxx = cxx_for_masm,
+		.cxx_default = e->cxx_default,
+		.cxx_prefix = cxx_prefix_for_masm,
 		.fnsucc = env_fnsucc,
 		.entry = env_entry,
 		.valid = env_valid,
@@ -529,24 +560,7 @@ err eng_eval_prefix(engine *e, str *rest, uint64_t *ret, diag *d)
 	return ERR_OK;
 }
 
-/* ---- instructions ---- */
-
-err eng_insn(engine *e, uint64_t addr, x64_insn *ret, diag *d)
-{
-	uint8_t bytes[X64_INSN_MAX + 1];
-	size_t got = 0;
-	/* The state change carries the bytes at the event's pc: no request for the usual case. */
-	if (e->has_event && addr == e->ev.pc && e->ev.n_stream >= X64_INSN_MAX) {
-		memcpy(bytes, e->ev.stream, X64_INSN_MAX);
-		got = X64_INSN_MAX;
-	} else {
-		TRY(eng_read(e, addr, bytes, X64_INSN_MAX, &got, d));
-	}
-	err r = x64_decode(bytes, got, addr, ret);
-	if (r != ERR_OK)
-		return diag_set(d, r, "no instruction at %s", out_addr(e, addr));
-	return ERR_OK;
-}
+/* ---- names in instructions ---- */
 
 static bool name_of(void *u, uint64_t addr, buf *b)
 {

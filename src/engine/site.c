@@ -71,7 +71,7 @@ static void disarm(engine *e, site *s)
 		return;
 	}
 	if (s->own)
-		journal_del(e, s->phys);
+		journal_retire(e, s->phys);
 }
 
 void site_put(engine *e, site *s)
@@ -227,13 +227,28 @@ void sites_void(engine *e)
 	t->armed = false;
 }
 
-site *site_at(engine *e, uint64_t pc)
+void sites_process_void(engine *e, uint64_t pid)
 {
 	struct bp_table *t = e->bps;
 	for (size_t i = 0; i < t->sites.n; i++)
-		if (t->sites.p[i]->kind == TGT_TRAP_SOFT && t->sites.p[i]->addr == pc &&
-			!t->sites.p[i]->absent)
-			return t->sites.p[i];
+		if (t->sites.p[i]->as.kind == AS_PROCESS && t->sites.p[i]->as.id == pid)
+			t->sites.p[i]->state = SITE_IDLE;
+}
+
+bool site_in_process(const site *s, const tgt_event *ev)
+{
+	return s->as.kind != AS_PROCESS || s->as.id == ev->process_id;
+}
+
+site *site_at(engine *e, uint64_t pc)
+{
+	struct bp_table *t = e->bps;
+	for (size_t i = 0; i < t->sites.n; i++) {
+		site *s = t->sites.p[i];
+		if (s->kind == TGT_TRAP_SOFT && s->addr == pc && !s->absent &&
+			site_in_process(s, &e->ev))
+			return s;
+	}
 	return NULL;
 }
 

@@ -1,12 +1,13 @@
 /*
- * stack: frames from unwind data, across user/kernel and trap frames.
+ * stack: frames from unwind data, across user/kernel, trap and signal frames: .pdata of PE images,
+ * or DWARF's call frame information where an image has that.
  *
  * Invariant: rsp only grows within one stack; a walk that makes no progress ends with words. Image
  * bytes (unwind codes) may come from a file or cache, stack bytes always from the current view.
  */
 #include "engine/internal.h"
 
-enum { STACK_MAX = 4096, GUESS_WORDS = 256, CALL_MAX = 7 };
+enum { FRAME_MAX = 1 << 20, STACK_MAX = 4096, GUESS_WORDS = 256, CALL_MAX = 7 };
 
 static err env_func(void *u, uint64_t pc, x64_func *ret)
 {
@@ -27,20 +28,28 @@ static err env_stack(void *u, uint64_t addr, void *p, size_t n)
 	return eng_read_all((engine *)u, addr, p, n, NULL);
 }
 
-/* Does a call instruction end at addr? */
-static bool after_call(engine *e, uint64_t addr)
+/* Does a call instruction end at addr? The page before may not be there. */
+static bool call_ends(engine *e, uint64_t addr)
 {
 	uint8_t code[CALL_MAX];
-	if (!sym_mod_at(e->syms, addr) ||
-		eng_read_all(e, addr - CALL_MAX, code, sizeof code, NULL) != ERR_OK)
-		return false;
-	for (size_t n = 2; n <= CALL_MAX; n++) {
+	size_t have = CALL_MAX;
+	if (eng_read_all(e, addr - have, code, have, NULL) != ERR_OK) {
+		have = addr % 4096 < CALL_MAX ? (size_t)(addr % 4096) : 0;
+		if (eng_read_all(e, addr - have, code, have, NULL) != ERR_OK)
+			return false;
+	}
+	for (size_t n = 2; n <= have; n++) {
 		x64_insn in;
-		if (x64_decode(code + CALL_MAX - n, n, addr - n, &in) == ERR_OK && in.len == n &&
+		if (x64_decode(code + have - n, n, addr - n, &in) == ERR_OK && in.len == n &&
 			in.flow == X64_FLOW_CALL)
 			return true;
 	}
 	return false;
+}
+
+static bool after_call(engine *e, uint64_t addr)
+{
+	return sym_mod_at(e->syms, addr) && call_ends(e, addr);
 }
 
 /*
@@ -65,57 +74,133 @@ static bool guess_caller(engine *e, x64_regs *r, x64_frame_info *info)
 	return false;
 }
 
+static err read_stack(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret)
+{
+	return eng_read((engine *)u, addr, p, n, n_ret, NULL);
+}
+
+/*
+ * One frame up. An image with .pdata is NT's; call frame information is asked for all others. A
+ * call site's rules are those of the call instruction, not of what follows it.
+ */
+static err one_up(engine *e, x64_regs *r, bool call_site, x64_frame_info *info)
+{
+	x64_unwind_env env = {e, env_func, env_image, env_stack};
+	mem_reader stack = {e, read_stack};
+	sym_mod *m = e->mode == ENG_USER ? sym_mod_at(e->syms, r->rip) : NULL;
+	if (e->mode != ENG_USER || (m && !sym_mod_is_elf(m)))
+		return x64_unwind(r, &env, info);
+	err x = sym_cfi_unwind(e->syms, r, call_site, &stack, info, NULL);
+	if (x != ERR_NOTFOUND)
+		return x;
+	/* Code that nobody describes: the usual frame of rbp, if it looks like one. */
+	info->leaf = true;
+	uint64_t frame[2];
+	uint64_t rbp = r->gpr[X64_RBP];
+	uint8_t raw[16];
+	uint64_t rsp = r->gpr[X64_RSP];
+	if (rbp < rsp || rbp - rsp > FRAME_MAX || env_stack(e, rbp, raw, sizeof raw) != ERR_OK ||
+		!after_call(e, le64(raw + 8))) {
+		/* Or the place where a function finds its return address when it begins. */
+		if (call_site || env_stack(e, rsp, raw, 8) != ERR_OK || !call_ends(e, le64(raw)))
+			return ERR_NOTFOUND;
+		info->ret_slot = rsp;
+		r->rip = le64(raw);
+		r->gpr[X64_RSP] = rsp + 8;
+		return ERR_OK;
+	}
+	frame[0] = le64(raw);
+	frame[1] = le64(raw + 8);
+	info->ret_slot = rbp + 8;
+	r->rip = frame[1];
+	r->gpr[X64_RSP] = rbp + 16;
+	r->gpr[X64_RBP] = frame[0];
+	return ERR_OK;
+}
+
+typedef struct walk {
+	engine *e;
+	diag *why;
+	x64_regs r;
+	size_t n;     /* frames so far */
+	bool trap;    /* the last one is a trap frame */
+	bool guessed; /* the first guess is what to tell: all below follows from it */
+} walk;
+
+/* The frame that w stands in, and on to its caller. False: it has none. */
+static bool walk_on(walk *w, eng_frame *f)
+{
+	engine *e = w->e;
+	x64_frame_info info = {0};
+	bool below_call = w->n && !w->trap;
+	*f = (eng_frame){.sp = w->r.gpr[X64_RSP], .ip = w->r.rip, .regs = w->r};
+	err x = one_up(e, &w->r, below_call, &info);
+	if (x != ERR_OK && guess_caller(e, &w->r, &info)) {
+		if (!w->guessed)
+			diag_set(w->why, x,
+				"Unwind data for %s cannot be read; callers from there are "
+				"guessed (the image on the symbol path would tell)",
+				out_addr(e, f->ip));
+		w->guessed = true;
+		x = ERR_OK;
+	}
+	if (x != ERR_OK && !w->guessed)
+		diag_set(w->why, x, "Unwinding past %s: %s", out_addr(e, f->ip), err_name(x));
+	if (x == ERR_OK)
+		f->ret = w->r.rip;
+	f->ret_slot = info.ret_slot;
+	f->func = info.func_begin;
+	f->trap = info.machine_frame;
+	f->leaf = info.leaf;
+	w->n++;
+	w->trap = f->trap;
+	if (x != ERR_OK || !w->r.rip || cancelled(&e->cancel))
+		return false;
+	/* A leaf below the top means that there is no unwind data where there should be. */
+	if (info.leaf && below_call) {
+		if (!w->guessed)
+			diag_set(w->why, ERR_NOTFOUND,
+				"no unwind data for %s: frames below may be wrong",
+				out_addr(e, f->ip));
+		if (!sym_mod_at(e->syms, w->r.rip))
+			return false;
+	}
+	bool same_half = eng_is_user(e, f->sp) == eng_is_user(e, w->r.gpr[X64_RSP]);
+	return !same_half || info.machine_frame || w->r.gpr[X64_RSP] > f->sp;
+}
+
 err eng_stack(engine *e, arena *a, const x64_regs *start, size_t max, eng_frame **ret,
 	size_t *n_ret, diag *why)
 {
-	x64_unwind_env env = {e, env_func, env_image, env_stack};
 	VEC(eng_frame) v = {0};
-	x64_regs r = *start;
-	bool guessed = false; /* the first guess is what to tell: all below follows from it */
+	walk w = {.e = e, .why = why, .r = *start};
+	eng_frame f;
 
 	TRY(eng_accessible(e, why));
 	if (max > STACK_MAX)
 		max = STACK_MAX;
 	diag_clear(why);
-	while (v.n < max) {
-		x64_frame_info info = {0};
-		eng_frame f = {.sp = r.gpr[X64_RSP], .ip = r.rip, .regs = r};
-		err x = x64_unwind(&r, &env, &info);
-		if (x != ERR_OK && guess_caller(e, &r, &info)) {
-			if (!guessed)
-				diag_set(why, x,
-					"Unwind data for %s cannot be read; callers from there are "
-					"guessed (the image on the symbol path would tell)",
-					out_addr(e, f.ip));
-			guessed = true;
-			x = ERR_OK;
-		}
-		if (x != ERR_OK && !guessed)
-			diag_set(why, x, "Unwinding past %s: %s", out_addr(e, f.ip), err_name(x));
-		if (x == ERR_OK)
-			f.ret = r.rip;
-		f.ret_slot = info.ret_slot;
-		f.func = info.func_begin;
-		f.trap = info.machine_frame;
-		f.leaf = info.leaf;
+	for (bool more = true; more && v.n < max;) {
+		more = walk_on(&w, &f);
 		vec_push(&v, f);
-		if (x != ERR_OK || !r.rip || cancelled(&e->cancel))
-			break;
-		/* A leaf below the top means that there is no unwind data where there should be. */
-		if (info.leaf && v.n > 1 && !v.p[v.n - 2].trap) {
-			if (!guessed)
-				diag_set(why, ERR_NOTFOUND,
-					"no unwind data for %s: frames below may be wrong",
-					out_addr(e, f.ip));
-			if (!sym_mod_at(e->syms, r.rip))
-				break;
-		}
-		bool same_half = eng_is_user(e, f.sp) == eng_is_user(e, r.gpr[X64_RSP]);
-		if (same_half && !info.machine_frame && r.gpr[X64_RSP] <= f.sp)
-			break;
 	}
 	*ret = arena_dup(a, v.p, v.n * sizeof *v.p);
 	*n_ret = v.n;
 	vec_deinit(&v);
+	return ERR_OK;
+}
+
+err eng_depth(engine *e, const x64_regs *start, size_t max, size_t *ret)
+{
+	walk w = {.e = e, .r = *start};
+	eng_frame f;
+
+	TRY(eng_accessible(e, NULL));
+	if (max > STACK_MAX)
+		max = STACK_MAX;
+	*ret = 0;
+	/* The last one counts whether it has a caller or not. */
+	for (bool more = max > 0; more;)
+		more = ++*ret < max && walk_on(&w, &f);
 	return ERR_OK;
 }

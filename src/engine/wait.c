@@ -12,6 +12,7 @@
  * Invariant: on return with ERR_OK the target is stopped, accessible, and holds none of our bytes.
  */
 #include "engine/internal.h"
+#include "engine/track.h"
 
 #include <stdio.h>
 
@@ -59,7 +60,9 @@ static void module_event(engine *e, const tgt_event *ev)
 
 	if (ev->kind == TGT_EV_UNLOAD && ev->base == UINT64_MAX)
 		return; /* a process ended; which modules it had is not said */
-	if (eng_is_user(e, ev->base) && eng_process(e, &process, NULL) == ERR_OK)
+	if (e->caps.threads)
+		space = ev->process_id;
+	else if (eng_is_user(e, ev->base) && eng_process(e, &process, NULL) == ERR_OK)
 		space = process;
 	if (ev->kind == TGT_EV_LOAD) {
 		str name = ev->base == e->kernel_base ? STR("nt") : (str){0};
@@ -160,8 +163,8 @@ static outcome exception(engine *e, tgt_event *ev)
 	else if (hard && site_hard(e, ev->dr6))
 		h = bp_hit(e, ev->pc, site_hard(e, ev->dr6), plan_free_run(e));
 	if (h == HIT_STOP || p == PLAN_DONE) {
-		snprintf(e->last_event, sizeof e->last_event,
-			h == HIT_STOP ? "Hit breakpoint" : "Step completed");
+		if (h != HIT_STOP) /* a hit names itself */
+			snprintf(e->last_event, sizeof e->last_event, "Step completed");
 		return SHOW_STOP;
 	}
 	if (h == HIT_NEW)
@@ -180,6 +183,20 @@ static outcome exception(engine *e, tgt_event *ev)
 	if (o == SHOW_STOP)
 		long_break_note(e, ev);
 	return o;
+}
+
+static eng_notice_kind notice_kind(tgt_event_kind k)
+{
+	switch (k) {
+	case TGT_EV_PROCESS:
+		return ENG_N_PROCESS;
+	case TGT_EV_PROCESS_EXIT:
+		return ENG_N_PROCESS_EXIT;
+	case TGT_EV_THREAD:
+		return ENG_N_THREAD;
+	default:
+		return ENG_N_THREAD_EXIT;
+	}
 }
 
 static outcome event(engine *e, tgt_event *ev, diag *d)
@@ -213,8 +230,17 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 		s = filter_event(e, ev);
 		return from_status(
 			e, voted(e, s, ev->kind == TGT_EV_LOAD ? ENG_N_LOAD : ENG_N_UNLOAD, ev));
-	case TGT_EV_EXCEPTION:
-		return exception(e, ev);
+	case TGT_EV_EXCEPTION: {
+		outcome o = exception(e, ev);
+		return e->caps.live ? o : SHOW_STOP; /* a dump's last event, whatever filters say */
+	}
+	case TGT_EV_PROCESS:
+	case TGT_EV_PROCESS_EXIT:
+	case TGT_EV_THREAD:
+	case TGT_EV_THREAD_EXIT:
+		e->verdict_given = false;
+		s = filter_event(e, ev);
+		return from_status(e, voted(e, s, notice_kind(ev->kind), ev));
 	default:
 		return KEEP_WAITING;
 	}
@@ -222,8 +248,19 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 
 static bool stops(const tgt_event *ev)
 {
-	return ev->kind == TGT_EV_EXCEPTION || ev->kind == TGT_EV_LOAD ||
-	       ev->kind == TGT_EV_UNLOAD || ev->kind == TGT_EV_COMMAND;
+	switch (ev->kind) {
+	case TGT_EV_EXCEPTION:
+	case TGT_EV_LOAD:
+	case TGT_EV_UNLOAD:
+	case TGT_EV_COMMAND:
+	case TGT_EV_PROCESS:
+	case TGT_EV_PROCESS_EXIT:
+	case TGT_EV_THREAD:
+	case TGT_EV_THREAD_EXIT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Takes a stop in: what every later step relies on. */
@@ -234,10 +271,15 @@ static err arrived(engine *e, const tgt_event *ev, diag *d)
 	e->last_ip = ev->pc;
 	e->ev = *ev;
 	e->has_event = true;
+	if (ev->kind != TGT_EV_EXCEPTION || ev->code != STATUS_SINGLE_STEP)
+		insn_forget(e);
 	if (ev->n_units)
 		e->n_units = ev->n_units;
 	e->last_event[0] = 0;
+	e->reported = ev->kind == TGT_EV_EXCEPTION && !ev->initial ? ev->code : 0;
 	sites_dropped(e, ev);
+	if (ev->kind == TGT_EV_PROCESS || ev->kind == TGT_EV_PROCESS_EXIT)
+		sites_process_void(e, ev->process_id);
 	if (e->os)
 		e->os->ops->stopped(e->os);
 	ctx_from_event(e);
@@ -247,12 +289,20 @@ static err arrived(engine *e, const tgt_event *ev, diag *d)
 		if (r != ERR_OK)
 			return diag_add(d, r, "looking at the target for the first time");
 	}
+	procs_event(e, ev);
+	if (ev->kind == TGT_EV_PROCESS_EXIT) {
+		e->exited = true;
+		e->exit_code = ev->exit_code;
+	}
 	return ERR_OK;
 }
 
 static void stopped(engine *e)
 {
+	diag d = {0};
 	e->reached = e->plan_active_exec;
+	if (tgt_halt(e->t, &d) != ERR_OK)
+		out_as(e, OUT_ERROR, "Stopping the other threads: %s\n", d.text);
 	sites_disarm(e);
 	plan_end(e);
 	e->status = ST_BREAK;
@@ -279,14 +329,20 @@ static err stuck(engine *e, err r)
 	if (r == ERR_DEAD)
 		return died(e);
 	stopped(e);
-	return r;
+	return r == ERR_CANCELLED && e->broke_in ? ERR_OK : r; /* Ctrl+C: it is stopped, as wished */
 }
 
 static err resume(engine *e, diag *d)
 {
+	/* Ctrl+C must not cut this short: an instruction would be half emulated. It is looked at
+	 * when the target stops next. */
+	const cancel *c = e->t->host.cancel;
+	e->t->host.cancel = NULL;
 	arena_reset(&e->stop);
+	procs_event_done(e, &e->ev);
 	e->inside_wait = true; /* the target is still stopped while the next leg is prepared */
 	err r = plan_resume(e, d);
+	e->t->host.cancel = c;
 	e->inside_wait = false;
 	if (r == ERR_OK)
 		e->running = true;
@@ -346,6 +402,8 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 			}
 		}
 		outcome o = event(e, stops(&ev) ? &e->ev : &ev, d);
+		if (stops(&ev))
+			track_event(e);
 		if (o == KEEP_WAITING)
 			continue;
 		if (o != SHOW_STOP && atomic_load(&e->break_wanted) && ev.kind == TGT_EV_EXCEPTION)

@@ -246,6 +246,12 @@ bool cv_rel_get(const cv_rec *c, cv_rel *ret)
 		v.type = rd_u32(&r);
 		v.reg = rd_u16(&r);
 		break;
+	case S_REGREL32_INDIR: /* llvm/lib/DebugInfo/CodeView/SymbolRecordMapping.cpp */
+		v.off = (int32_t)rd_u32(&r);
+		v.type = rd_u32(&r);
+		v.inner = (int32_t)rd_u32(&r);
+		v.reg = rd_u16(&r);
+		break;
 	case S_BPREL32:
 		v.off = (int32_t)rd_u32(&r);
 		v.type = rd_u32(&r);
@@ -284,6 +290,16 @@ bool cv_range_get(const cv_rec *c, cv_range *ret)
 	cv_range v = {0};
 	uint32_t w;
 	switch (c->kind) {
+	case S_DEFRANGE:
+		v.where = CV_PROGRAM;
+		rd_skip(&r, 4);
+		break;
+	case S_DEFRANGE_SUBFIELD:
+		v.where = CV_PROGRAM;
+		rd_skip(&r, 4);
+		v.part = true;
+		v.part_off = rd_u32(&r);
+		break;
 	case S_DEFRANGE_REGISTER:
 		v.where = CV_REG;
 		v.reg = rd_u16(&r);
@@ -312,6 +328,15 @@ bool cv_range_get(const cv_rec *c, cv_range *ret)
 		v.part = w & 1;
 		v.part_off = w >> 4;
 		v.off = (int32_t)rd_u32(&r);
+		break;
+	case S_DEFRANGE_REGISTER_REL_INDIR: /* what a by-value structure of Win64 is behind */
+		v.where = CV_INDIR;
+		v.reg = rd_u16(&r);
+		w = rd_u16(&r);
+		v.part = w & 1;
+		v.part_off = w >> 4;
+		v.off = (int32_t)rd_u32(&r);
+		v.inner = (int32_t)rd_u32(&r);
 		break;
 	default:
 		return false;
@@ -379,6 +404,8 @@ static size_t name_offset(uint16_t kind)
 	switch (kind) {
 	case S_REGREL32:
 		return 10;
+	case S_REGREL32_INDIR:
+		return 14;
 	case S_BPREL32:
 		return 8;
 	case S_REGISTER:

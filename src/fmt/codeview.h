@@ -101,9 +101,9 @@ typedef struct cv_scope { /* S_THUNK32, S_BLOCK32 */
 } cv_scope;
 bool cv_scope_get(const cv_rec *c, cv_scope *ret);
 
-typedef struct cv_rel { /* S_REGREL32, S_BPREL32 (reg 0), S_REGISTER (off 0) */
+typedef struct cv_rel { /* S_REGREL32, S_BPREL32 (reg 0), S_REGISTER (off 0), S_REGREL32_INDIR */
 	uint32_t type;
-	int32_t off;
+	int32_t off, inner; /* inner: S_REGREL32_INDIR: behind the pointer at [reg + off] */
 	uint16_t reg;
 	str name;
 } cv_rel;
@@ -117,7 +117,13 @@ typedef struct cv_local {
 } cv_local;
 bool cv_local_get(const cv_rec *c, cv_local *ret); /* S_LOCAL, S_FILESTATIC */
 
-typedef enum cv_where { CV_REG, CV_FRAME, CV_REGREL } cv_where;
+typedef enum cv_where {
+	CV_REG,
+	CV_FRAME,
+	CV_REGREL,
+	CV_INDIR,  /* the pointer at [reg + off], then `inner` */
+	CV_PROGRAM /* a program of DIA's, which is described nowhere */
+} cv_where;
 typedef struct cv_range {
 	cv_where where;
 	bool optional;	 /* CV_RANGEATTR.maybe: may have no value on some path */
@@ -125,7 +131,7 @@ typedef struct cv_range {
 	bool part;	 /* only part of the variable, at `part_off` */
 	uint32_t part_off;
 	uint16_t reg;
-	int32_t off;
+	int32_t off, inner;
 	uint32_t begin; /* offset in the segment */
 	uint16_t seg, len;
 	reader gaps; /* pairs of u16: start, length, relative to begin */

@@ -102,6 +102,13 @@ bool pdb_stop(const pdb *f)
 	return cancelled(f->cancel);
 }
 
+bool pdb_poll(const pdb *f)
+{
+	if (f->pass)
+		f->pass(f->pass_u);
+	return cancelled(f->cancel);
+}
+
 /* ---- records ---- */
 
 pdb_iter pdb_iter_at(pdb *f, uint32_t stream, uint64_t off, uint64_t end)
@@ -510,6 +517,12 @@ size_t pdb_held(const pdb *f)
 void pdb_cancel_set(pdb *f, const cancel *c)
 {
 	f->cancel = c;
+}
+
+void pdb_pass_set(pdb *f, void (*fn)(void *u), void *u)
+{
+	f->pass = fn;
+	f->pass_u = u;
 }
 
 /* ---- sections ---- */

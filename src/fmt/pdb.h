@@ -50,6 +50,9 @@ const pdb_id *pdb_id_get(const pdb *f);
 size_t pdb_held(const pdb *f); /* bytes of memory used besides the mapped file */
 /* Stops long work (scans) when set; may be NULL. */
 void pdb_cancel_set(pdb *f, const cancel *c);
+/* Called now and then in the middle of scans: the mapped bytes that were read so far may be let go.
+ */
+void pdb_pass_set(pdb *f, void (*fn)(void *u), void *u);
 /* A named stream ("/src/headerblock", "srcsrv", "sourcelink"): whole bytes; ERR_NOTFOUND. */
 err pdb_named_stream(pdb *f, str name, str *ret) MUST_CHECK;
 
@@ -143,11 +146,13 @@ err pdb_func_at(pdb *f, uint32_t rva, pdb_sym *ret) MUST_CHECK;
 err pdb_each_name(pdb *f, unsigned kinds, pdb_sym_cb cb, void *u) MUST_CHECK;
 /*
  * As pdb_each_name, without most of the names that cannot match a WinDbg wildcard pattern (as
- * str_wild with `symbol` takes it), however they are undecorated: the letters of the pattern must
- * all be there. The caller still matches what comes.
+ * str_wild with `symbol` takes it), decorated or undecorated to a qualified name without
+ * parameters: the letters of the pattern must all be there. The caller still matches what comes.
  */
 err pdb_each_like(pdb *f, unsigned kinds, str pattern, pdb_sym_cb cb, void *u) MUST_CHECK;
 err pdb_sym_fill(pdb *f, pdb_sym *s) MUST_CHECK;
+/* The symbol of pdb_sym.mod and pdb_sym.at once more, filled; the name is that record's own. */
+err pdb_sym_again(pdb *f, uint32_t mod, uint32_t at, pdb_sym *ret) MUST_CHECK;
 /* Symbols of one module at its top level and (deep) inside functions: labels, function statics. */
 err pdb_mod_each(pdb *f, uint32_t mod, bool deep, pdb_sym_cb cb, void *u) MUST_CHECK;
 
@@ -224,6 +229,9 @@ void pdb_type_name(pdb *f, uint32_t ti, buf *out);
 /* Every structure, union and enum definition, and typedefs (as PDB_T_ALIAS with elem) if asked. */
 err pdb_type_each(
 	pdb *f, bool typedefs, bool (*cb)(void *u, const pdb_type *t), void *u) MUST_CHECK;
+/* Without some of those that pattern cannot match, as pdb_each_like. */
+err pdb_type_like(pdb *f, bool typedefs, str pattern, bool (*cb)(void *u, const pdb_type *t),
+	void *u) MUST_CHECK;
 /* A pointer type to ti that the file has. */
 err pdb_type_pointer_to(pdb *f, uint32_t ti, uint32_t *ret) MUST_CHECK;
 
@@ -308,14 +316,15 @@ typedef enum pdb_loc {
 	PDB_LOC_REGREL, /* [reg + off] */
 	PDB_LOC_STATIC, /* rva */
 	PDB_LOC_TLS,
-	PDB_LOC_CONST /* value */
+	PDB_LOC_CONST, /* value */
+	PDB_LOC_INDIR  /* [[reg + off] + inner] */
 } pdb_loc;
 
 typedef struct pdb_piece {
 	uint32_t offset; /* in the variable */
 	pdb_loc loc;
 	uint16_t reg;
-	int32_t off;
+	int32_t off, inner;
 } pdb_piece;
 
 typedef struct pdb_local {
@@ -324,7 +333,7 @@ typedef struct pdb_local {
 	bool param;
 	pdb_loc loc;
 	uint16_t reg; /* CodeView register number, see pdb_reg_name */
-	int32_t off;
+	int32_t off, inner;
 	uint32_t rva;
 	uint64_t value;
 	uint32_t begin, end; /* range of this location; 0, 0xffffffff if the whole scope */

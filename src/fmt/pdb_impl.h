@@ -56,9 +56,14 @@ typedef struct pdb_tpi {
 	pdb_part hashes; /* one value of key_size bytes a record */
 	pdb_part index;	 /* (type, offset) pairs, some 8 KB apart */
 	uint32_t key_size, nbuckets;
+	uint32_t **blocks; /* by index entry: where its records stand; made when one is asked for */
 	uint32_t
 		*marks; /* record offsets by type / PDB_MARK_EVERY, when the index does not serve */
 	size_t nmarks;
+	/* The hash as chains of types, made when single questions would cost more: first type of a
+	 * bucket + 1, next one of the same bucket + 1; both count from `first`. */
+	uint32_t *heads, *chain;
+	unsigned asked;
 } pdb_tpi;
 enum { PDB_MARK_EVERY = 64 };
 
@@ -77,6 +82,10 @@ struct pdb {
 	arena a;
 	pdb_id id;
 	const cancel *cancel;
+	void (*pass)(void *u);
+	void *pass_u;
+	uint64_t window; /* of a module that a reference led to last, and how often that changed */
+	unsigned moves;
 	/* info stream */
 	str *named_names;
 	uint32_t *named_streams;
@@ -116,6 +125,8 @@ str pdb_name_str(pdb *f, uint32_t off);
 uint32_t pdb_hash_v1(str s);
 uint32_t pdb_named(const pdb *f, str name); /* stream, MSF_NONE if there is none */
 bool pdb_stop(const pdb *f);
+/* The same in a scan, once per POLL records: tells pdb_pass_set's function too. */
+bool pdb_poll(const pdb *f);
 /* Entry of the contributions, in order. */
 bool pdb_contrib_nth(pdb *f, uint32_t i, pdb_contrib *ret);
 /* Index of the last contribution that starts at or below seg:off in its segment; SIZE_MAX: none. */

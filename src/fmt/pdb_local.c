@@ -235,9 +235,12 @@ static void add_rel(walk *w, const cv_rel *v, uint16_t kind)
 	pdb_local *l = add(w, v->name, v->type);
 	if (!l)
 		return;
-	l->loc = kind == S_REGISTER ? PDB_LOC_REG : PDB_LOC_REGREL;
+	l->loc = kind == S_REGISTER	    ? PDB_LOC_REG
+		 : kind == S_REGREL32_INDIR ? PDB_LOC_INDIR
+					    : PDB_LOC_REGREL;
 	l->reg = kind == S_BPREL32 ? base_reg(w) : v->reg;
 	l->off = v->off;
+	l->inner = v->inner;
 	/* These records do not tell parameters; they come first, in the order of the type. */
 	if (!l->depth && w->nparams) {
 		l->param = true;
@@ -274,8 +277,8 @@ static bool holds(walk *w, const cv_range *x, uint32_t *begin, uint32_t *end)
 static void add_range(walk *w, const cv_range *x)
 {
 	uint32_t begin, end;
-	if (!w->open || !w->locals.n)
-		return;
+	if (!w->open || !w->locals.n || (x->where == CV_PROGRAM && !x->part))
+		return; /* a program alone says no more than no range at all */
 	pdb_local *l = &w->locals.p[w->locals.n - 1];
 	bool here = holds(w, x, &begin, &end);
 	/* Without an address that counts, any place is better than none. */
@@ -290,15 +293,19 @@ static void add_range(walk *w, const cv_range *x)
 	uint16_t reg = x->where == CV_FRAME
 			       ? cv_frame_reg(w->frame_flags, l->param, w->f->id.machine)
 			       : x->reg;
-	pdb_loc loc = x->where == CV_REG ? PDB_LOC_REG : reg ? PDB_LOC_REGREL : PDB_LOC_NONE;
+	pdb_loc loc = x->where == CV_REG     ? PDB_LOC_REG
+		      : x->where == CV_INDIR ? PDB_LOC_INDIR
+		      : reg		     ? PDB_LOC_REGREL
+					     : PDB_LOC_NONE;
 	if (x->part) {
-		vec_push(&w->pieces, (pdb_piece){x->part_off, loc, reg, x->off});
+		vec_push(&w->pieces, (pdb_piece){x->part_off, loc, reg, x->off, x->inner});
 		return;
 	}
 	w->placed |= here;
 	l->loc = loc;
 	l->reg = reg;
 	l->off = x->off;
+	l->inner = x->inner;
 	l->begin = begin;
 	l->end = end;
 }

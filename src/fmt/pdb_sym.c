@@ -11,7 +11,9 @@
 #include <stdlib.h>
 
 enum {
-	POLL = 4096,	/* records between two looks at cancel */
+	POLL = 4096, /* records between two looks at cancel */
+	MOVES = 16,  /* from one piece of 64 KB to another, the same where one jumps about */
+	WINDOW_BITS = 16,
 	WALK_BACK = 64, /* entries looked at behind an address */
 	CONTRIBS = 16	/* contributions looked at around an address */
 };
@@ -145,6 +147,26 @@ err pdb_sym_fill(pdb *f, pdb_sym *s)
 	return ERR_OK;
 }
 
+err pdb_sym_again(pdb *f, uint32_t mod, uint32_t at, pdb_sym *ret)
+{
+	cv_rec c;
+	pdb_sym s;
+	bool have = mod == PDB_NO_MOD
+			    ? f->syms != MSF_NONE && pdb_rec_at(f, f->syms, at, UINT64_MAX, &c)
+			    : pdb_mod_rec(f, mod, at, &c);
+	if (!have || !pdb_sym_of(f, &c, mod, &s))
+		return ERR_CORRUPT;
+	str name = s.name;
+	TRY(pdb_sym_fill(f, &s));
+	s.name = name;
+	uint64_t window = ((uint64_t)s.mod << 32 | s.at) >> WINDOW_BITS;
+	if (window != f->window && ++f->moves % MOVES == 0)
+		(void)pdb_poll(f);
+	f->window = window;
+	*ret = s;
+	return ERR_OK;
+}
+
 /* ---- by name ---- */
 
 static bool same(str a, str b, bool fold)
@@ -208,7 +230,7 @@ static void scan(pdb *f, wanted *w)
 	pdb_iter it = pdb_iter_at(f, f->syms, 0, UINT64_MAX);
 	cv_rec c;
 	for (size_t i = 0; !w->stop && pdb_iter_next(&it, &c); i++) {
-		if (i % POLL == 0 && pdb_stop(f))
+		if (i % POLL == 0 && pdb_poll(f))
 			return;
 		offer(f, w, &c);
 	}
@@ -341,10 +363,19 @@ static bool holds(str name, const char *lit, size_t n, size_t rare)
 
 static bool may_match(const needles *x, str name)
 {
-	/* A '?' behind the first character: templates and members that the compiler makes, whose
-	 * readable form has words that do not stand in the decorated one. */
-	if (x->n && name.n && name.p[0] == '?' && memchr(name.p + 1, '?', name.n - 1))
-		return true;
+	if (x->n && name.n && name.p[0] == '?') {
+		/* A '?' behind the first character: templates and members that the compiler makes,
+		 * whose readable form has words that do not stand in the decorated one. */
+		if (memchr(name.p + 1, '?', name.n - 1))
+			return true;
+		/* Without one the qualified name ends at the first empty part. */
+		for (const char *p = name.p, *end = p + name.n - 1;
+			(p = memchr(p, '@', (size_t)(end - p))); p++)
+			if (p[1] == '@') {
+				name = str_take(name, (size_t)(p - name.p));
+				break;
+			}
+	}
 	for (size_t i = 0; i < x->n; i++)
 		if (!holds(name, x->text[i], x->len[i], x->rare[i]))
 			return false;
@@ -360,7 +391,7 @@ static err each(pdb *f, unsigned kinds, const needles *x, pdb_sym_cb cb, void *u
 	for (size_t i = 0; pdb_iter_next(&it, &c); i++) {
 		pdb_sym s;
 		str name;
-		if (i % POLL == 0 && pdb_stop(f))
+		if (i % POLL == 0 && pdb_poll(f))
 			return ERR_CANCELLED;
 		if (c.kind == S_PUB32 && !(kinds & PDB_MASK(PDB_PUBLIC)))
 			continue;
@@ -395,7 +426,7 @@ err pdb_mod_each(pdb *f, uint32_t mod, bool deep, pdb_sym_cb cb, void *u)
 	pdb_iter it = pdb_mod_iter(f, mod);
 	for (size_t i = 0; pdb_iter_next(&it, &c); i++) {
 		pdb_sym s;
-		if (i % POLL == 0 && pdb_stop(f))
+		if (i % POLL == 0 && pdb_poll(f))
 			return ERR_CANCELLED;
 		if ((deep || !depth) && pdb_sym_of(f, &c, mod, &s)) {
 			fill_size(f, &s);

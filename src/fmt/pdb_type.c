@@ -14,6 +14,8 @@ enum {
 	WALK = 4096,	      /* records from an index entry to the one wanted */
 	MAX_FIELDS = 1 << 20, /* of one structure, continuation lists included */
 	MAX_LISTS = 1 << 12,
+	CHAINS_AFTER = 16,     /* questions to the hash that are answered without chains */
+	BUCKETS_MAX = 1 << 20, /* of a hash that is worth chains; linkers write 0x3ffff at most */
 	POLL = 4096
 };
 
@@ -43,25 +45,58 @@ static bool walk_to(pdb *f, pdb_tpi *t, uint64_t off, uint32_t steps, cv_rec *re
 	return true;
 }
 
+static uint32_t index_type(pdb *f, const pdb_tpi *t, uint32_t i)
+{
+	return pdb_u32(f, t->index.stream, t->index.off + 8 * (uint64_t)i);
+}
+
+/* Number of index entries at or below ti. */
+static uint32_t index_upto(pdb *f, const pdb_tpi *t, uint32_t ti)
+{
+	uint32_t lo = 0, hi = t->index.size / 8;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (index_type(f, t, mid) <= ti)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Offsets of the records of index entry i, n of them; 0 for those that are damaged. */
+static const uint32_t *block_of(pdb *f, pdb_tpi *t, uint32_t i, uint32_t n)
+{
+	if (!t->blocks)
+		t->blocks = arena_array(&f->a, t->index.size / 8, sizeof *t->blocks);
+	if (!t->blocks[i]) {
+		uint64_t off = pdb_u32(f, t->index.stream, t->index.off + 8 * (uint64_t)i + 4);
+		uint32_t *at = arena_array(&f->a, n, sizeof *at);
+		pdb_iter it =
+			pdb_iter_at(f, t->stream, t->recs.off + off, t->recs.off + t->recs.size);
+		cv_rec c;
+		for (uint32_t k = 0; k < n && pdb_iter_next(&it, &c); k++)
+			at[k] = c.at;
+		t->blocks[i] = at;
+	}
+	return t->blocks[i];
+}
+
 bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret)
 {
 	if (!t->ok || ti < t->first || ti >= t->end)
 		return false;
 	if (!t->marks) {
-		uint32_t lo = 0, hi = t->index.size / 8;
-		while (lo < hi) {
-			uint32_t mid = lo + (hi - lo) / 2;
-			if (pdb_u32(f, t->index.stream, t->index.off + 8 * (uint64_t)mid) <= ti)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-		if (lo) {
-			uint64_t at = t->index.off + 8 * (uint64_t)(lo - 1);
-			uint32_t from = pdb_u32(f, t->index.stream, at);
-			uint32_t off = pdb_u32(f, t->index.stream, at + 4);
-			if (from >= t->first && ti - from < WALK && off < t->recs.size)
-				return walk_to(f, t, t->recs.off + off, ti - from, ret);
+		uint32_t n = index_upto(f, t, ti);
+		if (n) {
+			uint32_t from = index_type(f, t, n - 1);
+			uint32_t end = n < t->index.size / 8 ? index_type(f, t, n) : t->end;
+			/* a block as the file says, unless that makes no sense */
+			if (from >= t->first && end > ti && end <= t->end && end - from <= WALK) {
+				uint32_t at = block_of(f, t, n - 1, end - from)[ti - from];
+				return at && pdb_rec_at(f, t->stream, at,
+						     t->recs.off + t->recs.size, ret);
+			}
 		}
 		make_marks(f, t);
 	}
@@ -211,6 +246,8 @@ static void read_names(reader *r, pdb_type *t)
 
 static void read_tag(reader *r, pdb_type *t)
 {
+	/* LF_xxx2 have 32 bits of properties, and the count as a numeric leaf behind the indices.
+	 */
 	bool wide = t->leaf >= LF_CLASS2, neg;
 	bool is_union = t->leaf == LF_UNION || t->leaf == LF_UNION2;
 	if (!wide)
@@ -224,7 +261,7 @@ static void read_tag(reader *r, pdb_type *t)
 		t->vshape = rd_u32(r);
 	}
 	if (wide)
-		rd_skip(r, 2);
+		t->count = (uint32_t)cv_number(r, &neg);
 	t->size = cv_number(r, &neg);
 	read_names(r, t);
 	t->kind = is_union						? PDB_T_UNION
@@ -250,6 +287,23 @@ static void read_pointer(reader *r, pdb_type *t)
 		t->klass = rd_u32(r);
 }
 
+static void read_function(reader *r, pdb_type *t)
+{
+	bool method = t->leaf == LF_MFUNCTION;
+	t->kind = method ? PDB_T_METHOD : PDB_T_FUNC;
+	t->elem = rd_u32(r);
+	if (method) {
+		t->klass = rd_u32(r);
+		t->this_type = rd_u32(r);
+	}
+	t->call = rd_u8(r);
+	rd_skip(r, 1); /* attributes */
+	t->count = rd_u16(r);
+	t->args = rd_u32(r);
+	if (method)
+		t->this_adjust = (int32_t)rd_u32(r);
+}
+
 static err type_of(pdb *f, const cv_rec *c, uint32_t ti, pdb_type *ret)
 {
 	reader r = rd_of(c->p, c->n);
@@ -265,23 +319,8 @@ static err type_of(pdb *f, const cv_rec *c, uint32_t ti, pdb_type *ret)
 		read_pointer(&r, &t);
 		break;
 	case LF_PROCEDURE:
-		t.kind = PDB_T_FUNC;
-		t.elem = rd_u32(&r);
-		t.call = rd_u8(&r);
-		rd_skip(&r, 1);
-		t.count = rd_u16(&r);
-		t.args = rd_u32(&r);
-		break;
 	case LF_MFUNCTION:
-		t.kind = PDB_T_METHOD;
-		t.elem = rd_u32(&r);
-		t.klass = rd_u32(&r);
-		t.this_type = rd_u32(&r);
-		t.call = rd_u8(&r);
-		rd_skip(&r, 1);
-		t.count = rd_u16(&r);
-		t.args = rd_u32(&r);
-		t.this_adjust = (int32_t)rd_u32(&r);
+		read_function(&r, &t);
 		break;
 	case LF_ARRAY:
 		t.kind = PDB_T_ARRAY;
@@ -362,10 +401,41 @@ uint64_t pdb_type_size(pdb *f, uint32_t ti)
 
 /* ---- the hash ---- */
 
-/* Next type from *ti on whose hash value is want; false at the end. */
-static bool hash_next(pdb *f, const pdb_tpi *t, uint32_t want, uint32_t *ti)
+static uint32_t hash_of(pdb *f, const pdb_tpi *t, uint32_t i)
+{
+	uint64_t at = t->hashes.off + (uint64_t)i * t->key_size;
+	return t->key_size == 4 ? pdb_u32(f, t->hashes.stream, at)
+				: pdb_u16(f, t->hashes.stream, at);
+}
+
+static void make_chains(pdb *f, pdb_tpi *t)
+{
+	uint32_t n = t->end - t->first;
+	t->heads = arena_array(&f->a, t->nbuckets, sizeof *t->heads);
+	t->chain = arena_array(&f->a, n, sizeof *t->chain);
+	for (uint32_t i = n; i-- > 0;) {
+		uint32_t b = hash_of(f, t, i);
+		if (b < t->nbuckets) {
+			t->chain[i] = t->heads[b];
+			t->heads[b] = i + 1;
+		}
+	}
+}
+
+/*
+ * Next type from *ti on whose hash value is want; false at the end. *ti is the first type of all or
+ * stands behind one that this found.
+ */
+static bool hash_next(pdb *f, pdb_tpi *t, uint32_t want, uint32_t *ti)
 {
 	uint32_t n = t->end - t->first, i = *ti - t->first;
+	if (!i && !t->heads && ++t->asked > CHAINS_AFTER && t->nbuckets <= BUCKETS_MAX)
+		make_chains(f, t);
+	if (t->heads) {
+		uint32_t next = i ? t->chain[i - 1] : t->heads[want];
+		*ti = t->first + next - 1;
+		return next != 0;
+	}
 	while (i < n) {
 		const uint8_t *p;
 		size_t left = msf_span(
@@ -399,20 +469,22 @@ static bool hash_next(pdb *f, const pdb_tpi *t, uint32_t want, uint32_t *ti)
 	return false;
 }
 
+/* The next record from *ti on that may have this hash: in a file without hashes every one. */
+static bool candidate(pdb *f, pdb_tpi *t, uint32_t hash, uint32_t *ti)
+{
+	if (!t->ok || *ti >= t->end)
+		return false;
+	return t->hashes.size ? hash_next(f, t, hash % t->nbuckets, ti) : !pdb_stop(f);
+}
+
 /* A definition by tag, or by decorated tag if unique is not empty. */
 static uint32_t find_tag(pdb *f, str key, str name, str unique, bool fold)
 {
 	pdb_tpi *t = &f->tpi;
-	uint32_t want = t->hashes.size ? pdb_hash_v1(key) % t->nbuckets : 0;
-	for (uint32_t ti = t->first; t->ok && ti < t->end; ti++) {
+	uint32_t hash = pdb_hash_v1(key);
+	for (uint32_t ti = t->first; candidate(f, t, hash, &ti); ti++) {
 		pdb_type x;
 		cv_rec c;
-		if (t->hashes.size) {
-			if (!hash_next(f, t, want, &ti))
-				return 0;
-		} else if (pdb_stop(f)) {
-			return 0;
-		}
 		if (!pdb_tpi_rec(f, t, ti, &c) || !(is_tag(c.kind) || c.kind == LF_ALIAS) ||
 			type_of(f, &c, ti, &x) != ERR_OK || x.forward)
 			continue;
@@ -484,11 +556,8 @@ err pdb_type_pointer_to(pdb *f, uint32_t ti, uint32_t *ret)
 	put32(rec + 8, wide ? 0x1000c : 0x800a);
 	uint32_t crc = ~(uint32_t)crc32(0xffffffff, rec, sizeof rec);
 	pdb_tpi *t = &f->tpi;
-	uint32_t want = t->hashes.size ? crc % t->nbuckets : 0;
-	for (uint32_t p = t->first; t->ok && p < t->end; p++) {
+	for (uint32_t p = t->first; candidate(f, t, crc, &p); p++) {
 		pdb_type x;
-		if (t->hashes.size ? !hash_next(f, t, want, &p) : pdb_stop(f))
-			break;
 		if (pdb_type_get(f, p, &x) == ERR_OK && x.kind == PDB_T_PTR && x.elem == ti &&
 			!x.quals) {
 			*ret = p;
@@ -516,6 +585,12 @@ static bool give_alias(void *u, const pdb_sym *s)
 
 err pdb_type_each(pdb *f, bool typedefs, bool (*cb)(void *u, const pdb_type *t), void *u)
 {
+	return pdb_type_like(f, typedefs, STR("*"), cb, u);
+}
+
+err pdb_type_like(
+	pdb *f, bool typedefs, str pattern, bool (*cb)(void *u, const pdb_type *t), void *u)
+{
 	pdb_tpi *t = &f->tpi;
 	if (!t->ok)
 		return ERR_NOTFOUND;
@@ -523,7 +598,7 @@ err pdb_type_each(pdb *f, bool typedefs, bool (*cb)(void *u, const pdb_type *t),
 	cv_rec c;
 	for (uint32_t ti = t->first; ti < t->end && pdb_iter_next(&it, &c); ti++) {
 		pdb_type x;
-		if (ti % POLL == 0 && pdb_stop(f))
+		if (ti % POLL == 0 && pdb_poll(f))
 			return ERR_CANCELLED;
 		if (is_tag(c.kind) && type_of(f, &c, ti, &x) == ERR_OK && !x.forward && !cb(u, &x))
 			return ERR_OK;
@@ -532,7 +607,7 @@ err pdb_type_each(pdb *f, bool typedefs, bool (*cb)(void *u, const pdb_type *t),
 		return ERR_CORRUPT;
 	alias_cb a = {cb, u, false};
 	if (typedefs) {
-		err e = pdb_each_name(f, PDB_MASK(PDB_UDT), give_alias, &a);
+		err e = pdb_each_like(f, PDB_MASK(PDB_UDT), pattern, give_alias, &a);
 		return e == ERR_NOTFOUND ? ERR_OK : e;
 	}
 	return ERR_OK;
@@ -611,15 +686,21 @@ static bool field(walker *w, reader *r, uint32_t *next)
 	pdb_field x = {.name = {"", 0}};
 	switch (leaf) {
 	case LF_MEMBER:
-		x.kind = PDB_F_MEMBER;
+	case LF_BCLASS:
+	case LF_BINTERFACE:
+		x.kind = leaf == LF_MEMBER ? PDB_F_MEMBER : PDB_F_BASE;
 		attr(&x, rd_u16(r));
 		x.type = rd_u32(r);
 		x.offset = cv_number(r, &x.neg);
 		x.neg = false;
-		x.name = rd_cstr(r);
+		if (leaf == LF_MEMBER)
+			x.name = rd_cstr(r);
 		break;
 	case LF_STMEMBER:
-		x.kind = PDB_F_STATIC;
+	case LF_NESTTYPE:
+	case LF_NESTTYPEEX:
+	case LF_MEMBERMODIFY:
+		x.kind = leaf == LF_STMEMBER ? PDB_F_STATIC : PDB_F_NESTED;
 		attr(&x, rd_u16(r));
 		x.type = rd_u32(r);
 		x.name = rd_cstr(r);
@@ -629,14 +710,6 @@ static bool field(walker *w, reader *r, uint32_t *next)
 		attr(&x, rd_u16(r));
 		x.value = cv_number(r, &x.neg);
 		x.name = rd_cstr(r);
-		break;
-	case LF_BCLASS:
-	case LF_BINTERFACE:
-		x.kind = PDB_F_BASE;
-		attr(&x, rd_u16(r));
-		x.type = rd_u32(r);
-		x.offset = cv_number(r, &x.neg);
-		x.neg = false;
 		break;
 	case LF_VBCLASS:
 	case LF_IVBCLASS:
@@ -662,35 +735,21 @@ static bool field(walker *w, reader *r, uint32_t *next)
 		x.name = rd_cstr(r);
 		(void)count;
 		return !r->bad && methods(w, list, x.name);
-	case LF_NESTTYPE:
-	case LF_NESTTYPEEX:
-	case LF_MEMBERMODIFY:
-		x.kind = PDB_F_NESTED;
-		attr(&x, rd_u16(r));
-		x.type = rd_u32(r);
-		x.name = rd_cstr(r);
-		break;
 	case LF_VFUNCTAB:
-		x.kind = PDB_F_VFPTR;
-		rd_skip(r, 2);
-		x.type = rd_u32(r);
-		break;
 	case LF_VFUNCOFF:
 		x.kind = PDB_F_VFPTR;
 		rd_skip(r, 2);
 		x.type = rd_u32(r);
-		x.offset = rd_u32(r);
+		if (leaf == LF_VFUNCOFF)
+			x.offset = rd_u32(r);
 		break;
 	case LF_FRIENDFCN:
+	case LF_FRIENDCLS:
 		x.kind = PDB_F_FRIEND;
 		rd_skip(r, 2);
 		x.type = rd_u32(r);
-		x.name = rd_cstr(r);
-		break;
-	case 0x140a: /* LF_FRIENDCLS */
-		x.kind = PDB_F_FRIEND;
-		rd_skip(r, 2);
-		x.type = rd_u32(r);
+		if (leaf == LF_FRIENDFCN)
+			x.name = rd_cstr(r);
 		break;
 	case LF_INDEX:
 		rd_skip(r, 2);
@@ -922,13 +981,9 @@ err pdb_type_source(pdb *f, uint32_t ti, str *file, uint32_t *line)
 	uint8_t key[4];
 	uint32_t def = pdb_type_strip(f, ti);
 	put32(key, def);
-	uint32_t want = t->hashes.size ? pdb_hash_v1((str){(const char *)key, 4}) % t->nbuckets : 0;
-	if (!t->ok || !t->hashes.size)
-		return ERR_NOTFOUND;
-	for (uint32_t id = t->first; id < t->end; id++) {
+	uint32_t hash = pdb_hash_v1((str){(const char *)key, 4});
+	for (uint32_t id = t->first; t->hashes.size && candidate(f, t, hash, &id); id++) {
 		cv_rec c;
-		if (!hash_next(f, t, want, &id))
-			break;
 		if (!pdb_tpi_rec(f, t, id, &c) || c.n < 12 || le32(c.p) != def ||
 			(c.kind != LF_UDT_SRC_LINE && c.kind != LF_UDT_MOD_SRC_LINE))
 			continue;

@@ -143,6 +143,28 @@ err pe_export_after(pe_view *p, arena *a, uint32_t rva, pe_export *ret, uint32_t
 err pe_export_each(pe_view *p, arena *a, bool (*cb)(void *u, const pe_export *e), void *u,
 	size_t *lost) MUST_CHECK;
 
+/* ---- COFF symbols and long section names, in the bytes of a file (pe_coff.c) ---- */
+
+typedef struct pe_coff {
+	str file;
+	size_t sec_at, nsec;
+	const uint8_t *sym; /* n = 0: stripped */
+	size_t n;
+	str names;
+} pe_coff;
+
+typedef struct pe_coff_sym {
+	str name;
+	uint32_t rva;
+	bool defined, external, function, code;
+} pe_coff_sym;
+
+bool pe_coff_open(str file, pe_coff *ret);
+/* False behind the last. bytes: empty if there are none in the file. */
+bool pe_coff_section(const pe_coff *c, size_t i, str *name, str *bytes);
+/* *next: the number of the next one. */
+bool pe_coff_symbol(const pe_coff *c, size_t i, pe_coff_sym *ret, size_t *next);
+
 /* ---- debug directory ---- */
 
 enum {

@@ -18,13 +18,16 @@ typedef struct os os;
 
 enum { OS_NAME_MAX = 64, OS_LIST_MAX = 65536 };
 
+#define OS_SESSION_NONE UINT32_MAX	    /* the process is in no session */
+#define OS_SESSION_UNKNOWN (UINT32_MAX - 1) /* the symbols do not say where the number stands */
+
 typedef struct os_process {
 	uint64_t id_addr; /* EPROCESS: the key of everything */
 	uint64_t pid, parent_pid;
 	uint64_t root;	    /* kernel page-table root (DirectoryTableBase) */
 	uint64_t user_root; /* root to see user addresses with; equals root unless shadowed */
 	uint64_t peb;	    /* 0: a system process */
-	uint32_t session;
+	uint32_t session; /* or OS_SESSION_... */
 	uint64_t object_table;
 	uint32_t handle_count;
 	char image[OS_NAME_MAX];
@@ -104,6 +107,8 @@ struct os {
 /* kernel_base: from the target's version. Reads nothing until asked. */
 os *os_nt_create(const os_host *host, const tgt_version *v, uint64_t kernel_base,
 	uint64_t module_list, uint64_t debugger_data);
+/* Processes of a Linux host, live or from a core: process and thread ids are the keys. */
+os *os_linux_create(const os_host *host);
 os *os_none_create(const os_host *host); /* static images: everything ERR_UNSUPPORTED */
 
 /* Address space to view a process with: user half by user_root, kernel half by root. */

@@ -57,6 +57,19 @@ typedef struct sym_file_ops {
 	/* Every symbol that starts exactly at rva. */
 	err (*exact)(sym_file *f, uint32_t rva, sym_rec_fn *fn, void *u);
 	err (*source_each)(sym_file *f, bool (*fn)(void *u, str path), void *u);
+
+	/* What follows only saves time and memory: absent, the callers do without. */
+
+	/* A record that each() or find() gave, filled as by fill(), from its pdb.mod and pdb.at;
+	 * raw, not name. With this a long listing keeps 16 bytes a record. */
+	err (*again)(sym_file *f, uint32_t mod, uint32_t at, sym_rec *ret);
+	/* As type_each, without most of the names that the pattern does not match. */
+	err (*type_like)(sym_file *f, str pattern, sym_type_fn *fn, void *u);
+	/* Appends the undecorated form of raw; false, and nothing, if it is not decorated. */
+	bool (*undec)(sym_file *f, str raw, buf *out);
+	/* Where a SYM_LOC_EXPR stands; mod_base is its module's. */
+	err (*local_place)(sym_file *f, const sym_local *l, uint64_t mod_base,
+		const x64_regs *regs, const mem_reader *mem, sym_place *ret, diag *d);
 } sym_file_ops;
 
 struct sym_file {
@@ -94,5 +107,7 @@ uint32_t sym_basic_find(str name); /* 0 if there is none */
 
 /* Undecorated view of raw, kept in f. */
 str sym_file_undec(sym_file *f, str raw);
+/* The same in a, for names that are shown once. */
+str sym_file_undec_in(sym_file *f, str raw, arena *a);
 
 #endif

@@ -190,7 +190,8 @@ static bool image_accept(void *u, const char *path, bool from_store)
 	arena_init(&a);
 	pe_view v;
 	bool ok = pe_open(&v, &a, &r, 0, PE_FILE, NULL) == ERR_OK &&
-		  v.timestamp == x->m->timestamp && v.image_size == x->m->size;
+		  (!x->m->timestamp || v.timestamp == x->m->timestamp) &&
+		  (v.image_size == x->m->size || (!x->m->size && !x->m->timestamp));
 	arena_deinit(&a);
 	if (ok) {
 		g->file = f;
@@ -210,7 +211,9 @@ static bool image_accept(void *u, const char *path, bool from_store)
 static bool find_file(sym_mod *m, sym_image *g)
 {
 	sym_store *s = m->store;
-	if (!m->timestamp || !m->size)
+	/* in a process of this host the path alone says which file it is */
+	bool here = m->space && !m->timestamp && m->path.n && m->path.p[0] == '/';
+	if ((!m->timestamp || !m->size) && !here)
 		return false;
 	file_try x = {m, g};
 	char id[32];
@@ -230,6 +233,8 @@ static bool find_file(sym_mod *m, sym_image *g)
 	bool ok = host.n && host.p[0] == '/' && sys_is_file(str_z(&a, host)) &&
 		  image_accept(&x, str_z(&a, host), false);
 	arena_deinit(&a);
+	if (here)
+		return ok;
 	bool was = sym_noisy(s);
 	sym_noisy_set(s, false); /* the search for images is no news */
 	ok = ok || sym_dirs_locate(s, sym_exepath(s), &w, NULL) == ERR_OK ||
@@ -261,6 +266,8 @@ static bool same_identity(const sym_image *g, const sym_mod *m)
 err sym_mod_image(sym_mod *m, sym_image **ret, diag *d)
 {
 	sym_store *s = m->store;
+	if (!m->img && sym_mod_is_elf(m))
+		return diag_set(d, ERR_UNSUPPORTED, "%.*s is an ELF image", STR_ARG(m->name));
 	if (!m->img) {
 		for (size_t i = 0; i < s->images.n && !m->img; i++)
 			if (same_identity(s->images.p[i], m)) {
@@ -286,6 +293,11 @@ err sym_mod_image(sym_mod *m, sym_image **ret, diag *d)
 	return ERR_OK;
 }
 
+str sym_image_bytes(const sym_image *g)
+{
+	return g->file.n ? g->bytes : (str){0};
+}
+
 err sym_mod_pe(sym_mod *m, struct pe_view **ret, diag *d)
 {
 	sym_image *g;
@@ -296,6 +308,8 @@ err sym_mod_pe(sym_mod *m, struct pe_view **ret, diag *d)
 
 str sym_mod_image_path(sym_mod *m)
 {
+	if (m->elf)
+		return str_of(m->elf->path);
 	return m->img ? str_of(m->img->file_path) : (str){0};
 }
 
@@ -398,6 +412,9 @@ err sym_image_read(sym_store *s, uint64_t addr, void *to, size_t n)
 	if (off > UINT32_MAX || n > m->size - off)
 		return ERR_FAULT;
 	uint32_t rva = (uint32_t)off;
+	sym_elf *elf;
+	if (sym_mod_elf(m, &elf, NULL) == ERR_OK)
+		return sym_elf_read(m, elf, addr, to, n);
 	if (sym_mod_image(m, &g, NULL) != ERR_OK || !is_fixed(g, rva))
 		return mem_all(m, addr, to, n);
 	if (g->file.n && pe_section_at(&g->pe, rva) && relocated(g, rva, n))
@@ -409,6 +426,14 @@ err sym_image_read(sym_store *s, uint64_t addr, void *to, size_t n)
 err sym_entry_point(sym_mod *m, uint64_t *ret, diag *d)
 {
 	sym_image *g;
+	sym_elf *elf;
+	if (sym_mod_elf(m, &elf, NULL) == ERR_OK) {
+		if (!elf->v.entry || elf->v.entry < elf->v.base)
+			return diag_set(
+				d, ERR_NOTFOUND, "%.*s has no entry point", STR_ARG(m->name));
+		*ret = m->base + (elf->v.entry - elf->v.base);
+		return ERR_OK;
+	}
 	TRY(sym_mod_image(m, &g, d));
 	if (!g->pe.entry)
 		return diag_set(d, ERR_NOTFOUND, "%.*s has no entry point", STR_ARG(m->name));
@@ -419,6 +444,9 @@ err sym_entry_point(sym_mod *m, uint64_t *ret, diag *d)
 err sym_sections(sym_mod *m, const sym_section **ret, size_t *n_ret, diag *d)
 {
 	sym_image *g;
+	sym_elf *elf;
+	if (sym_mod_elf(m, &elf, NULL) == ERR_OK)
+		return sym_elf_sections(elf, ret, n_ret);
 	TRY(sym_mod_image(m, &g, d));
 	if (!g->sections) {
 		g->sections = arena_array(&g->a, g->pe.nsec, sizeof *g->sections);
@@ -503,8 +531,13 @@ enum { DEBUG_STRIPPED = 0x200 };
 void sym_image_describe(sym_mod *m, buf *out)
 {
 	sym_image *g;
+	sym_elf *elf;
 	diag d;
 	diag_clear(&d);
+	if (sym_mod_elf(m, &elf, NULL) == ERR_OK) {
+		sym_elf_describe(elf, out);
+		return;
+	}
 	if (sym_mod_image(m, &g, &d) != ERR_OK) {
 		buf_addf(out, "   *** %s\n", d.text);
 		return;

@@ -7,7 +7,7 @@
  * A lookup that failed is not repeated: the module stays NONE or EXPORT until .reload. A lookup
  * that the user cancelled leaves it deferred.
  */
-#include "sym/priv.h"
+#include "sym/elffile.h"
 
 #include "fmt/pe.h"
 
@@ -308,6 +308,8 @@ static void say_failed(sym_mod *m, err e, bool again)
 	sym_store *s = m->store;
 	if (again)
 		return; /* another process has the same image: said before */
+	if (str_eq(m->image, STR("linux-vdso.so.1")))
+		return; /* the kernel's own code, which has no file: nothing is wrong */
 	if (m->status == SYM_EXPORT)
 		sym_note(s, false,
 			"*** ERROR: Symbol file could not be found.  Defaulted to export symbols "
@@ -338,9 +340,33 @@ static str in_vain_key(const wanted *w, arena *a)
 	return key;
 }
 
+/* ELF images know no PDB: their own tables, or the debug file's. */
+static err load_elf(sym_mod *m, unsigned how, diag *d)
+{
+	sym_store *s = m->store;
+	sym_file *f;
+	diag why;
+	diag_clear(&why);
+	s->overwrite = how & SYM_LOAD_OVERWRITE;
+	err e = sym_elf_open(m, how, &f, &why);
+	s->overwrite = false;
+	if (e == ERR_CANCELLED)
+		return diag_set(d, e, "loading symbols of %.*s: cancelled", STR_ARG(m->name));
+	if (e == ERR_OK) {
+		loaded(m, f, false);
+		return ERR_OK;
+	}
+	m->status = SYM_NONE;
+	sym_note(s, true, "DBGHELP: %.*s - no symbols loaded", STR_ARG(m->name));
+	sym_touch(s);
+	return ERR_OK;
+}
+
 static err load(sym_mod *m, unsigned how, diag *d)
 {
 	sym_store *s = m->store;
+	if (sym_mod_is_elf(m))
+		return load_elf(m, how, d);
 	wanted w = {.m = m, .how = how};
 	arena a;
 	arena_init(&a);
@@ -379,7 +405,13 @@ static err load(sym_mod *m, unsigned how, diag *d)
 			remember(&w); /* the next session need not ask the image again */
 		diag why2;
 		diag_clear(&why2);
-		err e2 = sym_exports_open(m, &f, &why2);
+		err e2 = sym_pe_dwarf_open(m, &f, &why2);
+		if (e2 == ERR_OK) {
+			loaded(m, f, false);
+			arena_deinit(&a);
+			return ERR_OK;
+		}
+		e2 = sym_exports_open(m, &f, &why2);
 		if (e2 == ERR_OK) {
 			loaded(m, f, false);
 		} else {
@@ -409,7 +441,7 @@ err sym_mod_file(sym_mod *m, sym_file **ret, diag *d)
 	if (!m->file)
 		return diag_set(d, ERR_NOTFOUND, "no symbols for %.*s", STR_ARG(m->name));
 	struct sym_image *img; /* an export table is read through the module that asks */
-	if (m->status == SYM_EXPORT)
+	if (m->status == SYM_EXPORT && !m->elf)
 		TRY(sym_mod_image(m, &img, d));
 	*ret = m->file;
 	return ERR_OK;
@@ -428,6 +460,8 @@ err sym_mod_reload(sym_mod *m, unsigned how, diag *d)
 			memset(f->guid, 0, sizeof f->guid);
 		sym_file_unref(f);
 	}
+	if (m->status <= SYM_NONE)
+		sym_elf_leave(m);
 	if (m->img && m->status <= SYM_NONE) { /* its headers may be readable now */
 		sym_image_leave(m);
 		sym_image_unref(s, m->img);
@@ -448,9 +482,10 @@ const char *sym_status_text(const sym_mod *m)
 	case SYM_EXPORT:
 		return "export symbols";
 	case SYM_PUBLIC:
-		return "pdb symbols";
+		return m->file && sym_file_is_elf(m->file) ? "elf symbols" : "pdb symbols";
 	case SYM_PRIVATE:
-		return "private pdb symbols";
+		return m->file && sym_file_is_elf(m->file) ? "private dwarf symbols"
+							   : "private pdb symbols";
 	case SYM_NONE:
 		break;
 	}
@@ -480,19 +515,30 @@ void sym_lmi(sym_mod *m, buf *out)
 			      "    Load Report: no symbols loaded\n");
 		return;
 	case SYM_NONE:
-		buf_addz(out, "    Symbol Type: NONE     - PDB not found from symbol search path.\n"
-			      "    Load Report: no symbols loaded\n");
+		buf_addf(out,
+			"    Symbol Type: NONE     - %s not found from symbol search path.\n"
+			"    Load Report: no symbols loaded\n",
+			m->elf ? "Debug file" : "PDB");
 		return;
 	case SYM_EXPORT:
-		buf_addz(out, "    Symbol Type: EXPORT   - PDB not found\n    Load Report: export "
-			      "symbols\n");
+		buf_addf(out,
+			"    Symbol Type: EXPORT   - %s not found\n    Load Report: export "
+			"symbols\n",
+			m->elf ? "Debug file" : "PDB");
 		return;
 	case SYM_PUBLIC:
 	case SYM_PRIVATE:
-		buf_addf(out,
-			"    Symbol Type: PDB      - Symbols loaded successfully from symbol "
-			"search path%s.\n",
-			m->mismatch ? " in spite of a mismatch" : "");
+		if (sym_file_is_elf(m->file))
+			buf_addf(out, "    Symbol Type: %s - Symbols loaded successfully from %s.\n",
+				m->status == SYM_PRIVATE ? "DWARF   " : "ELF     ",
+				str_eq(m->symfile, sym_mod_image_path(m))
+					? "the image"
+					: "a debug file");
+		else
+			buf_addf(out,
+				"    Symbol Type: PDB      - Symbols loaded successfully from "
+				"symbol search path%s.\n",
+				m->mismatch ? " in spite of a mismatch" : "");
 		buf_addf(out, "%17s%.*s\n    Load Report: %s symbols \n%17s%.*s\n", "",
 			STR_ARG(m->symfile), m->status == SYM_PRIVATE ? "private" : "public", "",
 			STR_ARG(m->symfile));

@@ -6,8 +6,9 @@
  * different addresses are ambiguous and said so. Names that no module has are remembered until
  * something changes, so that a loop over an unresolved name costs nothing.
  */
-#include "sym/priv.h"
+#include "sym/elffile.h"
 
+#include "base/reader.h"
 #include "base/wild.h"
 
 #include <stdlib.h>
@@ -158,30 +159,43 @@ static void module_sym(sym_mod *m, sym *ret)
 		.size = m->size};
 }
 
-/* All modules in scope: loaded ones, then the module of that name, then the deferred ones. */
+/* In the modules that are loaded or that are not, in order; table_only: debug information that
+ * would have to be indexed is not asked. ERR_NOTFOUND: in none. */
+static err find_pass(sym_store *s, str name, bool loaded, bool table_only, sym *ret, diag *d)
+{
+	sym_mod *m;
+	err e = ERR_NOTFOUND;
+	s->table_only = table_only;
+	for (size_t i = 0; e == ERR_NOTFOUND && (m = sym_mod_nth(s, i)); i++)
+		if (loaded ? m->file != NULL : m->status == SYM_DEFERRED)
+			e = find_in(m, name, ret, d);
+	s->table_only = false;
+	return e;
+}
+
+/*
+ * All modules in scope: loaded ones, then the module of that name, then the deferred ones. Symbol
+ * tables first: a name that one of them has is found without any module's DWARF being opened.
+ */
 static err find_anywhere(sym_store *s, str name, bool plain, sym *ret, diag *d)
 {
 	sym_mod *m;
-	err e;
-	for (size_t i = 0; (m = sym_mod_nth(s, i)); i++) {
-		if (!m->file)
-			continue;
-		e = find_in(m, name, ret, d);
+	err e = find_pass(s, name, true, true, ret, d);
+	if (e != ERR_NOTFOUND)
+		return e;
+	m = plain ? sym_mod_find(s, name) : NULL;
+	bool load = !m && !(s->options & SYMOPT_NO_UNQUALIFIED_LOADS);
+	if (load) {
+		e = find_pass(s, name, false, true, ret, d);
 		if (e != ERR_NOTFOUND)
 			return e;
 	}
-	if (plain && (m = sym_mod_find(s, name))) {
+	e = find_pass(s, name, true, false, ret, d);
+	if (e != ERR_NOTFOUND)
+		return e;
+	if (m) {
 		module_sym(m, ret);
 		return ERR_OK;
-	}
-	if (s->options & SYMOPT_NO_UNQUALIFIED_LOADS)
-		return diag_set(d, ERR_NOTFOUND, "no symbol %.*s", STR_ARG(name));
-	for (size_t i = 0; (m = sym_mod_nth(s, i)); i++) {
-		if (m->status != SYM_DEFERRED)
-			continue;
-		e = find_in(m, name, ret, d);
-		if (e != ERR_NOTFOUND)
-			return e;
 	}
 	return diag_set(d, ERR_NOTFOUND, "no symbol %.*s", STR_ARG(name));
 }
@@ -288,7 +302,9 @@ bool sym_format(sym_store *s, uint64_t addr, buf *out)
 	sym x;
 	uint64_t disp;
 	if (sym_at(s, addr, &x, &disp) == ERR_OK) {
-		buf_addf(out, "%.*s!%.*s", STR_ARG(x.mod->name), STR_ARG(x.name));
+		buf_adds(out, x.mod->name);
+		buf_addc(out, '!');
+		buf_adds(out, x.name);
 		if (disp)
 			buf_addf(out, "+0x%llx", (unsigned long long)disp);
 		return true;
@@ -329,8 +345,12 @@ err sym_func_at(sym_store *s, uint64_t pc, sym_func *ret)
 	uint64_t base, disp;
 	uint32_t begin, end, unwind;
 	sym x;
-	TRY(sym_unwind_func(s, pc, &base, &begin, &end, &unwind));
-	sym_func fn = {.begin = base + begin, .end = base + end};
+	sym_func fn = {0};
+	if (sym_cfi_func(m, pc, &fn.begin, &fn.end) != ERR_OK) {
+		TRY(sym_unwind_func(s, pc, &base, &begin, &end, &unwind));
+		fn.begin = base + begin;
+		fn.end = base + end;
+	}
 	if (sym_at(s, pc, &x, &disp) == ERR_OK)
 		fn.sym = x;
 	else
@@ -348,14 +368,33 @@ static bool is_exact(str pattern)
 	       str_chr(pattern, '\\') == SIZE_MAX;
 }
 
+/*
+ * A match until everything is sorted: where it stands, and what the file needs to tell it once
+ * more. Half a million of them are common, so this is small.
+ */
+typedef struct place {
+	uint64_t addr; /* SYM_K_CONST: the value */
+	uint32_t at;
+	uint32_t mod : 31; /* NO_MOD for PDB_NO_MOD */
+	uint32_t constant : 1;
+} place;
+enum { NO_MOD = 0x7fffffff };
+
 typedef struct matching {
 	sym_mod *m;
 	const wild *p;
 	bool exact;
 	unsigned flags;
-	sym_list *out;
+	VEC(place) places; /* of a file that can tell records again */
+	sym_list full;	   /* of others */
 	size_t looked;
 	bool toobig;
+	/* where they go */
+	sym_each_fn *fn;
+	void *u;
+	bool keep; /* names stay as long as the file */
+	bool stop;
+	arena names; /* of what is given at a time, unless they are kept */
 } matching;
 
 static void list_push(sym_list *l, const sym *s)
@@ -385,14 +424,22 @@ static bool match_one(void *u, const sym_rec *r)
 	x->m->file->ops->fill(x->m->file, &full);
 	if ((full.rva == SYM_NO_RVA && full.kind != SYM_K_CONST) || !wanted_kind(x, &full))
 		return true;
-	if (x->out->n >= MATCH_MAX) {
+	if (x->full.n + x->places.n >= MATCH_MAX) {
 		x->toobig = true;
 		return false;
 	}
-	full.name = r->raw; /* merge() undecorates what it keeps */
+	full.name = r->raw; /* give_run() undecorates what it keeps */
 	sym s;
 	sym_of(x->m, &full, &s);
-	list_push(x->out, &s);
+	if (x->m->file->ops->again) {
+		place p = {.addr = s.addr,
+			.at = r->pdb.at,
+			.mod = r->pdb.mod & NO_MOD,
+			.constant = s.kind == SYM_K_CONST};
+		vec_push(&x->places, p);
+	} else {
+		list_push(&x->full, &s);
+	}
 	return true;
 }
 
@@ -415,45 +462,51 @@ static int cmp_name(const void *a, const void *b)
 }
 
 /*
- * What stands at one address, [*at, end), to the end of what is kept, n. A decorated public is
- * dropped where a private record stands, the same name twice is one.
+ * What stands at one address: a decorated public is dropped where a private record stands, the same
+ * name twice is one.
  */
-static size_t merge_run(sym_list *l, size_t n, size_t at, size_t end, map *seen)
+static void give_run(matching *x, sym *p, size_t n, map *seen)
 {
 	enum { FEW = 16 };
-	size_t from = n;
-	bool private = false;
-	for (size_t i = at; i < end; i++)
-	private |= rank_of(l->p[i].kind) > 3;
-	for (size_t i = at; i < end; i++) {
-		sym *s = &l->p[i];
-		if (private && s->kind == SYM_K_PUBLIC && s->raw.n && s->raw.p[0] == '?')
+	bool private = false, many;
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++)
+	private = private || rank_of(p[i].kind) > 3;
+	for (size_t i = 0; i < n; i++) {
+		if (private && p[i].kind == SYM_K_PUBLIC && p[i].raw.n && p[i].raw.p[0] == '?')
 			continue;
-		l->p[n] = *s;
-		l->p[n].name = sym_file_undec(s->mod->file, s->raw);
-		n++;
+		sym s = p[i];
+		s.name = x->keep ? sym_file_undec(s.mod->file, s.raw)
+				 : sym_file_undec_in(s.mod->file, s.raw, &x->names);
+		p[kept++] = s;
 	}
-	if (n - from < 2)
-		return n;
-	qsort(l->p + from, n - from, sizeof *l->p, cmp_addr);
-	size_t kept = from;
-	bool many = n - from > FEW;
-	for (size_t i = from; i < n; i++) {
-		const sym *s = &l->p[i];
+	n = kept;
+	if (n > 1)
+		qsort(p, n, sizeof *p, cmp_addr);
+	many = n > FEW;
+	for (size_t i = 0; i < n && !x->stop; i++) {
+		const sym *s = &p[i];
 		bool same = many && map_hass(seen, s->name);
-		for (size_t j = kept; j > from && !same && !many; j--)
-			same = str_eq(l->p[j - 1].name, s->name);
+		for (size_t j = i; j > 0 && !same && !many; j--)
+			same = str_eq(p[j - 1].name, s->name);
 		if (many && !same)
-			map_sets(seen, s->name, l);
+			map_sets(seen, s->name, x);
 		if (!same)
-			l->p[kept++] = *s;
+			x->stop = !x->fn(x->u, s);
 	}
 	if (many)
 		map_clear(seen);
-	return kept;
 }
 
 static int cmp_place(const void *a, const void *b)
+{
+	const place *x = a, *y = b;
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return (int)x->constant - (int)y->constant;
+}
+
+static int cmp_sym_place(const void *a, const void *b)
 {
 	const sym *x = a, *y = b;
 	bool xc = x->kind == SYM_K_CONST, yc = y->kind == SYM_K_CONST;
@@ -462,32 +515,98 @@ static int cmp_place(const void *a, const void *b)
 	return xc - yc;
 }
 
-/* By address, without what is there twice. A constant's value is no address. */
-static void merge(sym_list *l, size_t from)
+/* Everything at one address after the other. A constant's value is no address. */
+static void give_syms(matching *x, sym *p, size_t n, map *seen)
 {
-	map seen;
-	size_t n = from, end;
-	if (l->n == from)
-		return;
-	qsort(l->p + from, l->n - from, sizeof *l->p, cmp_place);
-	map_init(&seen);
-	for (size_t i = from; i < l->n; i = end) {
-		for (end = i + 1; end < l->n && !cmp_place(&l->p[i], &l->p[end]);)
+	size_t end;
+	for (size_t i = 0; i < n && !x->stop; i = end) {
+		for (end = i + 1; end < n && !cmp_sym_place(&p[i], &p[end]);)
 			end++;
-		n = merge_run(l, n, i, end, &seen);
+		give_run(x, p + i, end - i, seen);
 	}
-	map_deinit(&seen);
-	l->n = n;
+}
+
+typedef struct visit {
+	uint32_t mod, at, i;
+} visit;
+
+static int cmp_visit(const void *a, const void *b)
+{
+	const visit *x = a, *y = b;
+	if (x->mod != y->mod)
+		return x->mod < y->mod ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* The records of n places, in the places' order; how many could be told again. Names that nobody
+ * keeps are copied, so that the file's pages need not be there when they are shown. */
+static size_t tell_again(matching *x, const place *p, visit *v, size_t n, sym *ret)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++)
+		v[i] = (visit){p[i].mod == NO_MOD ? PDB_NO_MOD : p[i].mod, p[i].at, (uint32_t)i};
+	qsort(v, n, sizeof *v, cmp_visit);
+	for (size_t i = 0; i < n; i++) {
+		sym_rec r;
+		sym *s = &ret[v[i].i];
+		*s = (sym){0};
+		if (x->m->file->ops->again(x->m->file, v[i].mod, v[i].at, &r) == ERR_OK) {
+			r.name = r.raw = x->keep ? r.raw : str_dup(&x->names, r.raw);
+			sym_of(x->m, &r, s);
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		if (ret[i].mod)
+			ret[kept++] = ret[i];
+	return kept;
+}
+
+/*
+ * By address. Records that are neighbours there are spread over the file, so many are read at a
+ * time, in the file's order: each page is then touched once for all of them.
+ */
+static void give_places(matching *x, map *seen)
+{
+	enum { AT_A_TIME = 1 << 14 };
+	place *p = x->places.p;
+	size_t n = x->places.n, end, cap = 0;
+	sym *s = NULL;
+	visit *v = NULL;
+	if (n)
+		qsort(p, n, sizeof *p, cmp_place);
+	for (size_t i = 0; i < n && !x->stop; i = end) {
+		end = n - i > AT_A_TIME ? i + AT_A_TIME : n;
+		while (end < n && !cmp_place(&p[end - 1], &p[end]))
+			end++;
+		if (end - i > cap) {
+			cap = end - i;
+			s = mem_realloc(s, cap * sizeof *s);
+			v = mem_realloc(v, cap * sizeof *v);
+		}
+		arena_reset(&x->names);
+		give_syms(x, s, tell_again(x, p + i, v, end - i, s), seen);
+		if (cancelled(x->m->store->host.cancel))
+			break;
+	}
+	mem_free(s);
+	mem_free(v);
+}
+
+static void give_full(matching *x, map *seen)
+{
+	if (x->full.n)
+		qsort(x->full.p, x->full.n, sizeof *x->full.p, cmp_sym_place);
+	give_syms(x, x->full.p, x->full.n, seen);
 }
 
 static err match_in(matching *x, diag *d)
 {
 	sym_file *f;
+	map seen;
 	err e = sym_mod_file(x->m, &f, d);
 	if (e == ERR_NOTFOUND || e == ERR_FAULT)
 		return ERR_OK;
 	TRY(e);
-	size_t from = x->out->n;
 	if (x->exact)
 		e = f->ops->find(f, x->p->pattern, true, match_one, x);
 	else
@@ -495,37 +614,67 @@ static err match_in(matching *x, diag *d)
 	if (e == ERR_NOTFOUND)
 		e = ERR_OK;
 	if (cancelled(x->m->store->host.cancel))
-		e = diag_set(d, ERR_CANCELLED, "cancelled");
-	else if (e != ERR_OK)
-		e = diag_add(d, e, "symbols of %.*s", STR_ARG(x->m->name));
-	merge(x->out, from);
-	return e;
+		return diag_set(d, ERR_CANCELLED, "cancelled");
+	if (e != ERR_OK)
+		return diag_add(d, e, "symbols of %.*s", STR_ARG(x->m->name));
+	if (x->toobig)
+		return diag_set(d, ERR_LIMIT, "more than %d symbols match", MATCH_MAX);
+	map_init(&seen);
+	give_places(x, &seen);
+	give_full(x, &seen);
+	map_deinit(&seen);
+	x->places.n = x->full.n = 0;
+	return ERR_OK;
 }
 
-err sym_match(sym_store *s, str text, unsigned flags, sym_list *ret, diag *d)
+static err match(matching *x, sym_store *s, str text, diag *d)
 {
 	str mod, rest;
-	bool has_mod = split(str_trim(text), &mod, &rest);
+	bool has_mod = split(str_trim(text), &mod, &rest), any = false;
 	if (!rest.n)
 		rest = STR("*");
 	wild p;
 	wild_init(&p, rest, true);
-	sym_list l = {0};
-	matching x = {.p = &p, .exact = is_exact(rest), .flags = flags, .out = &l};
+	x->p = &p;
+	x->exact = is_exact(rest);
 	err e = ERR_OK;
-	bool any = false;
-	for (size_t i = 0; e == ERR_OK && (x.m = sym_mod_nth(s, i)); i++) {
-		if (has_mod && !str_wild(mod, x.m->name, false) &&
-			!str_wild(mod, x.m->image, false))
+	arena_init(&x->names);
+	for (size_t i = 0; e == ERR_OK && !x->stop && (x->m = sym_mod_nth(s, i)); i++) {
+		if (has_mod && !str_wild(mod, x->m->name, false) &&
+			!str_wild(mod, x->m->image, false))
 			continue;
 		any = true;
-		if (!x.m->file && (flags & SYM_M_NOLOAD))
+		if (!x->m->file && (x->flags & SYM_M_NOLOAD))
 			continue;
-		e = match_in(&x, d);
+		e = match_in(x, d);
 	}
 	if (e == ERR_OK && has_mod && !any)
 		e = diag_set(d, ERR_NOTFOUND, "no module %.*s", STR_ARG(mod));
-	if (e == ERR_OK && x.toobig)
+	arena_deinit(&x->names);
+	vec_deinit(&x->places);
+	sym_list_deinit(&x->full);
+	return e;
+}
+
+err sym_match_each(sym_store *s, str pattern, unsigned flags, sym_each_fn *fn, void *u, diag *d)
+{
+	matching x = {.flags = flags, .fn = fn, .u = u};
+	return match(&x, s, pattern, d);
+}
+
+static bool collect(void *u, const sym *s)
+{
+	sym_list *l = u;
+	list_push(l, s);
+	return true;
+}
+
+err sym_match(sym_store *s, str text, unsigned flags, sym_list *ret, diag *d)
+{
+	sym_list l = {0};
+	matching x = {.flags = flags, .fn = collect, .u = &l, .keep = true};
+	err e = match(&x, s, text, d);
+	if (e == ERR_OK && l.n > MATCH_MAX)
 		e = diag_set(d, ERR_LIMIT, "more than %d symbols match", MATCH_MAX);
 	if (e != ERR_OK) {
 		sym_list_deinit(&l);
@@ -600,8 +749,12 @@ err sym_complete(sym_store *s, arena *a, str prefix, size_t max, str **ret, size
 			continue;
 		if (f->ops->each(f, pattern, complete_one, &x) != ERR_OK)
 			break;
-		if (rest.n && f->ops->type_each &&
-			f->ops->type_each(f, complete_type, &x) != ERR_OK)
+		err e = ERR_OK;
+		if (rest.n && f->ops->type_like)
+			e = f->ops->type_like(f, pattern, complete_type, &x);
+		else if (rest.n && f->ops->type_each)
+			e = f->ops->type_each(f, complete_type, &x);
+		if (e != ERR_OK && e != ERR_NOTFOUND)
 			break;
 	}
 	if (x.v.n)
@@ -710,9 +863,50 @@ static err locals_any(
 	err e = f->ops->locals(f, a, (uint32_t)(pc - m->base), whole, ret, n_ret);
 	if (e != ERR_OK)
 		return diag_set(d, e, "no private symbols for this function");
-	for (size_t i = 0; i < *n_ret; i++)
+	for (size_t i = 0; i < *n_ret; i++) {
 		if ((*ret)[i].loc == SYM_LOC_STATIC)
 			(*ret)[i].addr += m->base;
+		else if ((*ret)[i].loc == SYM_LOC_EXPR)
+			(*ret)[i].addr = m->base;
+	}
+	return ERR_OK;
+}
+
+err sym_local_place(sym_store *s, const sym_local *l, const x64_regs *regs, const mem_reader *mem,
+	sym_place *ret, diag *d)
+{
+	sym_place p = {0};
+	const x64_reg *reg;
+	switch (l->loc) {
+	case SYM_LOC_REG:
+		p.kind = SYM_PLACE_REG;
+		memcpy(p.reg, l->reg, sizeof p.reg);
+		break;
+	case SYM_LOC_REGREL:
+		reg = x64_reg_find(str_of(l->reg));
+		if (!reg)
+			return diag_set(d, ERR_UNSUPPORTED, "no register %s", l->reg);
+		p.kind = SYM_PLACE_MEM;
+		p.addr = x64_reg_get(regs, reg) + (uint64_t)l->off;
+		break;
+	case SYM_LOC_STATIC:
+		p.kind = SYM_PLACE_MEM;
+		p.addr = l->addr;
+		break;
+	case SYM_LOC_CONST:
+		p.kind = SYM_PLACE_BYTES;
+		p.n = 8;
+		put64(p.bytes, l->addr);
+		break;
+	case SYM_LOC_EXPR:
+		if (l->type.file && l->type.file->ops->local_place)
+			return l->type.file->ops->local_place(
+				l->type.file, l, l->addr, regs, mem, ret, d);
+		return diag_set(d, ERR_NOTFOUND, "%.*s has no type", STR_ARG(l->name));
+	default:
+		return diag_set(d, ERR_NOTFOUND, "%.*s is optimised away", STR_ARG(l->name));
+	}
+	*ret = p;
 	return ERR_OK;
 }
 

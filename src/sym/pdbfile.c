@@ -12,21 +12,28 @@
 #include "fmt/undname.h"
 
 /*
- * How much of a file a listing may hold in memory (one part in so many, and what is not worth the
- * trouble), and after how many names that is looked at: a touch brings 64 KB, or all of the 2 MB
- * that the kernel read in one go.
+ * How much of a file a listing may hold in memory: one part in so many, and what is not worth the
+ * trouble. To ask is a system call, so it is asked after so many moves to another window of the
+ * file: a move brings in 64 KB, or all of the 2 MB that the kernel read in one go.
  */
-enum { HELD_PART = 12, HELD_MIN = 8 << 20, LOOK_EVERY = 32 };
+enum { HELD_PART = 12, HELD_MIN = 8 << 20, LOOK_EVERY = 16, WINDOW = 1 << 16 };
 
 typedef struct pdbfile {
 	sys_map map;
 	pdb *pdb;
 	bool x86;
-	map info; /* type id -> sym_type_info in sym_file.names */
-	map args; /* function type and position -> type id + 1, ARG_NONE */
+	map info;	    /* type id -> sym_type_info in sym_file.names */
+	map args;	    /* function type and position -> type id + 1, ARG_NONE */
+	uint64_t window[2]; /* of the global stream, of the modules: where it was read last */
+	unsigned moves;
 } pdbfile;
 
 static pdbfile *pf(sym_file *f)
+{
+	return f->u;
+}
+
+static const pdbfile *pf_const(const sym_file *f)
 {
 	return f->u;
 }
@@ -38,20 +45,66 @@ static bool decorated(const pdbfile *p, str raw)
 	return raw.n && (raw.p[0] == '?' || (p->x86 && (raw.p[0] == '_' || raw.p[0] == '@')));
 }
 
+static const sym_file_ops ops;
+
+/* Files of other kinds do it themselves, or keep names as they are. */
+static str undec_other(sym_file *f, str raw, arena *a)
+{
+	buf b;
+	buf_init(&b, 65536);
+	bool any = f->ops->undec && f->ops->undec(f, raw, &b);
+	str r = any ? str_dup(a, buf_str(&b)) : raw;
+	buf_deinit(&b);
+	return r;
+}
+
+static bool may_be_decorated(const sym_file *f, str raw)
+{
+	if (!raw.n || (raw.p[0] != '?' && raw.p[0] != '_' && raw.p[0] != '@'))
+		return false;
+	return f->ops == &ops ? decorated(pf_const(f), raw) : f->ops->undec || raw.p[0] == '?';
+}
+
 str sym_file_undec(sym_file *f, str raw)
 {
 	uint64_t key = (uint64_t)(uintptr_t)raw.p;
-	if (!raw.n || (raw.p[0] != '?' && raw.p[0] != '_' && raw.p[0] != '@'))
-		return raw;
-	if (f->u && !decorated(pf(f), raw))
+	if (!may_be_decorated(f, raw))
 		return raw;
 	str *known = map_get(&f->undec, key);
 	if (!known) {
 		known = arena_new(&f->names, str);
-		*known = undname_short(&f->names, raw, f->u && pf(f)->x86);
+		*known = sym_file_undec_in(f, raw, &f->names);
 		map_set(&f->undec, key, known);
 	}
 	return *known;
+}
+
+str sym_file_undec_in(sym_file *f, str raw, arena *a)
+{
+	if (!may_be_decorated(f, raw))
+		return raw;
+	if (f->ops == &ops)
+		return undname_short(a, raw, pf(f)->x86);
+	return f->ops->undec ? undec_other(f, raw, a) : undname_short(a, raw, false);
+}
+
+static void let_go(void *u)
+{
+	const pdbfile *p = u;
+	if (sys_mapped() > p->map.n / HELD_PART + HELD_MIN)
+		sys_map_forget(&p->map);
+}
+
+/* A listing reads at `at` of a module or of the global stream: what it is done with goes. */
+static void pass_over(pdbfile *p, uint32_t mod, uint32_t at)
+{
+	uint64_t here = ((uint64_t)mod << 32 | at) / WINDOW;
+	uint64_t *last = &p->window[mod != PDB_NO_MOD];
+	if (*last == here)
+		return;
+	*last = here;
+	if (++p->moves % LOOK_EVERY == 0)
+		let_go(p);
 }
 
 static sym_kind kind_of(pdb_kind k)
@@ -97,9 +150,21 @@ static void fill(sym_file *f, sym_rec *r)
 		rec_of(f, &s, r);
 		r->name = name;
 		r->raw = raw;
+		pass_over(pf(f), s.mod, s.at);
 	}
 	if (!r->size && r->type && r->kind == SYM_K_DATA)
 		r->size = pdb_type_size(pf(f)->pdb, r->type);
+}
+
+static err again(sym_file *f, uint32_t mod, uint32_t at, sym_rec *ret)
+{
+	pdb_sym s;
+	pass_over(pf(f), mod, at);
+	TRY(pdb_sym_again(pf(f)->pdb, mod, at, &s));
+	rec_of(f, &s, ret);
+	if (!ret->size && ret->type && ret->kind == SYM_K_DATA)
+		ret->size = pdb_type_size(pf(f)->pdb, ret->type);
+	return ERR_OK;
 }
 
 /* ---- by name ---- */
@@ -170,9 +235,7 @@ static bool each_one(void *u, const pdb_sym *s)
 {
 	relay *x = u;
 	sym_rec r;
-	const sys_map *file = &pf(x->f)->map;
-	if (++x->n % LOOK_EVERY == 0 && sys_mapped() > file->n / HELD_PART + HELD_MIN)
-		sys_map_forget(file);
+	pass_over(pf(x->f), s->mod, s->at);
 	rec_of(x->f, s, &r);
 	r.name = s->name;
 	if (decorated(pf(x->f), s->name)) {
@@ -463,10 +526,15 @@ static bool each_type_one(void *u, const pdb_type *t)
 	return x->fn(x->u, t->name, t->kind == PDB_T_ALIAS ? t->elem : t->ti);
 }
 
-static err type_each(sym_file *f, sym_type_fn *fn, void *u)
+static err type_like(sym_file *f, str pattern, sym_type_fn *fn, void *u)
 {
 	each_type_ctx x = {fn, u};
-	return pdb_type_each(pf(f)->pdb, true, each_type_one, &x);
+	return pdb_type_like(pf(f)->pdb, true, pattern, each_type_one, &x);
+}
+
+static err type_each(sym_file *f, sym_type_fn *fn, void *u)
+{
+	return type_like(f, STR("*"), fn, u);
 }
 
 /* ---- lines, locals ---- */
@@ -501,16 +569,22 @@ static void local_of(sym_file *f, const pdb_local *p, sym_local *r)
 		[PDB_LOC_REGREL] = SYM_LOC_REGREL,
 		[PDB_LOC_STATIC] = SYM_LOC_STATIC,
 		[PDB_LOC_TLS] = SYM_LOC_NONE,
-		[PDB_LOC_CONST] = SYM_LOC_CONST};
+		[PDB_LOC_CONST] = SYM_LOC_CONST,
+		[PDB_LOC_INDIR] = SYM_LOC_EXPR};
 	*r = (sym_local){.name = p->name,
 		.param = p->param,
 		.type = {p->type ? f : NULL, p->type},
 		.loc = p->loc < ARRAY_LEN(kinds) ? kinds[p->loc] : SYM_LOC_NONE,
 		.off = p->off,
+		.inner = p->inner,
+		.pieces = p->pieces,
+		.n_pieces = p->npieces,
 		.addr = p->loc == PDB_LOC_CONST ? p->value : p->rva,
 		.depth = p->depth,
 		.inlined = p->inl != 0};
-	if (r->loc == SYM_LOC_REG || r->loc == SYM_LOC_REGREL) {
+	if (p->npieces) {
+		r->loc = SYM_LOC_EXPR;
+	} else if (p->loc == PDB_LOC_REG || p->loc == PDB_LOC_REGREL || p->loc == PDB_LOC_INDIR) {
 		const char *reg = pdb_reg_name(pf(f)->pdb, p->reg);
 		if (reg && strlen(reg) < sizeof r->reg)
 			strcpy(r->reg, reg);
@@ -566,6 +640,80 @@ static err locals(sym_file *f, arena *a, uint32_t rva, bool whole, sym_local **r
 	return ERR_OK;
 }
 
+/* Address of what stands relative to a register, perhaps through the pointer there. */
+static err reg_place(sym_file *f, const char *name, int64_t off, bool indirect, int64_t inner,
+	const x64_regs *regs, const mem_reader *mem, uint64_t *ret, diag *d)
+{
+	const x64_reg *reg = name ? x64_reg_find(str_of(name)) : NULL;
+	uint8_t p[8] = {0};
+	if (!reg || !(regs->valid & reg->set))
+		return diag_set(d, ERR_NOTFOUND, "register %s is not known", name ? name : "?");
+	uint64_t addr = x64_reg_get(regs, reg) + (uint64_t)off;
+	if (indirect) {
+		TRY(mem_read_all(mem, addr, p, pf(f)->x86 ? 4 : 8));
+		addr = le64(p) + (uint64_t)inner;
+	}
+	*ret = addr;
+	return ERR_OK;
+}
+
+/* One piece's n bytes; false if it is nowhere. */
+static bool piece_bytes(sym_file *f, const pdb_piece *p, const x64_regs *regs,
+	const mem_reader *mem, uint8_t *to, size_t n)
+{
+	const char *name = pdb_reg_name(pf(f)->pdb, p->reg);
+	uint64_t addr;
+	if (p->loc == PDB_LOC_REG) {
+		const x64_reg *reg = name ? x64_reg_find(str_of(name)) : NULL;
+		if (!reg || !(regs->valid & reg->set) || n > 8)
+			return false;
+		uint8_t v[8];
+		put64(v, x64_reg_get(regs, reg));
+		memcpy(to, v, n);
+		return true;
+	}
+	return (p->loc == PDB_LOC_REGREL || p->loc == PDB_LOC_INDIR) &&
+	       reg_place(f, name, p->off, p->loc == PDB_LOC_INDIR, p->inner, regs, mem, &addr,
+		       NULL) == ERR_OK &&
+	       mem_read_all(mem, addr, to, n) == ERR_OK;
+}
+
+static err local_place(sym_file *f, const sym_local *l, uint64_t mod_base, const x64_regs *regs,
+	const mem_reader *mem, sym_place *ret, diag *d)
+{
+	sym_place p = {.kind = SYM_PLACE_MEM};
+	(void)mod_base;
+	if (!l->n_pieces) {
+		TRY(reg_place(f, l->reg, l->off, true, l->inner, regs, mem, &p.addr, d));
+		*ret = p;
+		return ERR_OK;
+	}
+	uint64_t size = pdb_type_size(pf(f)->pdb, l->type.id);
+	if (!size || size > SYM_PLACE_MAX)
+		return diag_set(
+			d, ERR_LIMIT, "%.*s is too large to be put together", STR_ARG(l->name));
+	p.kind = SYM_PLACE_BYTES;
+	p.n = (size_t)size;
+	bool have[SYM_PLACE_MAX] = {false};
+	for (size_t i = 0; i < l->n_pieces; i++) {
+		size_t from = l->pieces[i].offset, end = p.n;
+		for (size_t k = 0; k < l->n_pieces; k++)
+			if (l->pieces[k].offset > from && l->pieces[k].offset < end)
+				end = l->pieces[k].offset;
+		if (from < end &&
+			piece_bytes(f, &l->pieces[i], regs, mem, p.bytes + from, end - from))
+			memset(have + from, true, end - from);
+	}
+	size_t known = 0;
+	for (size_t i = 0; i < p.n; i++)
+		known += have[i];
+	if (!known)
+		return diag_set(d, ERR_NOTFOUND, "%.*s is optimised away", STR_ARG(l->name));
+	p.partly = known < p.n;
+	*ret = p;
+	return ERR_OK;
+}
+
 static err inlines(sym_file *f, arena *a, uint32_t rva, sym_inline **ret, size_t *n_ret)
 {
 	pdb_inline *l;
@@ -573,11 +721,14 @@ static err inlines(sym_file *f, arena *a, uint32_t rva, sym_inline **ret, size_t
 	TRY(pdb_inlines_at(pf(f)->pdb, a, rva, &l, &n));
 	*ret = arena_array(a, n, sizeof **ret);
 	for (size_t i = 0; i < n; i++)
-		(*ret)[i] =
-			(sym_inline){l[i].scope.n ? str_printf(a, "%.*s::%.*s", STR_ARG(l[i].scope),
-							    STR_ARG(l[i].name))
-						  : l[i].name,
-				l[i].file, l[i].line, l[i].begin, l[i].end};
+		(*ret)[i] = (sym_inline){
+			.name = l[i].scope.n ? str_printf(a, "%.*s::%.*s", STR_ARG(l[i].scope),
+						       STR_ARG(l[i].name))
+					     : l[i].name,
+			.file = l[i].file,
+			.line = l[i].line,
+			.begin = l[i].begin,
+			.end = l[i].end};
 	*n_ret = n;
 	return ERR_OK;
 }
@@ -610,9 +761,30 @@ static void close_(sym_file *f)
 	mem_free(f->u);
 }
 
-static const sym_file_ops ops = {"pdb", close_, find, at, after, func, each, fill, type_find,
-	type_get, type_fields, type_arg, type_each, line_at, line_find, locals, inlines, exact,
-	source_each};
+static const sym_file_ops ops = {
+	.name = "pdb",
+	.close = close_,
+	.find = find,
+	.at = at,
+	.after = after,
+	.func = func,
+	.each = each,
+	.fill = fill,
+	.type_find = type_find,
+	.type_get = type_get,
+	.type_fields = type_fields,
+	.type_arg = type_arg,
+	.type_each = type_each,
+	.line_at = line_at,
+	.line_find = line_find,
+	.locals = locals,
+	.inlines = inlines,
+	.exact = exact,
+	.source_each = source_each,
+	.again = again,
+	.type_like = type_like,
+	.local_place = local_place,
+};
 
 /*
  * Does some object file have symbols of its own? The linker's module always does (sections, its
@@ -649,6 +821,7 @@ err sym_pdb_open(sym_store *s, const char *path, sym_file **ret, diag *d)
 	*x = (pdbfile){.map = m, .pdb = p, .x86 = pdb_id_get(p)->machine == PE_MACHINE_I386};
 	map_init(&x->info);
 	map_init(&x->args);
+	pdb_pass_set(p, let_go, x);
 	sym_file *f = sym_file_new(s, &ops, path, x);
 	f->status = has_private(p) ? SYM_PRIVATE : SYM_PUBLIC;
 	*ret = f;

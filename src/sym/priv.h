@@ -9,6 +9,7 @@
 #define RS_SYM_PRIV_H
 
 #include "base/map.h"
+#include "fmt/elf.h"
 #include "sym/file.h"
 #include "sym/sym.h"
 
@@ -129,11 +130,48 @@ void sym_image_ref(struct sym_image *img);
 void sym_image_unref(sym_store *s, struct sym_image *img);
 /* The module's headers, read once per identity. */
 err sym_mod_image(sym_mod *m, struct sym_image **ret, diag *d) MUST_CHECK;
+/* Bytes of the image's file on this host; empty: the headers came from the target. */
+str sym_image_bytes(const struct sym_image *img);
 void sym_images_clear(sym_store *s); /* at the end: everything is idle by then */
 /* Text of the image's debug directory and the like for !lmi. */
 void sym_image_describe(sym_mod *m, buf *out);
 /* RSDS record: from the image. ERR_NOTFOUND: none. pdb lives as long as the image. */
 err sym_image_rsds(sym_mod *m, uint8_t guid[16], uint32_t *age, str *path, diag *d) MUST_CHECK;
+
+/* ---- ELF images ---- */
+
+typedef struct sym_elf {
+	unsigned refs;
+	uint64_t idle;
+	arena a;
+	elf_view v;
+	sys_map file;  /* n = 0: from the target */
+	uint8_t *copy; /* ... then this */
+	const char *path;
+	uint64_t dev, ino;
+	int64_t mtime, mtime_ns;
+	sym_section *sections;
+	size_t n_sections;
+	struct sym_cfi *cfi; /* unwind data, opened when first needed */
+} sym_elf;
+
+/* ERR_NOTFOUND: the module is no ELF image (and is not asked again). */
+err sym_mod_elf(sym_mod *m, sym_elf **ret, diag *d) MUST_CHECK;
+void sym_elf_leave(sym_mod *m);
+void sym_elf_ref(sym_elf *g);
+void sym_elf_unref(sym_store *s, sym_elf *g);
+void sym_elfs_clear(sym_store *s);
+err sym_elf_read(sym_mod *m, sym_elf *g, uint64_t addr, void *to, size_t n) MUST_CHECK;
+err sym_elf_sections(sym_elf *g, const sym_section **ret, size_t *n_ret) MUST_CHECK;
+void sym_elf_describe(sym_elf *g, buf *out);
+void sym_cfi_free(struct sym_cfi *c); /* NULL legal */
+
+/* The file that holds the debug information of g, if it is another one: build-id, debug link,
+ * debuginfod. ERR_NOTFOUND: none; ERR_CANCELLED. */
+err sym_debugfile_find(
+	sym_mod *m, const elf_view *v, arena *a, char **ret, diag *d) MUST_CHECK;
+/* The alternate file of dwz. */
+err sym_altfile_find(sym_store *s, const char *of, str name, str id, arena *a, char **ret) MUST_CHECK;
 
 /* ---- store ---- */
 
@@ -161,11 +199,13 @@ struct sym_store {
 
 	map unknown; /* unqualified names that no module has, as of unknown_gen */
 	uint64_t unknown_gen;
+	bool table_only; /* sym_find: DWARF that is not indexed yet is left alone for now */
 
 	sym_idents *idents;
 	sym_file *basic; /* among files: the types of C, for a store without symbols */
 	VEC(sym_file *) files;
 	VEC(struct sym_image *) images;
+	VEC(sym_elf *) elfs;
 	VEC(sym_mod *) view; /* modules in scope by base, rebuilt when view_gen is old */
 	uint64_t view_gen;
 	uint64_t layout_gen; /* modules or scope changed */

@@ -50,6 +50,7 @@ static void mod_free(sym_mod *m)
 	if (m->file)
 		sym_file_unref(m->file);
 	sym_image_leave(m);
+	sym_elf_leave(m);
 	if (m->img)
 		sym_image_unref(m->store, m->img);
 	mem_free((void *)(uintptr_t)m->name.p);
@@ -71,6 +72,7 @@ void sym_store_destroy(sym_store *s)
 		mem_free(s->unloaded_name[i]);
 	sym_files_clear(s);
 	sym_images_clear(s);
+	sym_elfs_clear(s);
 	sym_idents_destroy(s->idents);
 	sym_path_deinit(s);
 	map_deinit(&s->unknown);
@@ -219,11 +221,34 @@ static str own(str s)
 	return (str){z, s.n};
 }
 
+/* "libc" of libc.so.6; the whole of "python3.11": names of files on Linux have no extension. */
+static str host_stem(str path)
+{
+	static const char *const images[] = {
+		".exe", ".dll", ".sys", ".drv", ".ocx", ".cpl", ".acm"};
+	str base = str_base(path);
+	for (size_t i = 0; i < ARRAY_LEN(images); i++)
+		if (str_iends(base, str_of(images[i])))
+			return str_stem(path);
+	if (base.n > 2 && base.p[0] == '[' && base.p[base.n - 1] == ']')
+		return (str){base.p + 1, base.n - 2}; /* [vdso] */
+	for (size_t at, from = 1;
+		from < base.n && (at = str_find(str_skip(base, from), STR(".so"))) != SIZE_MAX;
+		from += at + 3) {
+		size_t end = from + at + 3;
+		if (end == base.n || base.p[end] == '.')
+			return str_take(base, from + at);
+	}
+	return base;
+}
+
 /* Module names are made of letters, digits and _ so that "mod!name" parses (dbghelp does the same).
  */
 static str safe_name(arena *a, str path)
 {
-	str stem = str_stem(path);
+	bool host = path.n && (path.p[0] == '/' || path.p[0] == '[' ||
+				      str_find(path, STR(".so.")) != SIZE_MAX);
+	str stem = host ? host_stem(path) : str_stem(path);
 	char *z = str_z(a, str_take(stem, 64));
 	size_t n = strlen(z);
 	for (size_t i = 0; i < n; i++) {
@@ -310,7 +335,7 @@ sym_mod *sym_mod_add(sym_store *s, sym_space space, uint64_t base, uint64_t size
 	sym_touch(s);
 	if (!m->size) { /* ask the image itself; a module without size finds no address */
 		struct sym_image *img;
-		if (sym_mod_image(m, &img, NULL) != ERR_OK)
+		if (!sym_mod_is_elf(m) && sym_mod_image(m, &img, NULL) != ERR_OK)
 			m->size = 0x1000;
 	}
 	return m;

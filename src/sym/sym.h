@@ -21,6 +21,7 @@
 #ifndef RS_SYM_SYM_H
 #define RS_SYM_SYM_H
 
+#include "arch/x64.h"
 #include "base/map.h"
 #include "base/source.h"
 #include "base/sys.h"
@@ -53,6 +54,8 @@ struct sym_mod {
 	bool mark;	       /* for refresh passes, see sym_mods_begin */
 	sym_file *file;	       /* NULL until loaded */
 	struct sym_image *img; /* headers, sections, exports, .pdata; NULL until read */
+	struct sym_elf *elf;   /* instead of img; NULL until read, or no ELF image */
+	bool not_elf;	       /* found out */
 };
 
 typedef struct sym_host {
@@ -205,6 +208,11 @@ typedef struct sym_list {
  * address) are merged. Names live as long as the files. Polls the host's cancel. */
 err sym_match(sym_store *s, str pattern, unsigned flags, sym_list *ret, diag *d) MUST_CHECK;
 void sym_list_deinit(sym_list *l);
+/* The same one by one, by module and address whatever the flags say, holding little memory however
+ * many there are. The names live until fn returns; false ends the listing. */
+typedef bool sym_each_fn(void *u, const sym *s);
+err sym_match_each(
+	sym_store *s, str pattern, unsigned flags, sym_each_fn *fn, void *u, diag *d) MUST_CHECK;
 /* Completion: symbols, types and modules in scope that start with prefix ("nt!PsA"), at most max,
  * sorted. */
 err sym_complete(
@@ -232,18 +240,25 @@ typedef enum sym_loc_kind {
 	SYM_LOC_REG,
 	SYM_LOC_REGREL,
 	SYM_LOC_STATIC,
-	SYM_LOC_CONST
+	SYM_LOC_CONST,
+	SYM_LOC_EXPR /* has to be evaluated: sym_local_place */
 } sym_loc_kind;
 typedef struct sym_local {
 	str name;
 	bool param;
 	sym_type type;
 	sym_loc_kind loc;
-	char reg[8];	/* register's name as in the x64 table */
-	int64_t off;	/* REGREL */
-	uint64_t addr;	/* STATIC; CONST: the value */
-	uint32_t depth; /* nesting of its block, 0 the function's own */
-	bool inlined;	/* of a function inlined here */
+	char reg[8];		     /* register's name as in the x64 table */
+	int64_t off;		     /* REGREL */
+	uint64_t addr;		     /* STATIC; CONST: the value */
+	uint32_t depth;		     /* nesting of its block, 0 the function's own */
+	bool inlined;		     /* of a function inlined here */
+	const struct dwf_expr *expr; /* EXPR; addr is then the module's base */
+	/* EXPR of a PDB: at [reg + off] lies a pointer, the variable `inner` behind it; or in
+	 * pieces. */
+	int64_t inner;
+	const struct pdb_piece *pieces;
+	size_t n_pieces;
 } sym_local;
 /* Locals in scope at pc, innermost block last. frame_size etc. are folded into off. */
 err sym_locals(
@@ -251,11 +266,30 @@ err sym_locals(
 /* All of the function that holds pc, whatever the block (dv /f); locations as at its start. */
 err sym_locals_all(
 	sym_store *s, arena *a, uint64_t pc, sym_local **ret, size_t *n_ret, diag *d) MUST_CHECK;
+/*
+ * Where a local stands now, whatever kind of place it has. regs are the frame's, its caller's for
+ * what a register held at entry is found by unwinding through mem (user addresses of the scope).
+ * ERR_NOTFOUND: optimised away at this pc; ERR_FAULT: memory that the place depends on.
+ */
+typedef enum sym_place_kind { SYM_PLACE_MEM, SYM_PLACE_REG, SYM_PLACE_BYTES } sym_place_kind;
+enum { SYM_PLACE_MAX = 256 };
+typedef struct sym_place {
+	sym_place_kind kind;
+	uint64_t addr;		      /* MEM */
+	char reg[8];		      /* REG: its name in the x64 table */
+	uint8_t bytes[SYM_PLACE_MAX]; /* BYTES: the value itself; it cannot be written */
+	size_t n;
+	bool partly; /* BYTES: pieces of it are optimised away and read 0 */
+} sym_place;
+err sym_local_place(sym_store *s, const sym_local *l, const x64_regs *regs, const mem_reader *mem,
+	sym_place *ret, diag *d) MUST_CHECK;
 typedef struct sym_inline {
 	str name; /* with its scope */
 	str file;
 	uint32_t line; /* inside the inlined function */
 	uint64_t begin, end;
+	str call_file; /* where it is called, in the function around it; empty: unknown */
+	uint32_t call_line;
 } sym_inline;
 /* Inlined calls that contain pc, outermost first. ERR_NOTFOUND: none. */
 err sym_inlines(sym_store *s, arena *a, uint64_t pc, sym_inline **ret, size_t *n_ret) MUST_CHECK;
@@ -344,11 +378,24 @@ typedef struct sym_section {
 err sym_sections(sym_mod *m, const sym_section **ret, size_t *n_ret, diag *d) MUST_CHECK;
 /* The image's headers for whoever wants more (!dh, lmv): valid until the module goes. */
 struct pe_view;
+/*
+ * ELF images: r becomes the caller's registers, by .eh_frame or .debug_frame of the module that
+ * holds r->rip (call_site: rip is a return address, the call stands in front of it). The outermost
+ * frame says so: rip is then 0. info->machine_frame: a signal handler's frame was left, rip is
+ * where the signal hit and no return address; establisher is the frame's address (CFA). Registers
+ * that nobody can tell keep their values. ERR_NOTFOUND: no module or no unwind data for rip;
+ * ERR_FAULT: the stack cannot be read.
+ */
+err sym_cfi_unwind(sym_store *s, x64_regs *r, bool call_site, const mem_reader *stack,
+	x64_frame_info *info, diag *d) MUST_CHECK;
 err sym_mod_pe(sym_mod *m, struct pe_view **ret, diag *d) MUST_CHECK;
 /* Path of the image file on this host, empty if the headers came from the target. */
 str sym_mod_image_path(sym_mod *m);
 /* GUID+age as the symbol server spells it; what the image says, then what was loaded. */
 err sym_mod_pdb_id(sym_mod *m, buf *id, str *path, diag *d) MUST_CHECK;
+/* ELF images: whether the module is one (its headers are then read), and its build-id in hex. */
+bool sym_mod_is_elf(sym_mod *m);
+err sym_mod_build_id(sym_mod *m, buf *id, diag *d) MUST_CHECK;
 /* Source files of the module as compiled; return false to stop. */
 err sym_source_each(sym_mod *m, bool (*fn)(void *u, str path), void *u) MUST_CHECK;
 /* Appends "Wed Jul  8 15:43:44 2015" (UTC). */

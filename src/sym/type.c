@@ -52,8 +52,20 @@ static const struct basic {
 	{0x41, 8, SYM_T_FLOAT, "double", "DOUBLE"},
 };
 
+/* What is otherwise in programs of Linux (System V ABI, AMD64), under ids that CodeView leaves free.
+ */
+static const struct basic lp64[] = {
+	{0xe0, 8, SYM_T_INT, "long", NULL},
+	{0xe1, 8, SYM_T_UINT, "unsigned long", NULL},
+	{0xe2, 4, SYM_T_INT, "wchar_t", NULL},
+	{0xe3, 16, SYM_T_FLOAT, "long double", NULL},
+};
+
 static const struct basic *basic_of(uint32_t id)
 {
+	for (size_t i = 0; i < ARRAY_LEN(lp64); i++)
+		if (lp64[i].id == id)
+			return &lp64[i];
 	for (size_t i = 0; i < ARRAY_LEN(basics); i++)
 		if (basics[i].id == id)
 			return &basics[i];
@@ -239,6 +251,53 @@ static str strip_words(str name, unsigned *stars)
 	return name;
 }
 
+/* "long unsigned int" and the like as this file spells them; empty: not only words of C. The names
+ * of a 64-bit Windows: long is 32 bits, long long is __int64, long double is double. */
+static str c_integer(str name)
+{
+	enum { UNSIGNED, SIGNED, SHORT, LONG, INT, CHAR, DOUBLE, INT64, N_WORDS };
+	static const char *const words[N_WORDS] = {
+		"unsigned", "signed", "short", "long", "int", "char", "double", "__int64"};
+	unsigned n[N_WORDS] = {0};
+	while (name.n) {
+		str w = str_word(&name);
+		int i = 0;
+		while (i < N_WORDS && !str_eq(w, str_of(words[i])))
+			i++;
+		if (i == N_WORDS)
+			return (str){0};
+		n[i]++;
+		name = str_trim(name);
+	}
+	bool u = n[UNSIGNED];
+	if (n[CHAR])
+		return u ? STR("unsigned char") : n[SIGNED] ? STR("signed char") : STR("char");
+	if (n[DOUBLE])
+		return STR("double");
+	if (n[SHORT])
+		return u ? STR("unsigned short") : STR("short");
+	if (n[LONG] > 1 || n[INT64])
+		return u ? STR("unsigned __int64") : STR("__int64");
+	if (n[LONG])
+		return u ? STR("unsigned long") : STR("long");
+	return u ? STR("unsigned int") : STR("int");
+}
+
+/* plain: as c_integer says. 0: not one that is another type on Linux. */
+static uint32_t lp64_find(sym_store *s, sym_mod *m, str name, str plain)
+{
+	if (!m)
+		m = sym_mod_nth(s, 0);
+	if (!m || !sym_mod_is_elf(m))
+		return 0;
+	bool wide = str_eq(plain, STR("double")) && str_find(name, STR("long")) != SIZE_MAX;
+	str want = wide ? STR("long double") : plain.n ? plain : name;
+	for (size_t i = 0; i < ARRAY_LEN(lp64); i++)
+		if (str_eq(want, str_of(lp64[i].name)))
+			return lp64[i].id;
+	return 0;
+}
+
 err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
 {
 	str name = str_trim(text);
@@ -258,7 +317,10 @@ err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
 	name = strip_words(name, &stars);
 	if (!name.n)
 		return diag_set(d, ERR_NOTFOUND, "no type name in %.*s", STR_ARG(text));
-	uint32_t basic = sym_basic_find(name);
+	str plain = c_integer(name);
+	uint32_t basic = lp64_find(s, m, name, plain);
+	if (!basic)
+		basic = sym_basic_find(plain.n ? plain : name);
 	/* the words of C come first; a module may well have its own BOOL */
 	bool keyword = basic && name.p[0] >= 'a' && name.p[0] <= 'z';
 	sym_type t = {0};
@@ -455,7 +517,9 @@ err sym_type_match(
 			continue;
 		map_clear(&x.seen);
 		e = sym_mod_file(x.m, &f, d);
-		if (e == ERR_OK && f->ops->type_each)
+		if (e == ERR_OK && f->ops->type_like)
+			e = f->ops->type_like(f, x.pat.pattern, match_one, &x);
+		else if (e == ERR_OK && f->ops->type_each)
 			e = f->ops->type_each(f, match_one, &x);
 		if (e == ERR_NOTFOUND || e == ERR_FAULT)
 			e = ERR_OK;
@@ -512,10 +576,22 @@ static void text(sym_type t, buf *out, int depth)
 		buf_addc(out, mark);
 		return;
 	}
-	case SYM_T_ARRAY:
-		text(in.elem, out, depth + 1);
-		buf_addf(out, " [%llu]", (unsigned long long)in.count);
+	case SYM_T_ARRAY: {
+		/* dimensions from the left, as C writes them */
+		sym_type el = in.elem;
+		sym_type_info next;
+		buf dims;
+		buf_init(&dims, 4096);
+		buf_addf(&dims, " [%llu]", (unsigned long long)in.count);
+		for (int i = 0; i < 16 && sym_type_info_get(el, &next) == ERR_OK &&
+				next.kind == SYM_T_ARRAY;
+			i++, el = next.elem)
+			buf_addf(&dims, "[%llu]", (unsigned long long)next.count);
+		text(el, out, depth + 1);
+		buf_adds(out, buf_str(&dims));
+		buf_deinit(&dims);
 		return;
+	}
 	case SYM_T_FUNC:
 		text(in.elem, out, depth + 1);
 		buf_addc(out, ' ');

@@ -1,12 +1,13 @@
 /*
  * image: a PE file by itself as a static target (-z IMAGE): memory as the loader would lay it out
- * at its preferred base, before relocation and imports. See target.h.
+ * at its preferred base, before relocation and imports. See target.h. ELF files: image_elf.c.
  *
  * Refuses to know what the image is for. Nothing runs: the one event says that the image is there.
  * Pages of the image that belong to no section read as zero, as they would when loaded.
  */
-#include "target/target.h"
+#include "target/image_elf.h"
 
+#include "fmt/elf.h"
 #include "fmt/pe.h"
 
 #include <limits.h>
@@ -141,6 +142,10 @@ err image_open(const char *path, const tgt_host *host, tgt **ret, diag *d)
 {
 	sys_map file;
 	TRY(sys_map_open(path, &file, d));
+	if (elf_is(file.p, file.n)) {
+		sys_map_close(&file);
+		return image_elf_open(path, host, ret, d);
+	}
 	image *m = mem_alloc(sizeof *m);
 	char full[PATH_MAX];
 	arena_init(&m->a);

@@ -23,9 +23,12 @@ tgt_mem *tgt_mem_of(tgt *t)
 	map_init(&m->tlb);
 	m->run = mem_alloc(MEM_RUN_MAX);
 	m->la57 = -1;
+	m->cache.pages = MEM_PAGES_MAX;
 	t->mem = m;
 	return m;
 }
+
+static uint64_t space_key(tgt_mem *m, as_t as, uint64_t addr);
 
 void tgt_mem_free(tgt *t)
 {
@@ -42,17 +45,86 @@ void tgt_mem_free(tgt *t)
 	t->mem = NULL;
 }
 
-void mem_drop(tgt *t)
+static void drop_all(tgt_mem *m)
 {
-	tgt_mem *m = t->mem;
-	if (!m)
-		return;
 	if (m->pages.live)
 		map_clear(&m->pages);
 	if (m->tlb.live)
 		map_clear(&m->tlb);
 	arena_reset(&m->pages_arena);
 	m->spaces.n = 0;
+}
+
+void mem_drop(tgt *t)
+{
+	tgt_mem *m = t->mem;
+	if (!m)
+		return;
+	if (!m->cache.hold) {
+		drop_all(m);
+		return;
+	}
+	m->age++;
+	map_clear(&m->tlb);
+}
+
+uint64_t tgt_stops(tgt *t)
+{
+	return tgt_mem_of(t)->gen;
+}
+
+/* ---- .cache ---- */
+
+void tgt_cache_get(tgt *t, tgt_cache *ret, size_t *used_ret)
+{
+	*ret = tgt_mem_of(t)->cache;
+	*used_ret = t->mem->pages.live;
+}
+
+err tgt_cache_set(tgt *t, const tgt_cache *to, diag *d)
+{
+	tgt_mem *m = tgt_mem_of(t);
+	if (to->pages > MEM_PAGES_LIMIT)
+		return diag_set(d, ERR_ARG, "the cache's size must be at most %d KB",
+			MEM_PAGES_LIMIT * (MEM_PAGE / 1024));
+	if (to->pages < m->pages.live || (m->cache.hold && !to->hold))
+		drop_all(m);
+	m->cache = *to;
+	return ERR_OK;
+}
+
+static bool flushed(const tgt_mem *m, const map_entry *e, tgt_flush what, uint64_t addr)
+{
+	uint64_t page = e->key & 0xfffffffffffffULL;
+	as_t as = m->spaces.p[e->key >> 52];
+	if (what == TGT_FLUSH_PAGE)
+		return page == addr >> 12;
+	return as.kind != AS_CURRENT || !(page >> 51);
+}
+
+void tgt_cache_flush(tgt *t, tgt_flush what, uint64_t addr)
+{
+	tgt_mem *m = tgt_mem_of(t);
+	if (what == TGT_FLUSH_ALL) {
+		drop_all(m);
+		return;
+	}
+	/* A page that is seen through page tables is kept under its physical address. */
+	for (map_entry *e = NULL; what == TGT_FLUSH_PAGE && (e = map_next(&m->tlb, e));) {
+		uint64_t known = (uint64_t)(uintptr_t)e->val;
+		if (!(known & 1) || !flushed(m, e, what, addr))
+			continue;
+		mem_page *p = map_get(&m->pages, space_key(m, as_phys(), known));
+		if (p)
+			p->valid = p->bad = 0;
+	}
+	for (map_entry *e = NULL; (e = map_next(&m->pages, e));) {
+		mem_page *p = e->val;
+		p->bad = 0;
+		if (flushed(m, e, what, addr))
+			p->valid = 0;
+	}
+	map_clear(&m->tlb);
 }
 
 /* ---- pages ---- */
@@ -72,14 +144,17 @@ static uint64_t space_key(tgt_mem *m, as_t as, uint64_t addr)
 static void make_room(tgt *t)
 {
 	tgt_mem *m = t->mem;
-	if (m->pages.live >= MEM_PAGES_MAX || m->tlb.live >= 8 * MEM_PAGES_MAX ||
+	size_t max = m->cache.pages ? m->cache.pages : MEM_PAGES_MAX;
+	if (m->pages.live >= max || m->tlb.live >= 8 * MEM_PAGES_MAX ||
 		m->spaces.n >= MEM_SPACES_MAX)
-		mem_drop(t);
+		drop_all(m);
 }
 
+/* The page if it may be used now: a stale one only by views. */
 static mem_page *page_get(tgt_mem *m, as_t as, uint64_t addr)
 {
-	return map_get(&m->pages, space_key(m, as, addr));
+	mem_page *p = map_get(&m->pages, space_key(m, as, addr));
+	return p && (p->age == m->age || m->viewing) ? p : NULL;
 }
 
 static mem_page *page_make(tgt_mem *m, as_t as, uint64_t addr)
@@ -88,7 +163,12 @@ static mem_page *page_make(tgt_mem *m, as_t as, uint64_t addr)
 	mem_page *p = map_get(&m->pages, key);
 	if (!p) {
 		p = arena_new(&m->pages_arena, mem_page);
+		p->age = m->age;
 		map_set(&m->pages, key, p);
+	}
+	if (p->age != m->age && !m->viewing) {
+		p->valid = p->bad = 0;
+		p->age = m->age;
 	}
 	return p;
 }
@@ -314,6 +394,15 @@ static err read_fault(diag *d, err e, as_t as, uint64_t addr)
 		(uint32_t)addr, err_name(e));
 }
 
+err tgt_read_view(tgt *t, as_t as, uint64_t addr, void *out, size_t n, size_t *n_ret, diag *d)
+{
+	tgt_mem *m = tgt_mem_of(t);
+	m->viewing = m->cache.hold;
+	err e = tgt_read(t, as, addr, out, n, n_ret, d);
+	m->viewing = false;
+	return e;
+}
+
 err tgt_read(tgt *t, as_t as, uint64_t addr, void *out, size_t n, size_t *n_ret, diag *d)
 {
 	uint8_t *b = out;
@@ -330,6 +419,8 @@ err tgt_read(tgt *t, as_t as, uint64_t addr, void *out, size_t n, size_t *n_ret,
 		return e == ERR_OK ? ERR_OK : read_fault(d, e, as, addr);
 	}
 	bool walk = as.kind == AS_ROOT && !served(t, AS_ROOT);
+	if (!tgt_mem_of(t)->cache.pages)
+		drop_all(t->mem);
 	while (done < n) {
 		size_t got = 0;
 		if (cancelled(t->host.cancel)) {
@@ -363,6 +454,19 @@ err tgt_read_all(tgt *t, as_t as, uint64_t addr, void *out, size_t n, diag *d)
 }
 
 /* ---- writing ---- */
+
+/* What was written may be cached under other addresses too: everything is stale. What is held is
+ * dropped for the pages that were named. */
+static void written(tgt *t, uint64_t addr, size_t n)
+{
+	uint64_t last = (addr + (n ? n - 1 : 0)) / MEM_PAGE;
+	for (uint64_t page = addr / MEM_PAGE; t->mem && t->mem->cache.hold; page++) {
+		tgt_cache_flush(t, TGT_FLUSH_PAGE, page * MEM_PAGE);
+		if (page == last)
+			break;
+	}
+	mem_drop(t);
+}
 
 err tgt_write(tgt *t, as_t as, uint64_t addr, const void *from, size_t n, size_t *n_ret, diag *d)
 {
@@ -401,7 +505,7 @@ err tgt_write(tgt *t, as_t as, uint64_t addr, const void *from, size_t n, size_t
 			done += got;
 	}
 	if (memory)
-		mem_drop(t);
+		written(t, addr, done);
 	if (!done || (e != ERR_OK && e != ERR_FAULT)) {
 		if (e == ERR_FAULT)
 			return diag_set(d, e, "%s at %08x`%08x cannot be written",

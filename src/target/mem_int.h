@@ -11,7 +11,8 @@ enum {
 	MEM_PAGE = 4096,
 	MEM_LINE = 256,
 	MEM_LINES = MEM_PAGE / MEM_LINE,
-	MEM_PAGES_MAX = 4096, /* then the cache starts over */
+	MEM_PAGES_MAX = 4096, /* default of tgt_cache.pages; then the cache starts over */
+	MEM_PAGES_LIMIT = 64 * MEM_PAGES_MAX,
 	MEM_SPACES_MAX = 4000,
 	MEM_RUN_MAX = 64 * 1024, /* read from a backend in one go */
 	TRAP_NEAR = 16		 /* bytes remembered around a trap: [addr - 8, addr + 8) */
@@ -19,6 +20,7 @@ enum {
 
 typedef struct mem_page {
 	uint16_t valid, bad; /* a bit a line */
+	uint64_t age;	     /* tgt_mem.age when it was read */
 	uint8_t b[MEM_PAGE];
 } mem_page;
 
@@ -49,11 +51,16 @@ typedef struct tgt_mem {
 	uint8_t ev_stream[TGT_STREAM_MAX];
 	int la57;     /* -1 unknown */
 	bool sparing; /* tgt_read_sparingly */
+	/* With cache.hold a page outlives what makes it stale: its age is behind then, and only
+	 * views still take bytes of it. */
+	tgt_cache cache;
+	uint64_t age;
+	bool viewing; /* inside of tgt_read_view */
 } tgt_mem;
 
 tgt_mem *tgt_mem_of(tgt *t);
 void tgt_mem_free(tgt *t);
-void mem_drop(tgt *t);
+void mem_drop(tgt *t); /* what was read may be stale; kept for views while it is held */
 /* Bytes of the cache, no request; false if not all of them are there. */
 bool mem_peek(tgt *t, as_t as, uint64_t addr, void *b, size_t n);
 /* Straight to the backend (after translation of AS_ROOT), no cache, no masking. */

@@ -89,6 +89,10 @@ err tgt_wait(tgt *t, int timeout_ms, tgt_event *ret, diag *d)
 	case TGT_EV_EXCEPTION:
 	case TGT_EV_LOAD:
 	case TGT_EV_UNLOAD:
+	case TGT_EV_PROCESS:
+	case TGT_EV_PROCESS_EXIT:
+	case TGT_EV_THREAD:
+	case TGT_EV_THREAD_EXIT:
 	case TGT_EV_COMMAND:
 		mem_drop(t);
 		tgt_mem_of(t)->gen++;
@@ -134,6 +138,70 @@ void tgt_describe(tgt *t, buf *out)
 {
 	if (t->ops->describe)
 		t->ops->describe(t, out);
+}
+
+/* ---- user mode ---- */
+
+err tgt_halt(tgt *t, diag *d)
+{
+	return t->ops->halt ? t->ops->halt(t, d) : ERR_OK;
+}
+
+err tgt_reg_get(tgt *t, unit_t u, const x64_reg *reg, uint64_t *ret, diag *d)
+{
+	x64_regs r = {0};
+	if (t->ops->reg_get)
+		return t->ops->reg_get(t, u, reg, ret, d);
+	TRY(tgt_regs_get(t, u, reg->set, &r, d));
+	*ret = x64_reg_get(&r, reg);
+	return ERR_OK;
+}
+
+err tgt_units(tgt *t, uint64_t process_id, tgt_unit *ret, size_t cap, size_t *n_ret)
+{
+	return t->ops->units ? t->ops->units(t, process_id, ret, cap, n_ret) : ERR_UNSUPPORTED;
+}
+
+err tgt_processes(tgt *t, uint64_t *ret, size_t cap, size_t *n_ret)
+{
+	return t->ops->processes ? t->ops->processes(t, ret, cap, n_ret) : ERR_UNSUPPORTED;
+}
+
+err tgt_freeze(tgt *t, unit_t u, bool on, diag *d)
+{
+	return t->ops->freeze ? t->ops->freeze(t, u, on, d) : absent(t, d, "freezing a thread");
+}
+
+err tgt_info_get(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d)
+{
+	return t->ops->info ? t->ops->info(t, what, id, ret, d)
+			    : absent(t, d, "asking about a process");
+}
+
+err tgt_process_create(tgt *t, const tgt_create *how, uint64_t *process_id, diag *d)
+{
+	return t->ops->create ? t->ops->create(t, how, process_id, d)
+			      : absent(t, d, "starting a process");
+}
+
+err tgt_process_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
+{
+	return t->ops->attach ? t->ops->attach(t, process_id, noninvasive, d)
+			      : absent(t, d, "attaching to a process");
+}
+
+err tgt_process_part(tgt *t, uint64_t process_id, tgt_leave how, diag *d)
+{
+	if (!t->ops->part)
+		return absent(t, d, "leaving one process");
+	mem_drop(t);
+	return t->ops->part(t, process_id, how, d);
+}
+
+err tgt_follow_children(tgt *t, bool on, diag *d)
+{
+	return t->ops->follow_children ? t->ops->follow_children(t, on, d)
+				       : absent(t, d, "following children");
 }
 
 /* ---- searching and filling ---- */

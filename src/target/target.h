@@ -41,12 +41,16 @@ static inline as_t as_phys(void)
 {
 	return (as_t){AS_PHYS, 0};
 }
+static inline as_t as_process(uint64_t pid)
+{
+	return (as_t){AS_PROCESS, pid};
+}
 static inline as_t as_root(uint64_t root)
 {
 	return (as_t){AS_ROOT, root};
 }
 
-typedef uint32_t unit_t; /* processor (kernel), thread (user) */
+typedef uint32_t unit_t; /* processor number (kernel), thread id (user mode) */
 
 enum { TGT_PATH_MAX = 512, TGT_STREAM_MAX = 16, TGT_EXR_PARAMS = 15, TGT_DROPPED_MAX = 32 };
 
@@ -80,6 +84,7 @@ typedef struct tgt_version {
 typedef struct tgt_caps {
 	bool kernel;	   /* a whole machine, not one process */
 	bool live;	   /* can run */
+	bool threads;	   /* units are thread ids, not processor numbers: a user-mode target */
 	uint32_t spaces;   /* 1 << as_kind that the backend serves itself */
 	uint32_t max_soft; /* software traps in existence (KD: 32); 0 = no limit */
 	uint32_t max_hard; /* debug registers per unit */
@@ -89,24 +94,30 @@ typedef struct tgt_caps {
 
 /* ---- events ---- */
 
+enum { TGT_SIGNAL_CODE = 0x53490000 /* "SI": TGT_SIGNAL_CODE + number; no NTSTATUS looks so */ };
+
 typedef enum tgt_event_kind {
 	TGT_EV_TIMEOUT,	  /* nothing in the given time; not an event */
 	TGT_EV_EXCEPTION, /* stopped */
 	TGT_EV_LOAD,	  /* module loaded; stopped */
 	TGT_EV_UNLOAD,	  /* module unloaded (base all ones: a process ended); stopped */
-	TGT_EV_COMMAND,	  /* the target sends a command string; stopped */
-	TGT_EV_PRINT,	  /* text from the target; it is not stopped */
-	TGT_EV_PROMPT,	  /* the target waits for tgt_answer(); text = its question */
-	TGT_EV_REBOOT,	  /* the target started anew: every trap, module and address is void */
-	TGT_EV_NOTICE,	  /* text for the user from the backend (link state ...); not stopped */
-	TGT_EV_DEAD	  /* nothing more will come; text says why */
+	TGT_EV_PROCESS,	  /* process_id created, attached to, or with a new image (exec); stopped */
+	TGT_EV_PROCESS_EXIT, /* process_id ended, exit_code; its memory is gone; stopped */
+	TGT_EV_THREAD,	     /* thread `unit` of process_id started; stopped */
+	TGT_EV_THREAD_EXIT,  /* it ended, exit_code; stopped */
+	TGT_EV_COMMAND,	     /* the target sends a command string; stopped */
+	TGT_EV_PRINT,	     /* text from the target; it is not stopped */
+	TGT_EV_PROMPT,	     /* the target waits for tgt_answer(); text = its question */
+	TGT_EV_REBOOT,	     /* the target started anew: every trap, module and address is void */
+	TGT_EV_NOTICE,	     /* text for the user from the backend (link state ...); not stopped */
+	TGT_EV_DEAD	     /* nothing more will come; text says why */
 } tgt_event_kind;
 
 typedef struct tgt_event {
 	tgt_event_kind kind;
 	unit_t unit;	  /* processor (or thread) that reports */
 	uint32_t n_units; /* processors now known */
-	uint64_t thread;  /* KTHREAD */
+	uint64_t thread;  /* KTHREAD; user mode: the thread id, equal to unit */
 	uint64_t pc;	  /* of the unit; on a software trap: the trap's own address */
 	/* exception */
 	uint32_t code, flags;
@@ -114,6 +125,17 @@ typedef struct tgt_event {
 	uint32_t n_params;
 	uint64_t params[TGT_EXR_PARAMS];
 	bool first_chance;
+	/*
+	 * User mode: a signal is an exception. Those that mean what an NT exception means carry its
+	 * code (SIGSEGV: c0000005 with params[0] 0 read, 1 write, 8 execute and params[1] the
+	 * address; SIGFPE: c0000094 or another of its family; SIGILL: c000001d; SIGBUS: c0000006 or
+	 * 80000002; SIGINT: 40010005; a break: 80000003; a step: 80000004), every other one
+	 * TGT_SIGNAL_CODE + number. `signal` is always the number, 0 if none (a stop of our own).
+	 */
+	int signal;
+	bool initial;	    /* the initial break of a process that was created or attached to */
+	uint32_t exit_code; /* THREAD_EXIT, PROCESS_EXIT; killed by a signal: 0x80 + its number */
+	uint64_t parent_id; /* PROCESS: the debugged process that forked it, 0 if none */
 	/* control report: what is known without asking */
 	bool has_report;
 	uint64_t dr6, dr7;
@@ -158,12 +180,53 @@ typedef enum tgt_go { TGT_GO, TGT_STEP } tgt_go;
 typedef struct tgt_run {
 	unit_t unit;
 	tgt_go go;
-	bool handled; /* the exception was handled (gh, g) or not (gn) */
+	/* The exception of the last event was handled (gh, g) or not (gn); in user mode it is the
+	 * reporting thread's, whichever unit is stepped. */
+	bool handled;
+	bool alone;   /* user mode: no other thread runs (`~2 g`) */
+	/* Nobody saw the target stand at its PC: an execute trap there has yet to hit. Otherwise it
+	 * is passed. */
+	bool unseen;
 } tgt_run;
+
+/* ---- user mode: processes, threads, what the system shows of them ---- */
+
+typedef struct tgt_unit {
+	unit_t unit;
+	uint64_t process_id;
+	bool frozen; /* by tgt_freeze */
+} tgt_unit;
+
+/* Texts and blobs of a process (or thread), in the form that Linux's /proc gives them. */
+typedef enum tgt_info {
+	TGT_I_EXE,	   /* path of the program */
+	TGT_I_CMDLINE,	   /* words, each ended by a NUL */
+	TGT_I_ENVIRON,	   /* the same */
+	TGT_I_AUXV,	   /* pairs of 64-bit words */
+	TGT_I_MAPS,	   /* lines of /proc/PID/maps */
+	TGT_I_FILES,	   /* "fd<TAB>target\n" */
+	TGT_I_STAT,	   /* /proc/PID/stat; id may be a thread's */
+	TGT_I_STATUS,	   /* /proc/PID/status; id may be a thread's */
+	TGT_I_THREAD_NAME, /* id is a thread's */
+	TGT_I_SYSTEM,	   /* one line: system, release and machine, as uname(2) has them; id unused */
+	TGT_I_SIGINFO,	   /* id is a thread's: its siginfo_t, 128 bytes, if a signal stopped it */
+	TGT_I_XSTATE	   /* id is a thread's: its XSAVE area, as PTRACE_GETREGSET gives it */
+} tgt_info;
+
+typedef struct tgt_create {
+	const char *path;	 /* program; looked for in PATH if it has no slash */
+	const char *const *argv; /* NULL-terminated, argv[0] included */
+	const char *const *envp; /* NULL: the debugger's own */
+	const char *dir;	 /* working directory, NULL: the debugger's own */
+	bool children;		 /* follow fork, vfork (as processes of this target) */
+	bool keep_aslr;		 /* default: addresses are not randomised */
+	int stdio[3];		 /* descriptors for the program, -1: inherited */
+} tgt_create;
 
 typedef enum tgt_leave {
 	TGT_DETACH, /* traps are out; target runs on */
 	TGT_LEAVE,  /* target stays as it is (stopped), link closed in order */
+	TGT_KILL,   /* user mode: the processes end; elsewhere as TGT_DETACH */
 	TGT_ABANDON /* now, nothing is said to the target */
 } tgt_leave;
 
@@ -187,7 +250,9 @@ typedef enum tgt_ctl_code {
 	TGT_CTL_REBOOT,	     /* .reboot */
 	TGT_CTL_CRASH,	     /* .crash: arg = bug check code */
 	TGT_CTL_SWITCH,	     /* make arg the unit that is asked */
-	TGT_CTL_CLEAR_TRAPS  /* take out every entry of the target's own table, ours or not */
+	TGT_CTL_CLEAR_TRAPS, /* take out every entry of the target's own table, ours or not */
+	TGT_CTL_SILENT_SIGNALS /* user mode: arg has bit N - 1 set for each signal N that is
+				  delivered without an event */
 } tgt_ctl_code;
 
 typedef struct tgt_ops {
@@ -215,6 +280,31 @@ typedef struct tgt_ops {
 		diag *d);
 	err (*ctl)(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d);
 	void (*interrupt)(tgt *t); /* async-signal-safe */
+	/*
+	 * For backends that report a stop of one unit while others may still run. halt: all units
+	 * stand still when it returns; whoever is about to look at more than the reporting unit, or
+	 * to take traps out, calls it. Without it a backend stops everything by itself.
+	 */
+	err (*halt)(tgt *t, diag *d);
+	/*
+	 * Unit u stands on the soft trap `handle`: when it runs next it executes what is under the
+	 * trap while the trap stays in for everyone else, with no stop of its own.
+	 * ERR_UNSUPPORTED: not with this instruction.
+	 */
+	err (*pass)(tgt *t, unit_t u, uint64_t handle, diag *d);
+	/* One register, when that is cheaper than a set. */
+	err (*reg_get)(tgt *t, unit_t u, const x64_reg *reg, uint64_t *ret, diag *d);
+	/* User mode. process_id 0: of all processes. At most cap are stored, *n_ret counts all. */
+	err (*units)(tgt *t, uint64_t process_id, tgt_unit *ret, size_t cap, size_t *n_ret);
+	err (*processes)(tgt *t, uint64_t *ret, size_t cap, size_t *n_ret);
+	err (*freeze)(tgt *t, unit_t u, bool on, diag *d);
+	err (*info)(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d);
+	err (*create)(tgt *t, const tgt_create *how, uint64_t *process_id, diag *d);
+	/* noninvasive: memory can be read, the process is stopped but gives no events. */
+	err (*attach)(tgt *t, uint64_t process_id, bool noninvasive, diag *d);
+	/* One process of several: DETACH, KILL or ABANDON (left stopped). */
+	err (*part)(tgt *t, uint64_t process_id, tgt_leave how, diag *d);
+	err (*follow_children)(tgt *t, bool on, diag *d);
 	/* A line or more that say what is known of the link (for "no contact" messages). */
 	void (*describe)(tgt *t, buf *out);
 } tgt_ops;
@@ -246,6 +336,19 @@ err tgt_fill(tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, si
 	diag *d) MUST_CHECK;
 err tgt_ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d) MUST_CHECK;
 void tgt_interrupt(tgt *t);
+/* See tgt_ops. tgt_halt is ERR_OK for a backend without it; tgt_reg_get falls back to tgt_regs_get.
+ */
+err tgt_halt(tgt *t, diag *d) MUST_CHECK;
+err tgt_pass(tgt *t, unit_t u, uint64_t handle, diag *d) MUST_CHECK;
+err tgt_reg_get(tgt *t, unit_t u, const x64_reg *reg, uint64_t *ret, diag *d) MUST_CHECK;
+err tgt_units(tgt *t, uint64_t process_id, tgt_unit *ret, size_t cap, size_t *n_ret) MUST_CHECK;
+err tgt_processes(tgt *t, uint64_t *ret, size_t cap, size_t *n_ret) MUST_CHECK;
+err tgt_freeze(tgt *t, unit_t u, bool on, diag *d) MUST_CHECK;
+err tgt_info_get(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d) MUST_CHECK;
+err tgt_process_create(tgt *t, const tgt_create *how, uint64_t *process_id, diag *d) MUST_CHECK;
+err tgt_process_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d) MUST_CHECK;
+err tgt_process_part(tgt *t, uint64_t process_id, tgt_leave how, diag *d) MUST_CHECK;
+err tgt_follow_children(tgt *t, bool on, diag *d) MUST_CHECK;
 void tgt_describe(tgt *t, buf *out);
 
 /*
@@ -259,6 +362,25 @@ err tgt_read_all(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, diag *d) M
 /* While on, a read of a word or less brings no neighbours along and is not kept: for a question
  * that is asked at each of many stops. */
 void tgt_read_sparingly(tgt *t, bool on);
+/* Grows with every stop: what was noted at another value belongs to an older stop. */
+uint64_t tgt_stops(tgt *t);
+/*
+ * How memory is kept (.cache). hold: views (tgt_read_view) may be shown bytes from before the target
+ * ran, until they are flushed; everything else always reads what is there now.
+ */
+typedef struct tgt_cache {
+	size_t pages; /* of 4 KB at most; 0: nothing is kept from one read to the next */
+	bool hold;
+	bool mapped_only; /* for the engine: pages in transition are not looked for */
+} tgt_cache;
+void tgt_cache_get(tgt *t, tgt_cache *ret, size_t *used_ret);
+err tgt_cache_set(tgt *t, const tgt_cache *to, diag *d) MUST_CHECK;
+typedef enum tgt_flush { TGT_FLUSH_ALL, TGT_FLUSH_USER, TGT_FLUSH_PAGE } tgt_flush;
+/* USER: user-mode addresses (bit 63 clear), what is read through page tables, and what could not be
+ * read. addr: PAGE. */
+void tgt_cache_flush(tgt *t, tgt_flush what, uint64_t addr);
+err tgt_read_view(
+	tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret, diag *d) MUST_CHECK;
 /* Writes go under planted traps: the trap stays, the new byte is what views show. */
 err tgt_write(tgt *t, as_t as, uint64_t addr, const void *buf, size_t n, size_t *n_ret,
 	diag *d) MUST_CHECK;
@@ -281,7 +403,16 @@ err kd_open(
 
 /* A memory image and scripted events, for tests. See target/fake/fake.h. */
 
-/* A PE image file laid out as loaded, static: -z IMAGE. */
+/*
+ * Processes of this Linux host through ptrace; empty until tgt_process_create or
+ * tgt_process_attach. All calls but tgt_interrupt belong to the thread that made the first.
+ */
+err ptrace_open(const tgt_host *host, tgt **ret, diag *d) MUST_CHECK;
+
+/* An ELF core file: threads, memory and what its notes tell, static: -z CORE. */
+err core_open(const char *path, const tgt_host *host, tgt **ret, diag *d) MUST_CHECK;
+
+/* A PE or ELF image file laid out as loaded, static: -z IMAGE. */
 err image_open(const char *path, const tgt_host *host, tgt **ret, diag *d) MUST_CHECK;
 
 #endif

@@ -9,6 +9,9 @@
  * trap is taken out for a moment the first time somebody looks.
  * - Writes go under: the new byte is what views show, the trap stays.
  * - A byte at a physical address is planted here, not by the backend.
+ * - A trap in a process (AS_PROCESS) is the backend's wholly: it keeps its bytes out of what its
+ *   read gives and takes writes under them, and they are taken out at once, because a process
+ *   outlives its debugger.
  *
  * A planted byte may be seen through other spaces (a page shared by processes, physical memory).
  * There it is recognised by its place in the page and the bytes around it.
@@ -17,9 +20,15 @@
 
 enum { BREAK = 0xcc, NEAR_BEFORE = 8, NEAR_NEED = 4 };
 
+static bool backends_own(const trap_rec *r)
+{
+	return r->t.as.kind == AS_PROCESS;
+}
+
 static bool planted(const trap_rec *r)
 {
-	return r->t.kind == TGT_TRAP_SOFT && (r->state == TRAP_ARMED || r->state == TRAP_PENDING);
+	return r->t.kind == TGT_TRAP_SOFT && !backends_own(r) &&
+	       (r->state == TRAP_ARMED || r->state == TRAP_PENDING);
 }
 
 static bool kernel_addr(uint64_t a)
@@ -199,10 +208,14 @@ err trap_write_under(tgt *t, as_t as, uint64_t addr, const uint8_t *b, size_t n,
 		if (e == ERR_OK)
 			done++;
 	}
-	/* What is known of the neighbourhood of other traps may have changed. */
+	/* The neighbourhood by which a trap is recognised is now what was written. */
 	for (size_t i = 0; t->mem && i < t->mem->traps.n; i++) {
 		trap_rec *r = &t->mem->traps.p[i];
-		if (planted(r) && r->t.addr + TRAP_NEAR - addr < n + 2 * TRAP_NEAR)
+		if (!planted(r) || r->t.addr + TRAP_NEAR - addr >= n + 2 * TRAP_NEAR)
+			continue;
+		if ((r->t.as.kind == AS_PHYS) == (as.kind == AS_PHYS))
+			near_from(r, b, addr, done);
+		else
 			r->near_known = 0;
 	}
 	if (!done && e != ERR_OK)
@@ -299,8 +312,8 @@ static trap_rec *slot(tgt_mem *m)
 
 static bool same_trap(const tgt_trap *a, const tgt_trap *b)
 {
-	return a->kind == b->kind && a->as.kind == b->as.kind && a->addr == b->addr &&
-	       (a->kind == TGT_TRAP_SOFT || a->size == b->size);
+	return a->kind == b->kind && a->as.kind == b->as.kind && a->as.id == b->as.id &&
+	       a->addr == b->addr && (a->kind == TGT_TRAP_SOFT || a->size == b->size);
 }
 
 static err plant(tgt *t, trap_rec *r, diag *d)
@@ -321,7 +334,8 @@ err tgt_trap_add(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d)
 		if (r->state == TRAP_FREE || !same_trap(&r->t, trap))
 			continue;
 		/* At a user address the entry belongs to the process of the stop it was made at. */
-		bool ours = r->t.as.kind == AS_PHYS || kernel_addr(trap->addr) || r->gen == m->gen;
+		bool ours = r->t.as.kind == AS_PHYS || backends_own(r) || kernel_addr(trap->addr) ||
+			    r->gen == m->gen;
 		if (r->state != TRAP_PENDING && ours)
 			return diag_set(d, ERR_EXISTS, "there is such a trap already");
 		if (r->state == TRAP_PENDING && ours) {
@@ -333,7 +347,7 @@ err tgt_trap_add(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d)
 			TRY(take_out(t, r, d));
 	}
 	trap_rec n = {.state = TRAP_ARMED, .t = *trap, .gen = m->gen};
-	if (trap->kind == TGT_TRAP_SOFT)
+	if (trap->kind == TGT_TRAP_SOFT && !backends_own(&n))
 		learn_free(t, &n);
 	err e = plant(t, &n, d);
 	if (e == ERR_LIMIT || e == ERR_FAULT || e == ERR_EXISTS) {
@@ -365,10 +379,19 @@ err tgt_trap_del(tgt *t, uint64_t handle, diag *d)
 	}
 	if (r->state != TRAP_ARMED)
 		return diag_set(d, ERR_NOTFOUND, "no such trap");
-	if (r->t.kind != TGT_TRAP_SOFT)
+	if (r->t.kind != TGT_TRAP_SOFT || backends_own(r))
 		return take_out(t, r, d);
 	r->state = TRAP_PENDING;
 	return ERR_OK;
+}
+
+err tgt_pass(tgt *t, unit_t u, uint64_t handle, diag *d)
+{
+	tgt_mem *m = tgt_mem_of(t);
+	if (!t->ops->pass || !handle || handle > m->traps.n ||
+		m->traps.p[handle - 1].state != TRAP_ARMED)
+		return ERR_UNSUPPORTED;
+	return t->ops->pass(t, u, m->traps.p[handle - 1].handle, d);
 }
 
 uint64_t tgt_trap_in_register(tgt *t, unsigned i)
@@ -394,6 +417,11 @@ void trap_event(tgt *t, tgt_event *ev)
 		m->la57 = -1;
 		return;
 	}
+	/* With the image go its traps; the backend has forgotten them. */
+	if (ev->kind == TGT_EV_PROCESS || ev->kind == TGT_EV_PROCESS_EXIT)
+		for (size_t i = 0; i < m->traps.n; i++)
+			if (backends_own(&m->traps.p[i]) && m->traps.p[i].t.as.id == ev->process_id)
+				m->traps.p[i].state = TRAP_FREE;
 	for (size_t i = 0; i < m->traps.n; i++) {
 		trap_rec *r = &m->traps.p[i];
 		if (r->t.kind != TGT_TRAP_SOFT || by_us(r) || !planted(r))

@@ -6,6 +6,8 @@
  */
 #include "wire/kd.h"
 
+#include <stddef.h>
+
 /* ---- state changes ---- */
 
 enum { ST_UNION = 32, ST_REPORT = 192 };
@@ -147,7 +149,6 @@ size_t kd_state_pack(const kd_state *s, uint8_t *out, size_t cap)
 typedef enum form {
 	F_NONE,
 	F_MEM,
-	F_CONTEXT,
 	F_CONTEXT_EX,
 	F_BP,
 	F_HANDLE,
@@ -161,7 +162,6 @@ typedef enum form {
 	F_SEARCH,
 	F_FILL,
 	F_QUERY,
-	F_BUGCHECK,
 	F_INTERNAL,
 	F_CUSTOM,
 	F_WORD,
@@ -175,8 +175,8 @@ static const struct {
 } apis[] = {
 	{KD_READ_VIRTUAL, F_MEM, "ReadVirtual"},
 	{KD_WRITE_VIRTUAL, F_MEM, "WriteVirtual"},
-	{KD_GET_CONTEXT, F_CONTEXT, "GetContext"},
-	{KD_SET_CONTEXT, F_CONTEXT, "SetContext"},
+	{KD_GET_CONTEXT, F_WORD, "GetContext"},
+	{KD_SET_CONTEXT, F_WORD, "SetContext"},
 	{KD_WRITE_BREAKPOINT, F_BP, "WriteBreakPoint"},
 	{KD_RESTORE_BREAKPOINT, F_HANDLE, "RestoreBreakPoint"},
 	{KD_CONTINUE, F_CONTINUE, "Continue"},
@@ -198,7 +198,7 @@ static const struct {
 	{KD_GET_VERSION, F_VERSION, "GetVersion"},
 	{KD_WRITE_BREAKPOINT_EX, F_BP_EX, "WriteBreakPointEx"},
 	{KD_RESTORE_BREAKPOINT_EX, F_BP_EX, "RestoreBreakPointEx"},
-	{KD_CAUSE_BUGCHECK, F_BUGCHECK, "CauseBugCheck"},
+	{KD_CAUSE_BUGCHECK, F_WORD, "CauseBugCheck"},
 	{KD_SWITCH_PROCESSOR, F_NONE, "SwitchProcessor"},
 	{KD_PAGE_IN, F_NONE, "PageIn"},
 	{KD_READ_MSR, F_MSR, "ReadMsr"},
@@ -230,121 +230,119 @@ const char *kd_api_name(uint32_t api)
 	return i < 0 ? NULL : apis[i].name;
 }
 
-static void unpack_union(form f, reader r, kd_manip *m)
+/* Where the fields of a form lie behind the 16 bytes that all have. */
+#define FIELD(form, at, m)                                                                         \
+	{                                                                                          \
+		form, at, offsetof(kd_manip, u.m), sizeof(((kd_manip *)0)->u.m)                    \
+	}
+
+static const struct field {
+	uint8_t form, at;
+	uint16_t member;
+	uint8_t size; /* on the wire and in the union */
+} fields[] = {
+	FIELD(F_MEM, 0, mem.addr),
+	FIELD(F_MEM, 8, mem.count),
+	FIELD(F_MEM, 12, mem.actual),
+	FIELD(F_WORD, 0, word.value),
+	FIELD(F_CONTEXT_EX, 0, context_ex.offset),
+	FIELD(F_CONTEXT_EX, 4, context_ex.count),
+	FIELD(F_CONTEXT_EX, 8, context_ex.copied),
+	FIELD(F_BP, 0, bp.addr),
+	FIELD(F_BP, 8, bp.handle),
+	FIELD(F_HANDLE, 0, bp.handle),
+	FIELD(F_BP_EX, 0, bp_ex.count),
+	FIELD(F_BP_EX, 4, bp_ex.status),
+	FIELD(F_CONTINUE, 0, cont.status),
+	FIELD(F_CONTINUE2, 0, cont.status),
+	FIELD(F_CONTINUE2, 4, cont.trace),
+	FIELD(F_CONTINUE2, 8, cont.dr7),
+	FIELD(F_CONTINUE2, 16, cont.symbol_begin),
+	FIELD(F_CONTINUE2, 24, cont.symbol_end),
+	FIELD(F_IO, 0, io.port),
+	FIELD(F_IO, 8, io.size),
+	FIELD(F_IO, 12, io.value),
+	FIELD(F_IO_EX, 0, io.size),
+	FIELD(F_IO_EX, 4, io.interface),
+	FIELD(F_IO_EX, 8, io.bus),
+	FIELD(F_IO_EX, 12, io.space),
+	FIELD(F_IO_EX, 16, io.port),
+	FIELD(F_IO_EX, 24, io.value),
+	FIELD(F_MSR, 0, msr.msr),
+	FIELD(F_MSR, 4, msr.value),
+	FIELD(F_BUS, 0, bus.type),
+	FIELD(F_BUS, 4, bus.bus),
+	FIELD(F_BUS, 8, bus.slot),
+	FIELD(F_BUS, 12, bus.offset),
+	FIELD(F_BUS, 16, bus.length),
+	FIELD(F_SEARCH, 0, search.addr),
+	FIELD(F_SEARCH, 8, search.length),
+	FIELD(F_SEARCH, 16, search.pattern),
+	FIELD(F_FILL, 0, fill.addr),
+	FIELD(F_FILL, 8, fill.length),
+	FIELD(F_FILL, 12, fill.flags),
+	FIELD(F_FILL, 14, fill.pattern),
+	FIELD(F_QUERY, 0, query.addr),
+	FIELD(F_QUERY, 16, query.space),
+	FIELD(F_QUERY, 20, query.flags),
+	FIELD(F_INTERNAL, 0, internal.addr),
+	FIELD(F_INTERNAL, 8, internal.flags),
+	FIELD(F_INTERNAL, 12, internal.calls),
+	FIELD(F_INTERNAL, 16, internal.max_calls),
+	FIELD(F_INTERNAL, 20, internal.min_insns),
+	FIELD(F_INTERNAL, 24, internal.max_insns),
+	FIELD(F_INTERNAL, 28, internal.total_insns),
+	FIELD(F_CUSTOM, 0, custom.addr),
+	FIELD(F_CUSTOM, 8, custom.insn),
+	FIELD(F_CUSTOM, 16, custom.handle),
+	FIELD(F_CUSTOM, 20, custom.size),
+	FIELD(F_CUSTOM, 21, custom.align),
+	FIELD(F_VERSION, 0, version.major),
+	FIELD(F_VERSION, 2, version.minor),
+	FIELD(F_VERSION, 4, version.protocol),
+	FIELD(F_VERSION, 5, version.secondary),
+	FIELD(F_VERSION, 6, version.flags),
+	FIELD(F_VERSION, 8, version.machine),
+	FIELD(F_VERSION, 10, version.max_packet_type),
+	FIELD(F_VERSION, 11, version.max_state_change),
+	FIELD(F_VERSION, 12, version.max_manipulate),
+	FIELD(F_VERSION, 13, version.simulation),
+	FIELD(F_VERSION, 16, version.kernel_base),
+	FIELD(F_VERSION, 24, version.module_list),
+	FIELD(F_VERSION, 32, version.debugger_data),
+};
+
+static void unpack_union(form f, const uint8_t *u, kd_manip *m)
 {
-	switch (f) {
-	case F_MEM:
-		m->u.mem.addr = rd_u64(&r);
-		m->u.mem.count = rd_u32(&r);
-		m->u.mem.actual = rd_u32(&r);
-		break;
-	case F_CONTEXT:
-	case F_BUGCHECK:
-	case F_WORD:
-		m->u.word.value = rd_u32(&r);
-		break;
-	case F_CONTEXT_EX:
-		m->u.context_ex.offset = rd_u32(&r);
-		m->u.context_ex.count = rd_u32(&r);
-		m->u.context_ex.copied = rd_u32(&r);
-		break;
-	case F_BP:
-		m->u.bp.addr = rd_u64(&r);
-		m->u.bp.handle = rd_u32(&r);
-		break;
-	case F_HANDLE:
-		m->u.bp.handle = rd_u32(&r);
-		break;
-	case F_BP_EX:
-		m->u.bp_ex.count = rd_u32(&r);
-		m->u.bp_ex.status = rd_u32(&r);
-		break;
-	case F_CONTINUE:
-		m->u.cont.status = rd_u32(&r);
-		break;
-	case F_CONTINUE2:
-		m->u.cont.status = rd_u32(&r);
-		m->u.cont.trace = rd_u32(&r);
-		m->u.cont.dr7 = rd_u64(&r);
-		m->u.cont.symbol_begin = rd_u64(&r);
-		m->u.cont.symbol_end = rd_u64(&r);
-		break;
-	case F_IO:
-		m->u.io.port = rd_u64(&r);
-		m->u.io.size = rd_u32(&r);
-		m->u.io.value = rd_u32(&r);
-		break;
-	case F_IO_EX:
-		m->u.io.size = rd_u32(&r);
-		m->u.io.interface = rd_u32(&r);
-		m->u.io.bus = rd_u32(&r);
-		m->u.io.space = rd_u32(&r);
-		m->u.io.port = rd_u64(&r);
-		m->u.io.value = rd_u32(&r);
-		break;
-	case F_MSR:
-		m->u.msr.msr = rd_u32(&r);
-		m->u.msr.value = rd_u32(&r);
-		m->u.msr.value |= (uint64_t)rd_u32(&r) << 32;
-		break;
-	case F_BUS:
-		m->u.bus.type = rd_u32(&r);
-		m->u.bus.bus = rd_u32(&r);
-		m->u.bus.slot = rd_u32(&r);
-		m->u.bus.offset = rd_u32(&r);
-		m->u.bus.length = rd_u32(&r);
-		break;
-	case F_SEARCH:
-		m->u.search.addr = rd_u64(&r);
-		m->u.search.length = rd_u64(&r);
-		m->u.search.pattern = rd_u32(&r);
-		break;
-	case F_FILL:
-		m->u.fill.addr = rd_u64(&r);
-		m->u.fill.length = rd_u32(&r);
-		m->u.fill.flags = rd_u16(&r);
-		m->u.fill.pattern = rd_u16(&r);
-		break;
-	case F_QUERY:
-		m->u.query.addr = rd_u64(&r);
-		rd_skip(&r, 8);
-		m->u.query.space = rd_u32(&r);
-		m->u.query.flags = rd_u32(&r);
-		break;
-	case F_INTERNAL:
-		m->u.internal.addr = rd_u64(&r);
-		m->u.internal.flags = rd_u32(&r);
-		m->u.internal.calls = rd_u32(&r);
-		m->u.internal.max_calls = rd_u32(&r);
-		m->u.internal.min_insns = rd_u32(&r);
-		m->u.internal.max_insns = rd_u32(&r);
-		m->u.internal.total_insns = rd_u32(&r);
-		break;
-	case F_CUSTOM:
-		m->u.custom.addr = rd_u64(&r);
-		m->u.custom.insn = rd_u64(&r);
-		m->u.custom.handle = rd_u32(&r);
-		m->u.custom.size = rd_u8(&r);
-		m->u.custom.align = rd_u8(&r);
-		break;
-	case F_VERSION:
-		m->u.version.major = rd_u16(&r);
-		m->u.version.minor = rd_u16(&r);
-		m->u.version.protocol = rd_u8(&r);
-		m->u.version.secondary = rd_u8(&r);
-		m->u.version.flags = rd_u16(&r);
-		m->u.version.machine = rd_u16(&r);
-		m->u.version.max_packet_type = rd_u8(&r);
-		m->u.version.max_state_change = rd_u8(&r);
-		m->u.version.max_manipulate = rd_u8(&r);
-		m->u.version.simulation = rd_u8(&r);
-		rd_skip(&r, 2);
-		m->u.version.kernel_base = rd_u64(&r);
-		m->u.version.module_list = rd_u64(&r);
-		m->u.version.debugger_data = rd_u64(&r);
-		break;
-	case F_NONE:
-		break;
+	for (const struct field *x = fields; x < fields + ARRAY_LEN(fields); x++) {
+		void *to = (char *)m + x->member;
+		if (x->form != f)
+			continue;
+		if (x->size == 8)
+			*(uint64_t *)to = le64(u + x->at);
+		else if (x->size == 4)
+			*(uint32_t *)to = le32(u + x->at);
+		else if (x->size == 2)
+			*(uint16_t *)to = le16(u + x->at);
+		else
+			*(uint8_t *)to = u[x->at];
+	}
+}
+
+static void pack_union(form f, const kd_manip *m, uint8_t *u)
+{
+	for (const struct field *x = fields; x < fields + ARRAY_LEN(fields); x++) {
+		const void *from = (const char *)m + x->member;
+		if (x->form != f)
+			continue;
+		if (x->size == 8)
+			put64(u + x->at, *(const uint64_t *)from);
+		else if (x->size == 4)
+			put32(u + x->at, *(const uint32_t *)from);
+		else if (x->size == 2)
+			put16(u + x->at, *(const uint16_t *)from);
+		else
+			u[x->at] = *(const uint8_t *)from;
 	}
 }
 
@@ -359,127 +357,11 @@ err kd_manip_unpack(const uint8_t *p, size_t n, kd_manip *ret)
 	m.status = le32(p + 8);
 	int row = api_row(m.api);
 	if (row >= 0)
-		unpack_union((form)apis[row].form, rd_of(p + 16, KD_MANIP_SIZE - 16), &m);
+		unpack_union((form)apis[row].form, p + 16, &m);
 	m.data = p + KD_MANIP_SIZE;
 	m.n = n - KD_MANIP_SIZE;
 	*ret = m;
 	return ERR_OK;
-}
-
-static void pack_union(form f, const kd_manip *m, uint8_t *u)
-{
-	switch (f) {
-	case F_MEM:
-		put64(u, m->u.mem.addr);
-		put32(u + 8, m->u.mem.count);
-		put32(u + 12, m->u.mem.actual);
-		break;
-	case F_CONTEXT:
-	case F_BUGCHECK:
-	case F_WORD:
-		put32(u, m->u.word.value);
-		break;
-	case F_CONTEXT_EX:
-		put32(u, m->u.context_ex.offset);
-		put32(u + 4, m->u.context_ex.count);
-		put32(u + 8, m->u.context_ex.copied);
-		break;
-	case F_BP:
-		put64(u, m->u.bp.addr);
-		put32(u + 8, m->u.bp.handle);
-		break;
-	case F_HANDLE:
-		put32(u, m->u.bp.handle);
-		break;
-	case F_BP_EX:
-		put32(u, m->u.bp_ex.count);
-		put32(u + 4, m->u.bp_ex.status);
-		break;
-	case F_CONTINUE:
-		put32(u, m->u.cont.status);
-		break;
-	case F_CONTINUE2:
-		put32(u, m->u.cont.status);
-		put32(u + 4, m->u.cont.trace);
-		put64(u + 8, m->u.cont.dr7);
-		put64(u + 16, m->u.cont.symbol_begin);
-		put64(u + 24, m->u.cont.symbol_end);
-		break;
-	case F_IO:
-		put64(u, m->u.io.port);
-		put32(u + 8, m->u.io.size);
-		put32(u + 12, m->u.io.value);
-		break;
-	case F_IO_EX:
-		put32(u, m->u.io.size);
-		put32(u + 4, m->u.io.interface);
-		put32(u + 8, m->u.io.bus);
-		put32(u + 12, m->u.io.space);
-		put64(u + 16, m->u.io.port);
-		put32(u + 24, m->u.io.value);
-		break;
-	case F_MSR:
-		put32(u, m->u.msr.msr);
-		put32(u + 4, (uint32_t)m->u.msr.value);
-		put32(u + 8, (uint32_t)(m->u.msr.value >> 32));
-		break;
-	case F_BUS:
-		put32(u, m->u.bus.type);
-		put32(u + 4, m->u.bus.bus);
-		put32(u + 8, m->u.bus.slot);
-		put32(u + 12, m->u.bus.offset);
-		put32(u + 16, m->u.bus.length);
-		break;
-	case F_SEARCH:
-		put64(u, m->u.search.addr);
-		put64(u + 8, m->u.search.length);
-		put32(u + 16, m->u.search.pattern);
-		break;
-	case F_FILL:
-		put64(u, m->u.fill.addr);
-		put32(u + 8, m->u.fill.length);
-		put16(u + 12, m->u.fill.flags);
-		put16(u + 14, m->u.fill.pattern);
-		break;
-	case F_QUERY:
-		put64(u, m->u.query.addr);
-		put32(u + 16, m->u.query.space);
-		put32(u + 20, m->u.query.flags);
-		break;
-	case F_INTERNAL:
-		put64(u, m->u.internal.addr);
-		put32(u + 8, m->u.internal.flags);
-		put32(u + 12, m->u.internal.calls);
-		put32(u + 16, m->u.internal.max_calls);
-		put32(u + 20, m->u.internal.min_insns);
-		put32(u + 24, m->u.internal.max_insns);
-		put32(u + 28, m->u.internal.total_insns);
-		break;
-	case F_CUSTOM:
-		put64(u, m->u.custom.addr);
-		put64(u + 8, m->u.custom.insn);
-		put32(u + 16, m->u.custom.handle);
-		u[20] = m->u.custom.size;
-		u[21] = m->u.custom.align;
-		break;
-	case F_VERSION:
-		put16(u, m->u.version.major);
-		put16(u + 2, m->u.version.minor);
-		u[4] = m->u.version.protocol;
-		u[5] = m->u.version.secondary;
-		put16(u + 6, m->u.version.flags);
-		put16(u + 8, m->u.version.machine);
-		u[10] = m->u.version.max_packet_type;
-		u[11] = m->u.version.max_state_change;
-		u[12] = m->u.version.max_manipulate;
-		u[13] = m->u.version.simulation;
-		put64(u + 16, m->u.version.kernel_base);
-		put64(u + 24, m->u.version.module_list);
-		put64(u + 32, m->u.version.debugger_data);
-		break;
-	case F_NONE:
-		break;
-	}
 }
 
 void kd_manip_pack(const kd_manip *m, uint8_t out[KD_MANIP_SIZE])

@@ -89,6 +89,21 @@ HELPER void rig_destroy(rig *r)
 	buf_deinit(&r->out);
 }
 
+/* The program's one rig, for a group's setup; *state is what its tests find. */
+HELPER rig *rig_begin(void **state)
+{
+	static rig r;
+	rig_create(&r);
+	*state = &r;
+	return &r;
+}
+
+HELPER int rig_teardown(void **state)
+{
+	rig_destroy(*state);
+	return 0;
+}
+
 /* The output of a line. */
 HELPER const char *run_line(rig *r, const char *line)
 {

@@ -49,8 +49,8 @@ static void world_end(void)
 	arena_deinit(&world);
 }
 
-static char *at_world(const char *fmt, ...) PRINTF(1, 2);
-static char *at_world(const char *fmt, ...)
+HELPER char *at_world(const char *fmt, ...) PRINTF(1, 2);
+HELPER char *at_world(const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);

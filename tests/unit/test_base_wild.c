@@ -92,6 +92,15 @@ static void edges(void **state)
 	assert_true(str_wild((str){big, WILD_MAX}, (str){big, WILD_MAX}, false));
 	assert_false(str_wild((str){big, WILD_MAX}, STR("aaa"), false));
 	assert_true(str_wild((str){0}, (str){0}, true));
+	/* one leading underscore is any number of them, more are at least that many less one */
+	assert_true(str_wild(STR("_imp_*"), STR("__imp_x"), true));
+	assert_true(str_wild(STR("_imp_*"), STR("imp_x"), true));
+	assert_true(str_wild(STR("__imp_*"), STR("__imp_x"), true));
+	assert_true(str_wild(STR("__imp_*"), STR("_imp_x"), true));
+	assert_false(str_wild(STR("__imp_*"), STR("imp_x"), true));
+	assert_false(str_wild(STR("__imp_*"), STR("_imp_x"), false));
+	assert_true(str_wild(STR("__*"), STR("_"), true));
+	assert_false(str_wild(STR("__"), STR(""), true));
 	assert_true(str_wild(STR("*"), (str){0}, true));
 	assert_false(str_wild(STR("*a*"), (str){0}, true));
 	assert_true(str_wild(STR("a\0*"), STR("A\0b"), false));

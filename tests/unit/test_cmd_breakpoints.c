@@ -209,6 +209,40 @@ static void emulation_never_opens(void **state)
 	stop(&r);
 }
 
+/*
+ * What is right behind a breakpoint that is passed over was reached without anybody looking: an
+ * execute trap there has to hit (test_target_kd: execute_trap_at_the_pc). What a stop showed has
+ * been seen.
+ */
+static void behind_a_passed_one_is_unseen(void **state)
+{
+	for (unsigned units = 1; units <= 2; units++) {
+		rig r;
+		size_t n, resumes = 0;
+		bool unseen = false;
+		start(&r, units);
+		run(&r, "bp fffff800`00001020 \"gc\"");
+		fake_calls_clear(r.f);
+		run(&r, "g fffff800`00001028");
+		assert_int_equal(rip(&r), CODE + 0x28);
+		const fake_call *calls = fake_calls(r.f, &n);
+		for (size_t i = 0; i < n; i++)
+			if (calls[i].kind == FAKE_RESUME) {
+				assert_false(unseen); /* the last one only */
+				unseen = calls[i].run.unseen;
+				resumes++;
+			}
+		assert_true(unseen);
+		assert_int_equal(resumes, units == 1 ? 3 : 2);
+		fake_calls_clear(r.f);
+		run(&r, "t");
+		calls = fake_calls(r.f, &n);
+		for (size_t i = 0; i < n; i++)
+			assert_false(calls[i].kind == FAKE_RESUME && calls[i].run.unseen);
+		stop(&r);
+	}
+}
+
 static void conditions(void **state)
 {
 	rig r;
@@ -342,6 +376,7 @@ int main(void)
 		cmocka_unit_test(hits_and_passes),
 		cmocka_unit_test(every_hit_counts),
 		cmocka_unit_test(emulation_never_opens),
+		cmocka_unit_test(behind_a_passed_one_is_unseen),
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(steps),

@@ -96,40 +96,32 @@ static void put_stack(rig *r, uint64_t addr, uint64_t v)
  */
 static int setup(void **state)
 {
-	static rig r;
-	rig_create(&r);
-	sym_path_set(r.e->syms, str_of(dir));
-	x64_regs *g = fake_regs(r.f, 0);
+	rig *r = rig_begin(state);
+	sym_path_set(r->e->syms, str_of(dir));
+	x64_regs *g = fake_regs(r->f, 0);
 	g->gpr[X64_RSP] = STACK;
 	g->gpr[X64_RBX] = 0x77;
 	g->eflags = 0x246;
-	put_stack(&r, STACK, BASE + 0x105a); /* inner -> handler */
-	put_stack(&r, STACK + 8, 0xa1);	     /* home slots of inner */
-	put_stack(&r, STACK + 0x10, 0xa2);
-	put_stack(&r, STACK + 0x38, 0xbb);	    /* rbp */
-	put_stack(&r, STACK + 0x40, BASE + 0x1010); /* machine frame */
-	put_stack(&r, STACK + 0x48, 0x10);
-	put_stack(&r, STACK + 0x50, 0x202);
-	put_stack(&r, STACK + 0x58, STACK + 0x100);
-	put_stack(&r, STACK + 0x60, 0x18);
-	put_stack(&r, STACK + 0x120, 0x1234);	     /* rbx of outer's caller */
-	put_stack(&r, STACK + 0x128, BASE + 0x1070); /* outer -> entry */
-	put_stack(&r, STACK + 0x130, 0);
-	load(&r, "code", BASE);
-	load(&r, "demo", DEMO);
-	rig_stop_at(&r, BASE + 0x1040, 1);
+	put_stack(r, STACK, BASE + 0x105a); /* inner -> handler */
+	put_stack(r, STACK + 8, 0xa1);	    /* home slots of inner */
+	put_stack(r, STACK + 0x10, 0xa2);
+	put_stack(r, STACK + 0x38, 0xbb);	   /* rbp */
+	put_stack(r, STACK + 0x40, BASE + 0x1010); /* machine frame */
+	put_stack(r, STACK + 0x48, 0x10);
+	put_stack(r, STACK + 0x50, 0x202);
+	put_stack(r, STACK + 0x58, STACK + 0x100);
+	put_stack(r, STACK + 0x60, 0x18);
+	put_stack(r, STACK + 0x120, 0x1234);	    /* rbx of outer's caller */
+	put_stack(r, STACK + 0x128, BASE + 0x1070); /* outer -> entry */
+	put_stack(r, STACK + 0x130, 0);
+	load(r, "code", BASE);
+	load(r, "demo", DEMO);
+	rig_stop_at(r, BASE + 0x1040, 1);
 	/* attaching looked for a kernel's list and found none: the modules are the test's own */
-	if (!sym_mod_find(r.e->syms, STR("code"))) {
-		load(&r, "code", BASE);
-		load(&r, "demo", DEMO);
+	if (!sym_mod_find(r->e->syms, STR("code"))) {
+		load(r, "code", BASE);
+		load(r, "demo", DEMO);
 	}
-	*state = &r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_destroy(*state);
 	return 0;
 }
 
@@ -555,7 +547,7 @@ static void stack_at_every_instruction(void **state)
 	}
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards),

@@ -280,8 +280,13 @@ static void aliases(void **state)
 		{"al", "No aliases\n"},
 		{"as", "^ Syntax error in 'as'\n"},
 		/* Fixed names. */
-		{"r $.u0 = one; .echo [$u0]", "[]\n"},
+		{"r $.u0 = one", ""},
 		{".echo [$u0]", "[one]\n"},
+		/* Semicolons belong to the text. */
+		{"r $.u6 = .echo p; .echo q", ""},
+		{"$u6", "p\nq\n"},
+		{".block {r $.u6 = r;s}; .echo \"$u6\"", ".echo p; .echo q\n"},
+		{".echo \"$u6\"", "r;s\n"},
 		{"r$.u2=2", ""},
 		{"r $.u1=1+$u2", ""},
 		{"r $.u2=6", ""},
@@ -417,12 +422,9 @@ static void errors(void **state)
 		{".printf \"%s\", 1", "Unknown conversion '%s' (strings in the target are %ma, "
 				      "%mu, %msa and %msu)\n"},
 		{".printf x", "                  ^ Syntax error in '.printf x'\n"},
-		{"?"
-		 "? 1",
-			"?"
-			"? (Evaluate a C++ expression) is known but not available in this "
-			"version\n"},
-		{".expr /s c++", "The C++ evaluator is not available in this version\n"},
+		{".expr /s c++", "Current expression evaluator: C++ - C++ source expressions\n"},
+		{".expr /s masm", "Current expression evaluator: MASM - Microsoft Assembler "
+				  "expressions\n"},
 		{"$$< /nonexistent/x", NULL},
 		{".echo \"a\" b",
 			"                    ^ Extra character error in '.echo \"a\" b'\n"},

@@ -10,24 +10,16 @@
 /* 256 bytes 00..ff at DATA, text at DATA+0x200, an unreadable page behind DATA's. */
 static int setup(void **state)
 {
-	static rig r;
+	rig *r = rig_begin(state);
 	uint8_t bytes[256];
 	for (size_t i = 0; i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)i;
-	rig_create(&r);
-	fake_mem(r.f, as_current(), DATA, bytes, sizeof bytes);
-	fake_mem(r.f, as_current(), DATA + 0x200, "Hello, world\0", 13);
-	fake_mem(r.f, as_current(), DATA + 0x220, "H\0i\0!\0\0", 8);
-	fake_mem(r.f, as_phys(), PHYS, bytes, sizeof bytes);
-	fake_regs(r.f, 0)->gpr[X64_RSP] = DATA + 0x800;
-	rig_stop_at(&r, DATA + 0x100, 1);
-	*state = &r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_destroy(*state);
+	fake_mem(r->f, as_current(), DATA, bytes, sizeof bytes);
+	fake_mem(r->f, as_current(), DATA + 0x200, "Hello, world\0", 13);
+	fake_mem(r->f, as_current(), DATA + 0x220, "H\0i\0!\0\0", 8);
+	fake_mem(r->f, as_phys(), PHYS, bytes, sizeof bytes);
+	fake_regs(r->f, 0)->gpr[X64_RSP] = DATA + 0x800;
+	rig_stop_at(r, DATA + 0x100, 1);
 	return 0;
 }
 
@@ -541,7 +533,7 @@ static void breakpoints_never_show(void **state)
 	HAS(run_line(r, "bl"), "fffff800`00010041");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(numbers), T(default_lengths),

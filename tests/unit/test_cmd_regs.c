@@ -5,12 +5,11 @@
 
 static int setup(void **state)
 {
-	static rig r;
+	rig *r = rig_begin(state);
 	static const uint8_t code[] = {
 		0x48, 0x8b, 0x44, 0x8b, 0x10, 0x90}; /* mov rax,[rbx+rcx*4+10h] */
-	rig_create(&r);
-	fake_mem(r.f, as_current(), CODE, code, sizeof code);
-	x64_regs *g = fake_regs(r.f, 0);
+	fake_mem(r->f, as_current(), CODE, code, sizeof code);
+	x64_regs *g = fake_regs(r->f, 0);
 	for (int i = 0; i < X64_NGPR; i++)
 		g->gpr[i] = 0x1000 + (unsigned)i;
 	g->eflags = 0x246;
@@ -30,17 +29,10 @@ static int setup(void **state)
 	g->tr = 0x40;
 	put16(g->fx, 0x27f);
 	put32(g->fx + 160, 0x3f800000);
-	*fake_regs(r.f, 1) = *g;
-	fake_regs(r.f, 1)->gpr[X64_RAX] = 0xaaaa;
-	fake_regs(r.f, 1)->rip = CODE + 5;
-	rig_stop_at(&r, CODE, 2);
-	*state = &r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_destroy(*state);
+	*fake_regs(r->f, 1) = *g;
+	fake_regs(r->f, 1)->gpr[X64_RAX] = 0xaaaa;
+	fake_regs(r->f, 1)->rip = CODE + 5;
+	rig_stop_at(r, CODE, 2);
 	return 0;
 }
 
@@ -227,7 +219,7 @@ static void in_a_set_context(void **state)
 	expect(r, "rF", "Last set context:\n");
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(whole_display), T(effects), T(masks),

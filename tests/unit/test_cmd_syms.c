@@ -9,7 +9,7 @@
 #define BASE  0xfffff80012340000ull
 #define STACK 0xffffd00011220000ull
 
-static rig r;
+static rig *r;
 static laid img;
 
 static uint64_t addr_of(const char *name)
@@ -17,7 +17,7 @@ static uint64_t addr_of(const char *name)
 	sym v;
 	diag d;
 	diag_clear(&d);
-	err e = sym_find(r.e->syms, str_of(name), &v, &d);
+	err e = sym_find(r->e->syms, str_of(name), &v, &d);
 	if (e != ERR_OK && e != ERR_AMBIGUOUS)
 		fail_msg("%s: %s", name, d.text);
 	return v.addr;
@@ -28,14 +28,14 @@ static int setup(void **state)
 	world_begin();
 	build_demo(at_world("priv"), "demo", true, "");
 	img = lay_out(at_world("priv/demo.dll"));
-	rig_create(&r);
-	sym_cache_dir_set(r.e->syms, str_of(at_world("cache")));
-	fake_mem(r.f, as_current(), BASE, img.p, img.n);
+	r = rig_begin(state);
+	sym_cache_dir_set(r->e->syms, str_of(at_world("cache")));
+	fake_mem(r->f, as_current(), BASE, img.p, img.n);
 	uint8_t zero[4096] = {0};
-	fake_mem(r.f, as_current(), STACK, zero, sizeof zero);
-	fake_regs(r.f, 0)->gpr[X64_RSP] = STACK + 0x800;
-	rig_stop_at(&r, BASE + 0x1000, 1);
-	run_line(&r, arena_printf(&world, ".sympath %s", at_world("priv")));
+	fake_mem(r->f, as_current(), STACK, zero, sizeof zero);
+	fake_regs(r->f, 0)->gpr[X64_RSP] = STACK + 0x800;
+	rig_stop_at(r, BASE + 0x1000, 1);
+	run_line(r, arena_printf(&world, ".sympath %s", at_world("priv")));
 	static const char *const lines[] = {
 		".reload demo.dll=fffff80012340000",
 		"ld demo",
@@ -51,14 +51,14 @@ static int setup(void **state)
 		"eq demo!g_text demo!g_outer+48",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		run_line(&r, lines[i]);
+		run_line(r, lines[i]);
 	assert_true(addr_of("demo!g_outer") > BASE);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	rig_destroy(&r);
+	rig_teardown(state);
 	world_end();
 	return 0;
 }
@@ -70,7 +70,7 @@ typedef struct row {
 static void check(const row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const char *got = run_line(&r, rows[i].line);
+		const char *got = run_line(r, rows[i].line);
 		/* what the rig's empty kernel cannot tell is said once, by whoever asks first */
 		while (!strncmp(got, "*** ERROR: Module load", 22))
 			got = strchr(got, '\n') + 1;
@@ -348,6 +348,31 @@ static void dv_forms(void **state)
 	check(rows, ARRAY_LEN(rows));
 }
 
+/* A return address behind a block's last call: the caller is still in the block, who stops there is
+ * not. */
+static void locals_of_a_caller(void **state)
+{
+	x64_regs regs = {0};
+	eng_ctx saved = eng_ctx_save(r->e);
+	uint64_t end = addr_of("demo!Exported") + 0x30, top = end + 0x400;
+
+	assert_int_equal(eng_regs(r->e, X64_SET_GENERAL, &regs, NULL), ERR_OK);
+	r->e->ctx.frame = 1;
+	r->e->ctx.frame_set = true;
+	r->e->ctx.frame_regs = regs;
+	for (; end < top; end++) {
+		r->e->ctx.frame_regs.rip = end;
+		if (!strstr(run_line(r, "dv part"), "part = "))
+			break;
+	}
+	assert_true(end < top);
+	assert_null(strstr(run_line(r, "dt part"), "0n12"));
+	r->e->ctx.frame_call = true;
+	assert_non_null(strstr(run_line(r, "dv part"), "part = "));
+	assert_non_null(strstr(run_line(r, "dt part"), "0n12"));
+	eng_ctx_restore(r->e, &saved);
+}
+
 static void x_forms(void **state)
 {
 	static const row rows[] = {
@@ -407,148 +432,148 @@ static void ln_forms(void **state)
 
 static void source_lines(void **state)
 {
-	HAS(run_line(&r, ".lines -e"), "will be loaded");
-	const char *got = run_line(&r, "lsa demo!hidden");
+	HAS(run_line(r, ".lines -e"), "will be loaded");
+	const char *got = run_line(r, "lsa demo!hidden");
 	HAS(got, ">   32: {\n");
 	HAS(got, "    33: \treturn o->In[n].a + helper(n);\n");
-	HAS(run_line(&r, "ls"), "    42: "); /* goes on behind the last one */
-	HAS(run_line(&r, "ls 2, 1"), "     2: typedef unsigned char UCHAR;\n");
-	HAS(run_line(&r, "lsc"), "demo.c(3)\n");
-	HAS(run_line(&r, "ls 100000"), "has no line 100000");
-	HAS(run_line(&r, "ln demo!Exported+30"), "demo.c(");
-	HAS(run_line(&r, "lsp -a 4"), "For ls and lsa, display 2 lines before and 2 after");
-	HAS(run_line(&r, "lsa demo!hidden"), "    30: }\n");
-	HAS(run_line(&r, "ls . , 1"), ": ");
-	HAS(run_line(&r, "lsf- demo.c"), "Unloaded ");
-	HAS(run_line(&r, "ls"), "No current source file");
-	HAS(run_line(&r, "lsf nowhere.c"), "Unable to find file 'nowhere.c'");
+	HAS(run_line(r, "ls"), "    42: "); /* goes on behind the last one */
+	HAS(run_line(r, "ls 2, 1"), "     2: typedef unsigned char UCHAR;\n");
+	HAS(run_line(r, "lsc"), "demo.c(3)\n");
+	HAS(run_line(r, "ls 100000"), "has no line 100000");
+	HAS(run_line(r, "ln demo!Exported+30"), "demo.c(");
+	HAS(run_line(r, "lsp -a 4"), "For ls and lsa, display 2 lines before and 2 after");
+	HAS(run_line(r, "lsa demo!hidden"), "    30: }\n");
+	HAS(run_line(r, "ls . , 1"), ": ");
+	HAS(run_line(r, "lsf- demo.c"), "Unloaded ");
+	HAS(run_line(r, "ls"), "No current source file");
+	HAS(run_line(r, "lsf nowhere.c"), "Unable to find file 'nowhere.c'");
 	/* along the source path, by ever shorter tails of the path */
 	put_text(at_world("src/deep/some.c"), "first\nsecond\n");
-	HAS(run_line(&r, arena_printf(&world, ".srcpath /nowhere;%s", at_world("src"))),
+	HAS(run_line(r, arena_printf(&world, ".srcpath /nowhere;%s", at_world("src"))),
 		"Source search path is: /nowhere;");
-	run_line(&r, "lsf c:\\build\\deep\\some.c");
-	HAS(run_line(&r, "ls"), "     2: second\n");
-	HAS(run_line(&r, ".srcpath+ /more"), ";/more\n");
-	HAS(run_line(&r, ".lsrcpath"), ";/more\n");
-	HAS(run_line(&r, "l+t"), "1/t - Step/trace by source line");
-	HAS(run_line(&r, "l-*"), "Source options are 0:");
-	HAS(run_line(&r, "l+q"), "takes one of");
-	HAS(run_line(&r, ".lines -d"), "will not be loaded");
-	HAS(run_line(&r, "lsa demo!hidden"), "Source line support is off");
+	run_line(r, "lsf c:\\build\\deep\\some.c");
+	HAS(run_line(r, "ls"), "     2: second\n");
+	HAS(run_line(r, ".srcpath+ /more"), ";/more\n");
+	HAS(run_line(r, ".lsrcpath"), ";/more\n");
+	HAS(run_line(r, "l+t"), "1/t - Step/trace by source line");
+	HAS(run_line(r, "l-*"), "Source options are 0:");
+	HAS(run_line(r, "l+q"), "takes one of");
+	HAS(run_line(r, ".lines -d"), "will not be loaded");
+	HAS(run_line(r, "lsa demo!hidden"), "Source line support is off");
 }
 
 static void paths(void **state)
 {
-	HAS(run_line(&r, ".sympath"), "Symbol search path is: /");
-	HAS(run_line(&r, ".sympath+ /no/such/dir"), "Error");
-	HAS(run_line(&r, ".exepath /x"), "Executable image search path is: /x\n");
-	HAS(run_line(&r, ".exepath+ /y"), "Executable image search path is: /x;/y\n");
-	HAS(run_line(&r, ".symopt"),
+	HAS(run_line(r, ".sympath"), "Symbol search path is: /");
+	HAS(run_line(r, ".sympath+ /no/such/dir"), "Error");
+	HAS(run_line(r, ".exepath /x"), "Executable image search path is: /x\n");
+	HAS(run_line(r, ".exepath+ /y"), "Executable image search path is: /x;/y\n");
+	HAS(run_line(r, ".symopt"),
 		"Symbol options are 0xB0227:\n  0x00000001 - SYMOPT_CASE_INSENSITIVE\n");
-	HAS(run_line(&r, ".symopt+ 10"), "SYMOPT_LOAD_LINES");
-	HAS(run_line(&r, ".symopt- 10"), "Symbol options are 0xB0227:");
-	HAS(run_line(&r, ".symopt+40000"), "SYMOPT_SECURE");
-	HAS(run_line(&r, ".symopt-40000"), "cannot be cleared");
-	HAS(run_line(&r, "!sym noisy"), "noisy mode");
-	HAS(run_line(&r, "!sym"), "noisy mode - symbol prompts off");
-	HAS(run_line(&r, "!sym quiet"), "quiet mode");
-	HAS(run_line(&r, "!sym loud"), "Syntax error");
+	HAS(run_line(r, ".symopt+ 10"), "SYMOPT_LOAD_LINES");
+	HAS(run_line(r, ".symopt- 10"), "Symbol options are 0xB0227:");
+	HAS(run_line(r, ".symopt+40000"), "SYMOPT_SECURE");
+	HAS(run_line(r, ".symopt-40000"), "cannot be cleared");
+	HAS(run_line(r, "!sym noisy"), "noisy mode");
+	HAS(run_line(r, "!sym"), "noisy mode - symbol prompts off");
+	HAS(run_line(r, "!sym quiet"), "quiet mode");
+	HAS(run_line(r, "!sym loud"), "Syntax error");
 	/* as the documentation shows it */
-	run_line(&r, arena_printf(&world, ".symfix %s", at_world("fix")));
-	HAS(run_line(&r, ".sympath"), "Symbol search path is: srv*\n");
-	HAS(run_line(&r, ".sympath"),
+	run_line(r, arena_printf(&world, ".symfix %s", at_world("fix")));
+	HAS(run_line(r, ".sympath"), "Symbol search path is: srv*\n");
+	HAS(run_line(r, ".sympath"),
 		arena_printf(&world, "cache*%s;SRV*https://msdl.microsoft.com/download/symbols\n",
 			at_world("fix")));
-	HAS(run_line(&r, ".sympath /some;/where"), "Symbol search path is: /some;/where\n");
-	run_line(&r, ".symfix+");
-	HAS(run_line(&r, ".sympath"), "Symbol search path is: /some;/where;srv*\n");
-	run_line(&r, arena_printf(&world, ".sympath %s", at_world("priv")));
+	HAS(run_line(r, ".sympath /some;/where"), "Symbol search path is: /some;/where\n");
+	run_line(r, ".symfix+");
+	HAS(run_line(r, ".sympath"), "Symbol search path is: /some;/where;srv*\n");
+	run_line(r, arena_printf(&world, ".sympath %s", at_world("priv")));
 }
 
 static void module_commands(void **state)
 {
 	const char *file = at_world("priv/demo.pdb");
-	run_line(&r, ".reload demo.dll");
-	HAS(run_line(&r, "lm m demo"),
+	run_line(r, ".reload demo.dll");
+	HAS(run_line(r, "lm m demo"),
 		"start             end                 module name\n"
 		"fffff800`12340000 fffff800`12346000   demo       (deferred)\n");
-	expect(&r, "lm 1m m d*", "demo\n");
-	expect(&r, "lm1mmd*", "demo\n");
-	expect(&r, "ld demo", "Symbols loaded for demo\n");
-	expect(&r, "ld demo", "Symbols already loaded for demo\n");
-	expect(&r, "ld /f demo.*", "Symbols already loaded for demo\n");
-	HAS(run_line(&r, "ld nothere"), "no module matches nothere");
+	expect(r, "lm 1m m d*", "demo\n");
+	expect(r, "lm1mmd*", "demo\n");
+	expect(r, "ld demo", "Symbols loaded for demo\n");
+	expect(r, "ld demo", "Symbols already loaded for demo\n");
+	expect(r, "ld /f demo.*", "Symbols already loaded for demo\n");
+	HAS(run_line(r, "ld nothere"), "no module matches nothere");
 	/* lld writes no checksum */
-	HAS(run_line(&r, "lm m demo"), arena_printf(&world,
-					       "fffff800`12340000 fffff800`12346000   demo     C "
-					       "(private pdb symbols)  %s\n",
-					       file));
-	HAS(run_line(&r, "lm a (demo!g_value + 1)"), "   demo ");
-	HAS(run_line(&r, "lm e"), "   demo ");
-	HAS(run_line(&r, "lmkn m demo"), "   demo       demo.dll\n");
-	assert_null(strstr(run_line(&r, "lmu"), "demo"));
-	const char *v = run_line(&r, "lmvm demo");
+	HAS(run_line(r, "lm m demo"), arena_printf(&world,
+					      "fffff800`12340000 fffff800`12346000   demo     C "
+					      "(private pdb symbols)  %s\n",
+					      file));
+	HAS(run_line(r, "lm a (demo!g_value + 1)"), "   demo ");
+	HAS(run_line(r, "lm e"), "   demo ");
+	HAS(run_line(r, "lmkn m demo"), "   demo       demo.dll\n");
+	assert_null(strstr(run_line(r, "lmu"), "demo"));
+	const char *v = run_line(r, "lmvm demo");
 	HAS(v, "    Image name: demo.dll\n");
 	HAS(v, "(This is a reproducible build file hash, not a timestamp)\n");
 	HAS(v, "    ImageSize:        00006000\n");
-	HAS(run_line(&r, "lm q"), "lm has no option q");
-	HAS(run_line(&r, "lm m"), "needs a pattern");
-	HAS(run_line(&r, "!lmi demo"), "    Symbol Type: PDB ");
-	HAS(run_line(&r, "!lmi demo!g_value"), "Loaded Module Info: [demo] \n");
-	HAS(run_line(&r, "!lmi 12"), "is not a loaded module");
-	HAS(run_line(&r, "!chksym demo"), "demo.pdb matches demo.dll\n");
-	HAS(run_line(&r, "!dh -f demo"), "    8664 machine (X64)\n");
-	HAS(run_line(&r, "!dh -s demo"), "   .text name\n");
+	HAS(run_line(r, "lm q"), "lm has no option q");
+	HAS(run_line(r, "lm m"), "needs a pattern");
+	HAS(run_line(r, "!lmi demo"), "    Symbol Type: PDB ");
+	HAS(run_line(r, "!lmi demo!g_value"), "Loaded Module Info: [demo] \n");
+	HAS(run_line(r, "!lmi 12"), "is not a loaded module");
+	HAS(run_line(r, "!chksym demo"), "demo.pdb matches demo.dll\n");
+	HAS(run_line(r, "!dh -f demo"), "    8664 machine (X64)\n");
+	HAS(run_line(r, "!dh -s demo"), "   .text name\n");
 	/* options behind the address */
-	HAS(run_line(&r, "!dh demo -s"), "   .text name\n");
-	assert_null(strstr(run_line(&r, "!dh demo -s"), "FILE HEADER"));
-	HAS(run_line(&r, "!dh demo -f"), "    8664 machine (X64)\n");
-	assert_null(strstr(run_line(&r, "!dh -s demo"), "FILE HEADER"));
+	HAS(run_line(r, "!dh demo -s"), "   .text name\n");
+	assert_null(strstr(run_line(r, "!dh demo -s"), "FILE HEADER"));
+	HAS(run_line(r, "!dh demo -f"), "    8664 machine (X64)\n");
+	assert_null(strstr(run_line(r, "!dh -s demo"), "FILE HEADER"));
 	/* .reload forgets, /f loads at once, /i accepts another build's PDB */
-	run_line(&r, ".reload demo");
-	HAS(run_line(&r, "lm m demo"), "(deferred)");
-	run_line(&r, ".reload /f demo.dll");
-	HAS(run_line(&r, "lm m demo"), "(private pdb symbols)");
+	run_line(r, ".reload demo");
+	HAS(run_line(r, "lm m demo"), "(deferred)");
+	run_line(r, ".reload /f demo.dll");
+	HAS(run_line(r, "lm m demo"), "(private pdb symbols)");
 	build_demo(at_world("other"), "demo", true, "-O1");
 	run("mv '%s' '%s.away'", file, file); /* else it is found beside the image */
-	run_line(&r, arena_printf(&world, ".sympath %s", at_world("other")));
-	const char *mis = run_line(&r, ".reload /f demo.dll");
+	run_line(r, arena_printf(&world, ".sympath %s", at_world("other")));
+	const char *mis = run_line(r, ".reload /f demo.dll");
 	HAS(mis, "*** WARNING: mismatched pdb ");
-	HAS(run_line(&r, "lm m demo"), "(export symbols)");
-	HAS(run_line(&r, "x demo!*"), "demo!Exported = <no type information>\n");
-	HAS(run_line(&r, ".reload /i demo.dll"), "loaded for demo.dll as asked");
-	HAS(run_line(&r, "lm m demo"), "demo     M (private pdb symbols)");
-	HAS(run_line(&r, "!chksym demo"), "does NOT match");
+	HAS(run_line(r, "lm m demo"), "(export symbols)");
+	HAS(run_line(r, "x demo!*"), "demo!Exported (<no parameter info>)\n");
+	HAS(run_line(r, ".reload /i demo.dll"), "loaded for demo.dll as asked");
+	HAS(run_line(r, "lm m demo"), "demo     M (private pdb symbols)");
+	HAS(run_line(r, "!chksym demo"), "does NOT match");
 	run("mv '%s.away' '%s'", file, file);
-	run_line(&r, arena_printf(&world, ".sympath %s", at_world("priv")));
-	HAS(run_line(&r, ".reload nosuch.sys"),
-		"\"nosuch.sys\" was not found in the image list.\n");
-	HAS(run_line(&r, ".reload /x"), ".reload has no option /x");
-	HAS(run_line(&r, ".reload /n /user"), "exclude each other");
-	HAS(run_line(&r, ".reload /l"), "module name\n");
-	expect(&r, ".reload /u demo", "Unloaded demo.dll\n");
-	HAS(run_line(&r, "lm m demo"), "module name\n\nUnloaded modules:\nfffff800`12340000 "
-				       "fffff800`12346000   demo.dll\n");
-	HAS(run_line(&r, ".reload /u demo"), "Unable to find module 'demo'");
-	run_line(&r, ".reload /unl demo.dll");
-	HAS(run_line(&r, "lm o m demo"), "fffff800`12340000 fffff800`12346000   demo ");
-	HAS(run_line(&r, "? demo!g_value"), "fffff800`12343000");
+	run_line(r, arena_printf(&world, ".sympath %s", at_world("priv")));
+	HAS(run_line(r, ".reload nosuch.sys"), "\"nosuch.sys\" was not found in the image list.\n");
+	HAS(run_line(r, ".reload /x"), ".reload has no option /x");
+	HAS(run_line(r, ".reload /n /user"), "exclude each other");
+	HAS(run_line(r, ".reload /l"), "module name\n");
+	expect(r, ".reload /u demo", "Unloaded demo.dll\n");
+	HAS(run_line(r, "lm m demo"), "module name\n\nUnloaded modules:\nfffff800`12340000 "
+				      "fffff800`12346000   demo.dll\n");
+	HAS(run_line(r, ".reload /u demo"), "Unable to find module 'demo'");
+	run_line(r, ".reload /unl demo.dll");
+	HAS(run_line(r, "lm o m demo"), "fffff800`12340000 fffff800`12346000   demo ");
+	HAS(run_line(r, "? demo!g_value"), "fffff800`12343000");
 }
 
 /* Cancelled in the middle: the commands end and say so. */
 static void cancelling(void **state)
 {
-	atomic_store(&r.e->cancel.flag, true);
+	atomic_store(&r->e->cancel.flag, true);
 	sym_list l;
-	assert_int_equal(sym_match(r.e->syms, STR("demo!*"), 0, &l, NULL), ERR_CANCELLED);
-	atomic_store(&r.e->cancel.flag, false);
+	assert_int_equal(sym_match(r->e->syms, STR("demo!*"), 0, &l, NULL), ERR_CANCELLED);
+	atomic_store(&r->e->cancel.flag, false);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(dt_types), cmocka_unit_test(dt_values),
 		cmocka_unit_test(dt_refuses), cmocka_unit_test(dt_switches),
-		cmocka_unit_test(dv_forms), cmocka_unit_test(x_forms), cmocka_unit_test(ln_forms),
+		cmocka_unit_test(dv_forms), cmocka_unit_test(locals_of_a_caller),
+		cmocka_unit_test(x_forms), cmocka_unit_test(ln_forms),
 		cmocka_unit_test(source_lines), cmocka_unit_test(paths),
 		cmocka_unit_test(module_commands), cmocka_unit_test(cancelling)};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -111,6 +111,69 @@ static void test_ranges(void **state)
 		x.where == CV_REGREL && x.reg == 335 && x.off == 0x20 && x.part && x.part_off == 8);
 	c.kind = S_LOCAL;
 	assert_false(cv_range_get(&c, &x));
+	buf_clear(&b); /* a pointer to the variable lies in the frame */
+	b16(&b, 335);
+	b16(&b, 0);
+	b32(&b, (uint32_t)-0x20);
+	b32(&b, 12);
+	b32(&b, 0x10);
+	b16(&b, 1);
+	b16(&b, 4);
+	c = rec(S_DEFRANGE_REGISTER_REL_INDIR, &b);
+	assert_true(cv_range_get(&c, &x));
+	assert_true(x.where == CV_INDIR && x.reg == 335 && x.off == -0x20 && x.inner == 12 &&
+		    !x.part && x.begin == 0x10 && x.len == 4);
+	assert_false(rd_left(&x.gaps));
+	for (c.n = 0; c.n < 20; c.n++)
+		assert_false(cv_range_get(&c, &x));
+	buf_clear(&b); /* programs */
+	b32(&b, 77);
+	b32(&b, 0x10);
+	b16(&b, 1);
+	b16(&b, 4);
+	c = rec(S_DEFRANGE, &b);
+	assert_true(cv_range_get(&c, &x));
+	assert_true(
+		x.where == CV_PROGRAM && !x.part && x.begin == 0x10 && x.seg == 1 && x.len == 4);
+	buf_clear(&b);
+	b32(&b, 77);
+	b32(&b, 0x12345);
+	b32(&b, 0x10);
+	b16(&b, 1);
+	b16(&b, 4);
+	c = rec(S_DEFRANGE_SUBFIELD, &b);
+	assert_true(cv_range_get(&c, &x));
+	assert_true(x.where == CV_PROGRAM && x.part && x.part_off == 0x12345 && x.begin == 0x10);
+	buf_clear(&b);
+	b16(&b, 330);
+	b16(&b, 0);
+	b32(&b, 0xfffff004); /* 12 bits count */
+	b32(&b, 0x10);
+	b16(&b, 1);
+	b16(&b, 4);
+	c = rec(S_DEFRANGE_SUBFIELD_REGISTER, &b);
+	assert_true(cv_range_get(&c, &x));
+	assert_true(x.where == CV_REG && x.part && x.part_off == 4 && x.reg == 330);
+	buf_clear(&b);
+	b32(&b, 0x18);
+	b32(&b, 0x10);
+	b16(&b, 1);
+	b16(&b, 4);
+	c = rec(S_DEFRANGE_FRAMEPOINTER_REL, &b);
+	assert_true(cv_range_get(&c, &x));
+	assert_true(x.where == CV_FRAME && x.off == 0x18 && !x.full_scope && x.len == 4);
+	buf_clear(&b);
+	b32(&b, (uint32_t)-8);
+	b32(&b, 0x1003);
+	b32(&b, 16);
+	b16(&b, 335);
+	bz(&b, "by_value");
+	c = rec(S_REGREL32_INDIR, &b);
+	cv_rel v;
+	str name;
+	assert_true(cv_rel_get(&c, &v) && cv_name(&c, &name));
+	assert_true(v.off == -8 && v.type == 0x1003 && v.inner == 16 && v.reg == 335 &&
+		    str_eq(v.name, STR("by_value")) && str_eq(name, v.name));
 	buf_deinit(&b);
 }
 

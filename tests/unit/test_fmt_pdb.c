@@ -59,8 +59,8 @@ static const char source[] =
 #define F1000(n)                                                                                   \
 	F100(n "0")                                                                                \
 	F100(n "1")                                                                                \
-	F100(n "2") F100(n "3") F100(n "4") F100(n "5") F100(n "6") F100(n "7") F100(n "8")        \
-		F100(n "9")
+	F100(n "2")                                                                                \
+	F100(n "3") F100(n "4") F100(n "5") F100(n "6") F100(n "7") F100(n "8") F100(n "9")
 	F1000("0") F1000("1") F1000("2") F1000("3")
 		F1000("4") "\n} many; /* more than one field list can hold */\n"
 			   "extern \"C\" int mainCRTStartup() {\n"
@@ -450,6 +450,83 @@ static void test_type_scan(void **state)
 	assert_true(x.n > 2 * n && x.typedefs > 0);
 }
 
+/* The hash answers the first questions by itself and later ones through chains: the same. */
+static void test_type_hash(void **state)
+{
+	static const char *const names[] = {
+		"ns::D", "Big", "Many", "ns::D::E", "ns::Base", "Nobody"};
+	uint32_t first[ARRAY_LEN(names)] = {0}, fold[ARRAY_LEN(names)] = {0}, ti;
+	(void)state;
+	NEED();
+	pdb *f;
+	diag d;
+	assert_int_equal(pdb_open(g.map.p, g.map.n, &f, &d), ERR_OK);
+	for (int round = 0; round < 12; round++)
+		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+			str n = str_of(names[i]);
+			ti = 0;
+			(void)!pdb_type_find(f, n, false, &ti);
+			assert_int_equal(ti != 0, i + 1 < ARRAY_LEN(names));
+			if (!round)
+				first[i] = ti;
+			assert_int_equal(ti, first[i]);
+			ti = 0;
+			(void)!pdb_type_find(f, n, true, &ti);
+			if (!round)
+				fold[i] = ti;
+			assert_int_equal(ti, fold[i]);
+		}
+	pdb_close(f);
+	/* the same for pointers, filed under the CRC of their record */
+	size_t n = 0;
+	assert_int_equal(pdb_open(g.map.p, g.map.n, &f, &d), ERR_OK);
+	for (uint32_t i = 0x1000; i < 0x1000 + pdb_ntypes(f); i++) {
+		pdb_type t;
+		if (pdb_type_get(f, i, &t) != ERR_OK || t.kind != PDB_T_PTR || t.quals)
+			continue;
+		assert_int_equal(pdb_type_pointer_to(f, t.elem, &ti), ERR_OK);
+		assert_int_equal(ti, t.elem < 0x1000 ? (t.elem | 0x600) : i);
+		n++;
+	}
+	assert_true(n > 4);
+	pdb_close(f);
+}
+
+static bool again_cb(void *u, const pdb_sym *s)
+{
+	pdb_sym full = *s, t;
+	if (pdb_sym_fill(g.f, &full) != ERR_OK)
+		return true;
+	assert_int_equal(pdb_sym_again(g.f, full.mod, full.at, &t), ERR_OK);
+	assert_true(str_eq(t.name, full.name) && t.rva == full.rva && t.at == full.at);
+	assert_int_equal(pdb_sym_again(g.f, s->mod, s->at, &t), ERR_OK);
+	assert_ptr_equal(t.name.p, s->name.p);
+	assert_true(str_eq(t.name, s->name) && t.kind == full.kind && t.rva == full.rva &&
+		    t.size == full.size && t.type == full.type && t.value == full.value &&
+		    t.code == full.code && t.global == full.global);
+	++*(size_t *)u;
+	return true;
+}
+
+static void count_pass(void *u)
+{
+	++*(size_t *)u;
+}
+
+static void test_again(void **state)
+{
+	size_t n = 0, passes = 0;
+	pdb_sym t;
+	(void)state;
+	NEED();
+	pdb_pass_set(g.f, count_pass, &passes);
+	assert_int_equal(pdb_each_name(g.f, PDB_ALL, again_cb, &n), ERR_OK);
+	pdb_pass_set(g.f, NULL, NULL);
+	assert_true(n > 20 && passes > 0);
+	assert_int_equal(pdb_sym_again(g.f, PDB_NO_MOD, 0xfffffff0, &t), ERR_CORRUPT);
+	assert_int_equal(pdb_sym_again(g.f, 0x7ffffffe, 4, &t), ERR_CORRUPT);
+}
+
 /* ---- lines ---- */
 
 static bool count_line(void *u, const pdb_line *l)
@@ -663,6 +740,374 @@ static void test_no_hashes(void **state)
 	copy_done(&c, m);
 }
 
+/* ---- records made by hand ---- */
+
+static size_t rec_begin(buf *b, uint16_t kind)
+{
+	size_t at = b->n;
+	b16(b, 0);
+	b16(b, kind);
+	return at;
+}
+
+/* Types are padded by LF_PADn, symbols by zeroes. */
+static void rec_end(buf *b, size_t at, bool type)
+{
+	while ((b->n - at) % 4)
+		buf_addc(b, type ? (char)(0xf0 + 4 - (b->n - at) % 4) : 0);
+	put16((uint8_t *)b->p + at, (uint16_t)(b->n - at - 2));
+}
+
+/* LF_CLASS2 and its like: count and size are numeric leaves, 0x12345 as LF_ULONG. */
+static void wide_tag(buf *b, uint16_t leaf, uint32_t list, bool big, const char *name)
+{
+	size_t at = rec_begin(b, leaf);
+	b32(b, CV_PROP_UNIQUE | 0x10000);
+	b32(b, list);
+	if (leaf != LF_UNION2) {
+		b32(b, 0x1234);
+		b32(b, 0x5678);
+	}
+	if (big) {
+		b16(b, 0x8004);
+		b32(b, 0x12345);
+	} else {
+		b16(b, 2);
+	}
+	b16(b, 0x8004);
+	b32(b, 0x23456);
+	bz(b, name);
+	bz(b, "unique");
+	rec_end(b, at, true);
+}
+
+static void pad(buf *b, size_t at)
+{
+	while ((b->n - at) % 4)
+		buf_addc(b, (char)(0xf0 + 4 - (b->n - at) % 4));
+}
+
+/* leaf, attributes, type. */
+static void member(buf *b, uint16_t leaf, uint16_t attributes, uint32_t type)
+{
+	b16(b, leaf);
+	b16(b, attributes);
+	b32(b, type);
+}
+
+/* Types 0x1000 ... of a file that has nothing else. */
+static pdb *open_types(copy *c, uint32_t n)
+{
+	uint8_t *h = (uint8_t *)c->tpi.p;
+	put32(h + 8, 0x1000);
+	put32(h + 12, 0x1000 + n);
+	put32(h + 16, (uint32_t)(c->tpi.n - 56));
+	put16(h + 20, 0xffff); /* no hashes */
+	c->s[2] = buf_str(&c->tpi);
+	return copy_open(c);
+}
+
+/* Every kind of member, with a continuation list and an overloaded method. */
+static void put_members(buf *b)
+{
+	size_t at = rec_begin(b, LF_METHODLIST); /* 0x1000: one plain, one that is introduced */
+	member(b, 3, 0, 0x1111);
+	member(b, 4 << 2 | 2, 0, 0x2222);
+	b32(b, 0x18);
+	rec_end(b, at, true);
+	at = rec_begin(b, LF_FIELDLIST); /* 0x1001: what goes on */
+	member(b, LF_NESTTYPEEX, 1, 0x74);
+	bz(b, "nested_ex");
+	pad(b, at);
+	member(b, LF_FRIENDFCN, 0, 0x1112);
+	bz(b, "friendly");
+	pad(b, at);
+	member(b, LF_FRIENDCLS, 0, 0x1113);
+	member(b, LF_VFUNCOFF, 0, 0x1114);
+	b32(b, 0x30);
+	rec_end(b, at, true);
+	at = rec_begin(b, LF_FIELDLIST); /* 0x1002 */
+	member(b, LF_BCLASS, 3, 0x1004);
+	b16(b, 0x8002);
+	b16(b, 0x9000);
+	member(b, LF_VBCLASS, 3, 0x1004);
+	b32(b, 0x1115);
+	b16(b, 8);
+	b16(b, 2);
+	member(b, LF_IVBCLASS, 3, 0x1004);
+	b32(b, 0x1115);
+	b16(b, 16);
+	b16(b, 3);
+	member(b, LF_VFUNCTAB, 0, 0x1116);
+	member(b, LF_STMEMBER, 1, 0x75);
+	bz(b, "statical");
+	pad(b, at);
+	member(b, LF_MEMBER, 2, 0x1005);
+	b16(b, 24);
+	bz(b, "bits");
+	pad(b, at);
+	member(b, LF_NESTTYPE, 0, 0x22);
+	bz(b, "nested");
+	pad(b, at);
+	b16(b, LF_METHOD);
+	b16(b, 2);
+	b32(b, 0x1000);
+	bz(b, "overloaded");
+	pad(b, at);
+	member(b, LF_ONEMETHOD, 6 << 2 | 3, 0x1117);
+	b32(b, 0x40);
+	bz(b, "pure");
+	pad(b, at);
+	b16(b, LF_ENUMERATE);
+	b16(b, 3);
+	b16(b, 0x8000);
+	buf_addc(b, (char)-5);
+	bz(b, "minus");
+	pad(b, at);
+	member(b, LF_INDEX, 0, 0x1001);
+	rec_end(b, at, true);
+	at = rec_begin(b, LF_STRUCTURE); /* 0x1003 */
+	b16(b, 14);
+	b16(b, 0);
+	b32(b, 0x1002);
+	b32(b, 0);
+	b32(b, 0);
+	b16(b, 64);
+	bz(b, "all_kinds");
+	rec_end(b, at, true);
+	at = rec_begin(b, LF_STRUCTURE); /* 0x1004 */
+	for (int i = 0; i < 8; i++)
+		b16(b, 0);
+	b16(b, 4);
+	bz(b, "the_base");
+	rec_end(b, at, true);
+	at = rec_begin(b, LF_BITFIELD); /* 0x1005 */
+	b32(b, 0x22);
+	buf_addc(b, 5);
+	buf_addc(b, 3);
+	rec_end(b, at, true);
+}
+
+static void test_members(void **state)
+{
+	(void)state;
+	NEED();
+	copy c;
+	fields l = {.n = 0};
+	uint32_t ti;
+	msf *m = copy_init(&c);
+	buf_init(&c.tpi, 0);
+	buf_add(&c.tpi, c.s[2].p, 56);
+	put_members(&c.tpi);
+	pdb *f = open_types(&c, 6);
+	assert_int_equal(pdb_type_find(f, STR("all_kinds"), false, &ti), ERR_OK);
+	assert_int_equal(pdb_type_fields(f, ti, keep_field, &l), ERR_OK);
+	assert_int_equal(l.n, 15);
+	static const struct {
+		pdb_fkind kind;
+		const char *name;
+		uint32_t type;
+		uint64_t offset;
+	} want[] = {{PDB_F_BASE, "the_base", 0x1004, 0x9000}, {PDB_F_VBASE, "the_base", 0x1004, 8},
+		{PDB_F_VBASE, "the_base", 0x1004, 16}, {PDB_F_VFPTR, "", 0x1116, 0},
+		{PDB_F_STATIC, "statical", 0x75, 0}, {PDB_F_MEMBER, "bits", 0x22, 24},
+		{PDB_F_NESTED, "nested", 0x22, 0}, {PDB_F_METHOD, "overloaded", 0x1111, 0},
+		{PDB_F_METHOD, "overloaded", 0x2222, 0}, {PDB_F_METHOD, "pure", 0x1117, 0},
+		{PDB_F_ENUMERATOR, "minus", 0, 0}, {PDB_F_NESTED, "nested_ex", 0x74, 0},
+		{PDB_F_FRIEND, "friendly", 0x1112, 0}, {PDB_F_FRIEND, "", 0x1113, 0},
+		{PDB_F_VFPTR, "", 0x1114, 0x30}};
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		const pdb_field *x = &l.f[i];
+		if (x->kind != want[i].kind || !str_eq(x->name, str_of(want[i].name)) ||
+			x->type != want[i].type || x->offset != want[i].offset)
+			fail_msg("member %zu: kind %d %.*s type %x at %llx", i, x->kind,
+				STR_ARG(x->name), x->type, (unsigned long long)x->offset);
+	}
+	assert_true(!l.f[1].indirect && l.f[1].value == 2 && l.f[2].indirect && l.f[2].value == 3);
+	assert_true(l.f[5].bit_len == 5 && l.f[5].bit_pos == 3 && l.f[5].access == 2);
+	assert_true(l.f[8].mprop == 4 && l.f[8].vtable == 0x18 && l.f[7].vtable == 0);
+	assert_true(l.f[9].mprop == 6 && l.f[9].vtable == 0x40);
+	assert_true(l.f[10].neg && (int64_t)l.f[10].value == -5);
+	copy_done(&c, m);
+}
+
+static void test_wide_types(void **state)
+{
+	(void)state;
+	NEED();
+	static const struct {
+		uint16_t leaf;
+		pdb_tkind kind;
+		const char *name;
+	} kinds[] = {{LF_CLASS2, PDB_T_CLASS, "wide_class"},
+		{LF_STRUCTURE2, PDB_T_STRUCT, "wide_struct"},
+		{LF_UNION2, PDB_T_UNION, "wide_union"},
+		{LF_INTERFACE2, PDB_T_INTERFACE, "wide_interface"}};
+	copy c;
+	pdb_type t;
+	uint32_t ti;
+	fields l = {.n = 0};
+	msf *m = copy_init(&c);
+	buf *b = &c.tpi;
+	buf_init(b, 0);
+	buf_add(b, c.s[2].p, 56);
+	size_t at = rec_begin(b, LF_FIELDLIST);
+	for (int i = 0; i < 2; i++) {
+		b16(b, LF_MEMBER);
+		b16(b, 3);
+		b32(b, 0x74);
+		b16(b, (unsigned)(4 * i));
+		bz(b, i ? "bb" : "aa");
+		pad(b, at);
+	}
+	rec_end(b, at, true);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		for (int big = 0; big < 2; big++)
+			wide_tag(b, kinds[i].leaf, 0x1000, big, kinds[i].name);
+	pdb *f = open_types(&c, 1 + 2 * (uint32_t)ARRAY_LEN(kinds));
+	for (size_t i = 0; i < 2 * ARRAY_LEN(kinds); i++) {
+		assert_int_equal(pdb_type_get(f, 0x1001 + (uint32_t)i, &t), ERR_OK);
+		assert_int_equal(t.kind, kinds[i / 2].kind);
+		assert_int_equal(t.count, i & 1 ? 0x12345 : 2);
+		assert_int_equal(t.size, 0x23456);
+		assert_true(str_eq(t.name, str_of(kinds[i / 2].name)));
+		assert_true(str_eq(t.unique, STR("unique")) && !t.forward);
+		assert_int_equal(t.derived, kinds[i / 2].leaf == LF_UNION2 ? 0 : 0x1234);
+	}
+	assert_int_equal(pdb_type_find(f, STR("wide_union"), false, &ti), ERR_OK);
+	assert_int_equal(pdb_type_fields(f, ti, keep_field, &l), ERR_OK);
+	assert_int_equal(l.n, 2);
+	assert_int_equal(field(&l, "bb", 0)->offset, 4);
+	copy_done(&c, m);
+}
+
+static void var(buf *b, const char *name)
+{
+	size_t at = rec_begin(b, S_LOCAL);
+	b32(b, 0x74);
+	b16(b, 0);
+	bz(b, name);
+	rec_end(b, at, false);
+}
+
+/* A range record: n words of its own, then where it holds. */
+static void range(buf *b, uint16_t kind, const pdb_sym *s, uint32_t from, uint32_t len, size_t n,
+	const uint16_t *words)
+{
+	size_t at = rec_begin(b, kind);
+	for (size_t i = 0; i < n; i++)
+		b16(b, words[i]);
+	b32(b, s->off + from);
+	b16(b, s->seg);
+	b16(b, len);
+	rec_end(b, at, false);
+}
+
+enum { RCX = 330, RDX = 331, RBP = 334, RSP = 335 };
+
+static void put_locals(buf *b, const pdb_sym *s)
+{
+	static const uint16_t program[] = {7, 0}, rcx[] = {RCX, 0}, part0[] = {RCX, 0, 0, 0},
+			      part4[] = {7, 0, 4, 0}, part8[] = {RDX, 0, 8, 0},
+			      indir[] = {RSP, 0, 0x20, 0, 12, 0}, frame[] = {0xfff8, 0xffff};
+	size_t at = rec_begin(b, S_GPROC32);
+	for (int i = 0; i < 3; i++)
+		b32(b, 0);
+	b32(b, s->size);
+	for (int i = 0; i < 3; i++)
+		b32(b, 0);
+	b32(b, s->off);
+	b16(b, s->seg);
+	buf_addc(b, 0);
+	bz(b, "caller");
+	rec_end(b, at, false);
+	at = rec_begin(b, S_FRAMEPROC);
+	for (int i = 0; i < 5; i++)
+		b32(b, 0);
+	b16(b, 0);
+	b32(b, 2 << 14);
+	rec_end(b, at, false);
+	var(b, "program_then_reg");
+	range(b, S_DEFRANGE, s, 0, 4, 2, program);
+	range(b, S_DEFRANGE_REGISTER, s, 0, 4, 2, rcx);
+	var(b, "program_only");
+	range(b, S_DEFRANGE, s, 0, 4, 2, program);
+	var(b, "parts");
+	range(b, S_DEFRANGE_SUBFIELD_REGISTER, s, 0, 4, 4, part0);
+	range(b, S_DEFRANGE_SUBFIELD, s, 0, 4, 4, part4);
+	range(b, S_DEFRANGE_SUBFIELD_REGISTER, s, 0, 4, 4, part8);
+	var(b, "by_value");
+	range(b, S_DEFRANGE_REGISTER_REL_INDIR, s, 0, 4, 6, indir);
+	var(b, "later");
+	range(b, S_DEFRANGE_FRAMEPOINTER_REL, s, 0, 2, 2, frame);
+	range(b, S_DEFRANGE_REGISTER, s, 2, 2, 2, rcx);
+	at = rec_begin(b, S_REGREL32_INDIR);
+	b32(b, 0x30);
+	b32(b, 0x74);
+	b32(b, 4);
+	b16(b, RSP);
+	bz(b, "old_by_value");
+	rec_end(b, at, false);
+	rec_end(b, rec_begin(b, S_END), false);
+}
+
+static void test_made_locals(void **state)
+{
+	(void)state;
+	NEED();
+	copy c;
+	arena a;
+	uint32_t mod;
+	got x = global(g.f, "caller", PDB_ALL);
+	assert_int_equal(pdb_mod_at(g.f, x.s.rva, &mod, NULL, NULL), ERR_OK);
+	msf *m = copy_init(&c);
+	uint8_t *dbi = own(&c, 3, &c.dbi);
+	reader r = rd_of(dbi + 64, le32(dbi + 24));
+	for (uint32_t i = 0; i < mod; i++) {
+		rd_skip(&r, 64);
+		(void)rd_cstr(&r);
+		(void)rd_cstr(&r);
+		rd_align(&r, 4);
+	}
+	uint8_t *info = dbi + 64 + r.pos;
+	buf *b = &c.extra[0];
+	buf_init(b, 0);
+	b32(b, 4);
+	put_locals(b, &x.s);
+	c.s[le16(info + 34)] = buf_str(b);
+	put32(info + 36, (uint32_t)b->n);
+	put32(info + 40, 0);
+	put32(info + 44, 0);
+	pdb *f = copy_open(&c);
+	pdb_local *l;
+	size_t n;
+	arena_init(&a);
+	assert_int_equal(pdb_locals_at(f, &a, x.s.rva, &l, &n), ERR_OK);
+	assert_int_equal(n, 6);
+	const pdb_local *v = local(l, n, "program_then_reg", 0);
+	assert_true(v->loc == PDB_LOC_REG && v->reg == RCX && v->end == x.s.rva + 4);
+	assert_int_equal(local(l, n, "program_only", 0)->loc, PDB_LOC_NONE);
+	v = local(l, n, "parts", 0);
+	assert_true(v->loc == PDB_LOC_NONE && v->npieces == 3);
+	assert_true(v->pieces[0].loc == PDB_LOC_REG && v->pieces[0].reg == RCX);
+	assert_true(v->pieces[1].loc == PDB_LOC_NONE && v->pieces[1].offset == 4);
+	assert_true(v->pieces[2].loc == PDB_LOC_REG && v->pieces[2].offset == 8);
+	v = local(l, n, "by_value", 0);
+	assert_true(v->loc == PDB_LOC_INDIR && v->reg == RSP && v->off == 0x20 && v->inner == 12);
+	v = local(l, n, "later", 0);
+	assert_true(v->loc == PDB_LOC_REGREL && v->reg == RBP && v->off == -8);
+	v = local(l, n, "old_by_value", 0);
+	assert_true(v->loc == PDB_LOC_INDIR && v->reg == RSP && v->off == 0x30 && v->inner == 4);
+	assert_int_equal(pdb_locals_at(f, &a, x.s.rva + 2, &l, &n), ERR_OK);
+	v = local(l, n, "later", 0);
+	assert_true(v->loc == PDB_LOC_REG && v->reg == RCX && v->begin == x.s.rva + 2);
+	assert_int_equal(pdb_locals_at(f, &a, x.s.rva + 4, &l, &n), ERR_OK);
+	assert_int_equal(local(l, n, "by_value", 0)->loc, PDB_LOC_NONE);
+	assert_int_equal(local(l, n, "parts", 0)->npieces, 0);
+	arena_deinit(&a);
+	copy_done(&c, m);
+}
+
 static void test_stripped(void **state)
 {
 	(void)state;
@@ -813,10 +1258,15 @@ int main(void)
 		cmocka_unit_test(test_like),
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_type_scan),
+		cmocka_unit_test(test_type_hash),
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_locals),
 		cmocka_unit_test(test_scattered),
 		cmocka_unit_test(test_no_hashes),
+		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_wide_types),
+		cmocka_unit_test(test_made_locals),
 		cmocka_unit_test(test_stripped),
 		cmocka_unit_test(test_contributions_unsorted),
 		cmocka_unit_test(test_omap),

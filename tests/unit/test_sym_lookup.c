@@ -1,5 +1,7 @@
 /* sym: modules, loading, names, addresses, types, lines, locals - on images built by clang and lld.
  */
+#include "sym/file.h"
+
 #include "sym_world.h"
 #include "sym_build.h"
 
@@ -130,6 +132,127 @@ static size_t count(const char *pattern, unsigned flags)
 	size_t n = l.n;
 	sym_list_deinit(&l);
 	return n;
+}
+
+typedef struct each_ctx {
+	sym_list want;
+	size_t i, stop_at;
+} each_ctx;
+
+static bool each_cb(void *u, const sym *got)
+{
+	each_ctx *e = u;
+	assert_true(e->i < e->want.n);
+	const sym *w = &e->want.p[e->i++];
+	if (!str_eq(got->name, w->name) || !str_eq(got->raw, w->raw) || got->addr != w->addr ||
+		got->kind != w->kind || got->size != w->size || got->type.id != w->type.id)
+		fail_msg("%.*s at %llx is no %.*s", STR_ARG(got->name),
+			(unsigned long long)got->addr, STR_ARG(w->name));
+	return e->i != e->stop_at;
+}
+
+/* One by one is the same as a list, also from a file that cannot tell a record again. */
+static void one_by_one(void **state)
+{
+	static const char *const patterns[] = {
+		"demo!*", "demo!g_*", "demo!ns::*", "demo!G_Value", "*!*Thing*", "demo!nothing*"};
+	sym_mod *m = sym_mod_find(s, STR("demo"));
+	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+	const sym_file_ops *real = m->file->ops;
+	sym_file_ops poor = *real;
+	poor.again = NULL;
+	poor.type_like = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
+		each_ctx e = {.stop_at = SIZE_MAX};
+		str p = str_of(patterns[i]);
+		assert_int_equal(sym_match(s, p, 0, &e.want, NULL), ERR_OK);
+		assert_int_equal(sym_match_each(s, p, 0, each_cb, &e, NULL), ERR_OK);
+		assert_int_equal(e.i, e.want.n);
+		m->file->ops = &poor;
+		e.i = 0;
+		assert_int_equal(sym_match_each(s, p, 0, each_cb, &e, NULL), ERR_OK);
+		assert_int_equal(e.i, e.want.n);
+		sym_list other;
+		assert_int_equal(sym_match(s, p, 0, &other, NULL), ERR_OK);
+		assert_int_equal(other.n, e.want.n);
+		sym_list_deinit(&other);
+		m->file->ops = real;
+		e = (each_ctx){.want = e.want, .stop_at = 2};
+		assert_int_equal(sym_match_each(s, p, 0, each_cb, &e, NULL), ERR_OK);
+		assert_int_equal(e.i, e.want.n < 2 ? e.want.n : 2);
+		sym_list_deinit(&e.want);
+	}
+	sym_type *few, *all;
+	str *names;
+	size_t n, k;
+	assert_int_equal(
+		sym_type_match(s, &world, STR("demo!*O*"), &few, &names, &n, NULL), ERR_OK);
+	m->file->ops = &poor;
+	assert_int_equal(
+		sym_type_match(s, &world, STR("demo!*O*"), &all, &names, &k, NULL), ERR_OK);
+	m->file->ops = real;
+	assert_true(n > 1 && n == k);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(few[i].id, all[i].id);
+	assert_int_equal(sym_match_each(s, STR("other!*"), 0, each_cb, NULL, NULL), ERR_NOTFOUND);
+	atomic_store(&x.stop.flag, true);
+	assert_int_equal(sym_match_each(s, STR("demo!*"), 0, each_cb, NULL, NULL), ERR_CANCELLED);
+	atomic_store(&x.stop.flag, false);
+}
+
+static err place_mem(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret)
+{
+	(void)u;
+	if (addr < 0x1000 || addr >= 0x1100)
+		return ERR_FAULT;
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)p)[i] = (uint8_t)(addr + i);
+	*n_ret = n;
+	return ERR_OK;
+}
+
+/* What MSVC's optimised code says of a variable: behind a pointer, in pieces. */
+static void places(void **state)
+{
+	const mem_reader mem = {NULL, place_mem};
+	x64_regs regs = {.valid = X64_SET_ALL};
+	sym_place p;
+	sym_mod *m = sym_mod_find(s, STR("demo"));
+	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+	regs.gpr[X64_RSP] = 0x1000;
+	regs.gpr[X64_RCX] = 0x1122334455667788;
+	sym_local l = {.name = STR("by_value"),
+		.type = {m->file, 0x75},
+		.loc = SYM_LOC_EXPR,
+		.reg = "rsp",
+		.off = 0x20,
+		.inner = 0x10};
+	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_OK);
+	assert_int_equal(p.kind, SYM_PLACE_MEM);
+	assert_int_equal(p.addr, 0x2726252423222120 + 0x10);
+	l.off = 0x200;
+	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_FAULT);
+	/* CodeView's numbers: ecx 18, rsp 335 */
+	pdb_piece pieces[] = {{.offset = 0, .loc = PDB_LOC_REG, .reg = 18},
+		{.offset = 6, .loc = PDB_LOC_REGREL, .reg = 335, .off = 8},
+		{.offset = 4, .loc = PDB_LOC_NONE}};
+	static const uint8_t want[8] = {0x88, 0x77, 0x66, 0x55, 0, 0, 8, 9};
+	l = (sym_local){.name = STR("parts"),
+		.type = {m->file, 0x77},
+		.loc = SYM_LOC_EXPR,
+		.pieces = pieces,
+		.n_pieces = 3};
+	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_OK);
+	assert_true(p.kind == SYM_PLACE_BYTES && p.n == 8 && p.partly);
+	assert_memory_equal(p.bytes, want, 8);
+	l.n_pieces = 2;
+	pieces[1].offset = 4;
+	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_OK);
+	assert_false(p.partly);
+	pieces[0].loc = pieces[1].loc = PDB_LOC_NONE;
+	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_NOTFOUND);
+	l.type.id = 0x3; /* void */
+	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_LIMIT);
 }
 
 static void wildcards(void **state)
@@ -669,11 +792,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily),
 		cmocka_unit_test(names_and_addresses), cmocka_unit_test(wildcards),
-		cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
-		cmocka_unit_test(image_facts), cmocka_unit_test(modules),
-		cmocka_unit_test(scope_is_asked_when_needed), cmocka_unit_test(lesser_symbols),
-		cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
-		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
-		cmocka_unit_test(cancelled_load)};
+		cmocka_unit_test(one_by_one), cmocka_unit_test(places), cmocka_unit_test(types),
+		cmocka_unit_test(lines_and_locals), cmocka_unit_test(image_facts),
+		cmocka_unit_test(modules), cmocka_unit_test(scope_is_asked_when_needed),
+		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once),
+		cmocka_unit_test(from_server), cmocka_unit_test(mismatch),
+		cmocka_unit_test(seen_before), cmocka_unit_test(cancelled_load)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

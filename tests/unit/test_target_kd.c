@@ -204,6 +204,31 @@ static void reclaims_what_was_left_behind(void **state)
 	}
 }
 
+/* A kernel that gave its debugger up counts packets as a fresh one does, and is none. */
+static void reclaims_from_a_kernel_that_gave_up(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint64_t base = 0;
+		peer_start(&K, kernels[v], "--print-every 3");
+		attach(&K, true);
+		until_exception();
+		skip_break();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		for (unsigned i = 0; i < 5; i++)
+			trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
+		resume(TGT_GO);
+		leave(TGT_ABANDON);
+		usleep(3000000); /* 20 tries of a print */
+		attach(&K, true);
+		until_exception();
+		assert_non_null(strstr(
+			notices, "Reclaimed 5 breakpoint entries that a previous debugger left"));
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
 /* ---- registers, memory, devices ---- */
 
 static void processors(void **state)
@@ -397,6 +422,40 @@ static void devices(void **state)
 }
 
 /* ---- traps ---- */
+
+/* A step led to an execute trap: whether it hits is for the caller to say. */
+static void execute_trap_at_the_pc(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "--processors 1");
+		attach(&K, true);
+		until_exception();
+		skip_break();
+		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.pc, USER_FUNC);
+		trap(TGT_TRAP_EXEC, USER_FUNC + 1, 1);
+		uint64_t count = number_at(USER_COUNT);
+		resume(TGT_STEP);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.pc, USER_FUNC + 1);
+		tgt_run unseen = {.unit = E.unit, .go = TGT_GO, .handled = true, .unseen = true};
+		assert_int_equal(tgt_resume(T_, &unseen, NULL), ERR_OK);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.code, 0x80000004);
+		assert_int_equal(E.dr6 & 15, 1);
+		assert_int_equal(E.pc, USER_FUNC + 1);
+		assert_int_equal(number_at(USER_COUNT), count);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_int_equal(E.pc, USER_FUNC + 1);
+		assert_int_equal(number_at(USER_COUNT), count + 1);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "unhandled "), 0);
+	}
+}
 
 static void breakpoint_step_and_hardware(void **state)
 {
@@ -757,7 +816,7 @@ static void other_processor_steps(void **state)
 				break;
 			}
 			assert_int_equal(e, ERR_OK);
-			tgt_run run = {other, TGT_STEP, true};
+			tgt_run run = {.unit = other, .go = TGT_STEP, .handled = true};
 			assert_int_equal(tgt_resume(T_, &run, NULL), ERR_OK);
 			if (next(500) == TGT_EV_TIMEOUT) {
 				tgt_interrupt(T_);
@@ -985,11 +1044,13 @@ int main(void)
 		cmocka_unit_test(noise_is_quoted),
 		cmocka_unit_test(over_tcp_and_a_terminal),
 		cmocka_unit_test(reclaims_what_was_left_behind),
+		cmocka_unit_test(reclaims_from_a_kernel_that_gave_up),
 		cmocka_unit_test(processors),
 		cmocka_unit_test(partial_contexts_cost_little),
 		cmocka_unit_test(memory),
 		cmocka_unit_test(a_fault_costs_one_request),
 		cmocka_unit_test(devices),
+		cmocka_unit_test(execute_trap_at_the_pc),
 		cmocka_unit_test(breakpoint_step_and_hardware),
 		cmocka_unit_test(passing_over_costs_two_requests),
 		cmocka_unit_test(thirty_two_entries),

@@ -43,7 +43,7 @@ static unsigned calls(fake_call_kind kind)
 static void stop_at(uint64_t pc)
 {
 	tgt_event e;
-	tgt_run go = {0, TGT_GO, true};
+	tgt_run go = {.go = TGT_GO, .handled = true};
 	fake_script(F, &(tgt_event){.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = pc});
 	if (tgt_wait(T_, 0, &e, NULL) == ERR_OK && e.kind == TGT_EV_EXCEPTION)
 		return;
@@ -53,7 +53,7 @@ static void stop_at(uint64_t pc)
 
 static void go_and_stop(uint64_t pc, tgt_event *e)
 {
-	tgt_run go = {0, TGT_GO, true};
+	tgt_run go = {.go = TGT_GO, .handled = true};
 	assert_int_equal(tgt_resume(T_, &go, NULL), ERR_OK);
 	fake_script(F, &(tgt_event){.kind = TGT_EV_EXCEPTION, .code = 0x80000003, .pc = pc});
 	assert_int_equal(tgt_wait(T_, 0, e, NULL), ERR_OK);
@@ -113,6 +113,86 @@ static void cached_until_it_runs(void **state)
 	assert_int_equal(n, 3);
 	assert_int_equal(tgt_read_all(T_, as_current(), KCODE, b, 16, NULL), ERR_OK);
 	assert_memory_equal(b + 2, "xyz", 3);
+}
+
+static uint8_t seen(bool view, uint64_t addr)
+{
+	uint8_t b = 0;
+	size_t n;
+	assert_int_equal(
+		(view ? tgt_read_view : tgt_read)(T_, as_current(), addr, &b, 1, &n, NULL), ERR_OK);
+	return b;
+}
+
+static void behind_our_back(uint64_t addr, uint8_t to)
+{
+	fake_mem(F, as_current(), addr, &to, 1);
+}
+
+/* .cache: what is held, what is flushed, and how much. */
+static void cache_settings(void **state)
+{
+	const uint64_t user = UCODE;
+	tgt_cache c;
+	tgt_event e;
+	size_t used, n;
+	diag d = {0};
+	fill(as_current(), KCODE, 4096);
+	fill(as_current(), user, 4096);
+	stop_at(KCODE + 0x800);
+	tgt_cache_get(T_, &c, &used);
+	assert_false(c.hold);
+	assert_int_equal(used, 0);
+
+	/* Held: views see what was, everybody else what is. */
+	c.hold = true;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
+	uint8_t was = seen(true, KCODE), user_was = seen(true, user);
+	go_and_stop(KCODE + 0x800, &e);
+	behind_our_back(KCODE, (uint8_t)(was + 1));
+	behind_our_back(user, (uint8_t)(user_was + 1));
+	assert_int_equal(seen(true, KCODE), was);
+	assert_int_equal(seen(true, user), user_was);
+	tgt_cache_flush(T_, TGT_FLUSH_USER, 0);
+	assert_int_equal(seen(true, user), (uint8_t)(user_was + 1));
+	assert_int_equal(seen(true, KCODE), was);
+	tgt_cache_flush(T_, TGT_FLUSH_PAGE, user);
+	assert_int_equal(seen(true, KCODE), was);
+	assert_int_equal(seen(false, KCODE), (uint8_t)(was + 1));
+	go_and_stop(KCODE + 0x800, &e);
+	behind_our_back(KCODE, was);
+	assert_int_equal(seen(true, KCODE), (uint8_t)(was + 1));
+	tgt_cache_flush(T_, TGT_FLUSH_PAGE, KCODE + 0x777);
+	assert_int_equal(seen(true, KCODE), was);
+	/* Our own writes are seen at once. */
+	go_and_stop(KCODE + 0x800, &e);
+	assert_int_equal(tgt_write(T_, as_current(), KCODE, "\x77", 1, &n, NULL), ERR_OK);
+	assert_int_equal(seen(true, KCODE), 0x77);
+	/* Letting go of what is held forgets it. */
+	go_and_stop(KCODE + 0x800, &e);
+	behind_our_back(KCODE, 0x78);
+	c.hold = false;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
+	assert_int_equal(seen(true, KCODE), 0x78);
+
+	/* No cache: each read asks. */
+	c.pages = 0;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
+	fake_calls_clear(F);
+	for (int i = 0; i < 5; i++)
+		(void)seen(true, KCODE + 1);
+	assert_int_equal(calls(FAKE_READ), 5);
+	c.pages = 1;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
+	fake_calls_clear(F);
+	for (int i = 0; i < 5; i++)
+		(void)seen(true, KCODE + 0x400);
+	assert_int_equal(calls(FAKE_READ), 1);
+	(void)seen(true, user);
+	(void)seen(true, KCODE + 0x400);
+	assert_int_equal(calls(FAKE_READ), 3);
+	c.pages = SIZE_MAX;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_ARG);
 }
 
 static void faults_are_remembered_and_reads_are_short(void **state)
@@ -469,7 +549,7 @@ static void reboot_voids_everything(void **state)
 	fill(as_current(), KCODE, 4096);
 	stop_at(KCODE + 0x800);
 	uint64_t h = plant(as_current(), KCODE);
-	tgt_run go = {0, TGT_GO, true};
+	tgt_run go = {.go = TGT_GO, .handled = true};
 	fake_script(F, &(tgt_event){.kind = TGT_EV_REBOOT});
 	assert_int_equal(tgt_resume(T_, &go, NULL), ERR_OK);
 	assert_int_equal(tgt_wait(T_, 0, &e, NULL), ERR_OK);
@@ -489,7 +569,7 @@ static void the_fake_executes(void **state)
 	fake_regs(F, 0)->rip = KCODE;
 	fake_execute(F, true, 1000);
 	stop_at(KCODE);
-	tgt_run step = {0, TGT_STEP, true}, go = {0, TGT_GO, true};
+	tgt_run step = {.go = TGT_STEP, .handled = true}, go = {.go = TGT_GO, .handled = true};
 	assert_int_equal(tgt_resume(T_, &step, NULL), ERR_OK);
 	assert_int_equal(tgt_wait(T_, 0, &e, NULL), ERR_OK);
 	assert_int_equal(e.code, 0x80000004);
@@ -509,7 +589,7 @@ static void the_fake_executes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(cached_until_it_runs),
+	const struct CMUnitTest tests[] = {T(cached_until_it_runs), T(cache_settings),
 		T(faults_are_remembered_and_reads_are_short), T(large_reads_go_out_in_large_pieces),
 		T(a_word_read_sparingly_brings_no_neighbours), T(planted_bytes_do_not_show),
 		T(writes_go_under), T(out_and_in_again_costs_nothing),

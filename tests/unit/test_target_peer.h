@@ -155,7 +155,7 @@ static tgt_event_kind next(int ms)
 static void resume(tgt_go go)
 {
 	diag d = {0};
-	tgt_run r = {E.unit, go, true};
+	tgt_run r = {.unit = E.unit, .go = go, .handled = true};
 	if (tgt_resume(T_, &r, &d) != ERR_OK)
 		fail_msg("resume: %s", d.text);
 }

@@ -6,7 +6,7 @@
  */
 #include "cmd/nt/ntc.h"
 
-#include "target/mem_int.h"
+enum { PAGE = 4096 };
 
 /* ---- .process and .thread ---- */
 
@@ -178,10 +178,18 @@ static err do_context(cmd *c, cmd_call *call)
 static void show_cache(cmd *c)
 {
 	bool all = c->e->ctx.system.kind == AS_ROOT, user = c->e->ctx.decode;
-	out(c->e, "Max cache size is       : %d bytes (0x%x KB)\n", MEM_PAGES_MAX * MEM_PAGE,
-		MEM_PAGES_MAX * MEM_PAGE / 1024);
-	out(c->e, "Kept while target runs  : no (unhold)\n");
-	out(c->e, "Decode transition PTEs  : yes (decodeptes)\n");
+	tgt_cache now;
+	size_t used;
+	tgt_cache_get(c->e->t, &now, &used);
+	out(c->e, "Max cache size is       : %zu bytes (0x%zx KB)%s\n", now.pages * PAGE,
+		now.pages * (PAGE / 1024), now.pages ? "" : " - cache disabled");
+	out(c->e, "Total memory in cache   : %zu bytes (0x%zx KB)\n", used * PAGE,
+		used * (PAGE / 1024));
+	out(c->e, "Cache is held           : %s\n",
+		now.hold ? "yes: memory may be shown as it was before the target ran (hold)"
+			 : "no (unhold)");
+	out(c->e, "Decode transition PTEs  : %s\n",
+		now.mapped_only ? "no (nodecodeptes)" : "yes (decodeptes)");
 	out(c->e, "Force decode            : %s\n",
 		all    ? "all addresses (forcedecodeptes)"
 		: user ? "user addresses (forcedecodeuser)"
@@ -201,51 +209,78 @@ static err force_decode(cmd *c, bool all)
 	return ERR_OK;
 }
 
-static err fixed(cmd *c, const char *what)
+/* .cache SizeInKB; a size below one page still keeps one. */
+static err cache_size(cmd *c, str *rest, tgt_cache *to)
 {
-	return cmd_fail(c, ERR_UNSUPPORTED,
-		"%s: the cache's size and its life are fixed in this version; what was read is "
-		"kept until the "
-		"target runs or is written to (.cache flushall drops it at once)",
-		what);
+	uint64_t kb;
+	TRY(cmd_arg_expr(c, rest, &kb));
+	TRY(cmd_arg_end(c, *rest));
+	if (kb >> 40)
+		return cmd_fail(
+			c, ERR_ARG, "%llx KB is more than any machine has", (unsigned long long)kb);
+	to->pages = (size_t)((kb + PAGE / 1024 - 1) / (PAGE / 1024));
+	TRY(tgt_cache_set(c->e->t, to, &c->d));
+	out(c->e, "Max cache size is       : %zu bytes (0x%zx KB)%s\n", to->pages * PAGE,
+		to->pages * (PAGE / 1024), to->pages ? "" : " - cache disabled");
+	return ERR_OK;
+}
+
+static err cache_option(cmd *c, str *rest, tgt_cache *to, bool *known)
+{
+	engine *e = c->e;
+	*known = true;
+	if (cmd_arg_word(rest, "hold")) {
+		to->hold = true;
+	} else if (cmd_arg_word(rest, "unhold")) {
+		to->hold = false;
+	} else if (cmd_arg_word(rest, "decodeptes")) {
+		to->mapped_only = false;
+	} else if (cmd_arg_word(rest, "nodecodeptes")) {
+		to->mapped_only = true;
+	} else if (cmd_arg_word(rest, "forcedecodeptes")) {
+		return force_decode(c, true);
+	} else if (cmd_arg_word(rest, "forcedecodeuser")) {
+		return force_decode(c, false);
+	} else if (cmd_arg_word(rest, "noforcedecodeptes") ||
+		   cmd_arg_word(rest, "noforcedecodeuser")) {
+		e->ctx.system = e->ctx.user = as_current();
+		e->ctx.decode = false;
+		out(e, ".cache noforcedecodeptes done\n");
+		return ERR_OK;
+	} else {
+		*known = false;
+		return ERR_OK;
+	}
+	TRY(cmd_arg_end(c, *rest));
+	return tgt_cache_set(e->t, to, &c->d);
 }
 
 static err do_cache(cmd *c, cmd_call *call)
 {
 	str rest = call->args;
-	engine *e = c->e;
+	tgt_cache to;
+	size_t used;
 	uint64_t v;
+	bool known;
 	nt *n;
 	TRY(ntc_get(c, &n));
 	if (!rest.n) {
 		show_cache(c);
 		return ERR_OK;
 	}
-	if (cmd_arg_word(&rest, "unhold") || cmd_arg_word(&rest, "decodeptes")) {
-		/* how it is anyway */
-	} else if (cmd_arg_word(&rest, "hold")) {
-		return fixed(c, "hold");
-	} else if (cmd_arg_word(&rest, "nodecodeptes")) {
-		return fixed(c, "nodecodeptes");
-	} else if (cmd_arg_word(&rest, "forcedecodeptes")) {
-		TRY(force_decode(c, true));
-	} else if (cmd_arg_word(&rest, "forcedecodeuser")) {
-		TRY(force_decode(c, false));
-	} else if (cmd_arg_word(&rest, "noforcedecodeptes") ||
-		   cmd_arg_word(&rest, "noforcedecodeuser")) {
-		e->ctx.system = e->ctx.user = as_current();
-		e->ctx.decode = false;
-		out(e, ".cache noforcedecodeptes done\n");
-	} else if (cmd_arg_word(&rest, "flushall") || cmd_arg_word(&rest, "flushu")) {
-		mem_drop(e->t);
+	tgt_cache_get(c->e->t, &to, &used);
+	TRY(cache_option(c, &rest, &to, &known));
+	if (known)
+		return cmd_arg_end(c, rest);
+	if (cmd_arg_word(&rest, "flushall")) {
+		tgt_cache_flush(c->e->t, TGT_FLUSH_ALL, 0);
+	} else if (cmd_arg_word(&rest, "flushu")) {
+		tgt_cache_flush(c->e->t, TGT_FLUSH_USER, 0);
 	} else if (cmd_arg_word(&rest, "flush")) {
-		/* More than the block at the address is dropped: it only has to be read again. */
-		if (rest.n)
-			TRY(cmd_arg_expr(c, &rest, &v));
-		mem_drop(e->t);
-	} else {
 		TRY(cmd_arg_expr(c, &rest, &v));
-		return fixed(c, "Size");
+		tgt_cache_flush(c->e->t, TGT_FLUSH_PAGE, v);
+	} else {
+		return cache_size(c, &rest, &to);
 	}
 	return cmd_arg_end(c, rest);
 }
@@ -426,6 +461,10 @@ static void show_exr(
 	for (size_t i = 0; i < ARRAY_LEN(exceptions); i++)
 		if (exceptions[i].code == code)
 			out(e, " (%s)", exceptions[i].name);
+	if (code > TGT_SIGNAL_CODE && code < TGT_SIGNAL_CODE + 128) {
+		const sx_filter *f = sx_find(e, (str){0}, code);
+		out(e, " (%s)", f ? f->name : "Real-time signal");
+	}
 	out(e, "\n  ExceptionFlags: %08x\nNumberParameters: %u\n", flags, n);
 	for (uint32_t i = 0; i < n && i < TGT_EXR_PARAMS; i++)
 		out(e, "   Parameter[%u]: %016llx\n", i, (unsigned long long)params[i]);
@@ -481,7 +520,8 @@ static err list_sessions(cmd *c)
 	for (size_t i = 0; i < v.n && e == ERR_OK; i++) {
 		os_process p;
 		bool known = false;
-		if (c->e->os->ops->process(c->e->os, v.p[i], &p, NULL) != ERR_OK || !p.peb)
+		if (c->e->os->ops->process(c->e->os, v.p[i], &p, NULL) != ERR_OK || !p.peb ||
+			p.session >= OS_SESSION_UNKNOWN)
 			continue;
 		for (size_t j = 0; j < ids.n; j++)
 			known |= ids.p[j] == p.session;
@@ -495,8 +535,11 @@ static err list_sessions(cmd *c)
 			out(c->e, " %u", ids.p[j]);
 		out(c->e, "\n");
 		os_process now;
-		if (ntc_implicit_process(c, &now) == ERR_OK)
-			out(c->e, "Current Session %u\n", now.session);
+		char text[16];
+		if (ntc_implicit_process(c, &now) == ERR_OK) {
+			ntc_session_text(now.session, text);
+			out(c->e, "Current Session %s\n", text);
+		}
 		ntc_note(c, "", &why);
 	}
 	vec_deinit(&ids);
@@ -536,6 +579,9 @@ static err do_session(cmd *c, cmd_call *call)
 		uint64_t addr;
 		TRY(ntc_running_process(c, &addr));
 		TRY(e->os->ops->process(e->os, addr, &p, &c->d));
+		if (p.session >= OS_SESSION_UNKNOWN)
+			return cmd_fail(c, ERR_NOTFOUND, "%s is in no session that is known",
+				p.image);
 		v = p.session;
 	}
 	b.id = (uint32_t)v;
@@ -589,16 +635,26 @@ static const cmd_row rows[] = {
 		"back to the one that the processor uses. Kernel addresses are not affected.",
 		TARGET, do_context},
 	{".cache", ".cache [Size | Option]", "Size and behaviour of the memory cache",
-		"What was read stays valid until the target runs or is written to; Size, hold and "
-		"nodecodeptes "
-		"are answered with words, for the cache's size and life are fixed. Options:\n"
-		"  unhold, decodeptes       how it always is\n"
+		"Without an argument: size and settings. Size is in KB (0: nothing is kept from "
+		"one "
+		"read to "
+		"the next; the default is 0x4000, 16 MB). What was read is forgotten when the "
+		"target runs or is written to. Options:\n"
+		"  hold, unhold             keep what was read while the target runs: d*, u, k and "
+		"expressions may\n"
+		"                           then show old memory until it is flushed (default "
+		"unhold)\n"
+		"  decodeptes, nodecodeptes look for pages that are in transition or shared by a "
+		"prototype, or not\n"
+		"                           (default decodeptes)\n"
 		"  forcedecodeuser          read user addresses through the page tables of the "
-		"current process "
-		"context\n"
+		"current process\n"
+		"                           context\n"
 		"  forcedecodeptes          read all addresses that way\n"
 		"  noforcedecodeptes        neither (default)\n"
-		"  flushall, flushu, flush [Address]  forget what was read\n"
+		"  flushall                 forget everything\n"
+		"  flushu                   forget user-mode memory and what could not be read\n"
+		"  flush Address            forget the 4096 bytes around Address\n"
 		"The forcedecode options last until the target runs.",
 		TARGET | CMD_LIVE, do_cache},
 	{".pagein", ".pagein [/p Process] [/f] Address", "Have the system page in memory",

@@ -111,7 +111,7 @@ static err do_crash(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
-static err do_kill(cmd *c, cmd_call *call)
+err ntc_kill(cmd *c, cmd_call *call)
 {
 	str rest = call->args;
 	uint64_t addr = 0;
@@ -130,7 +130,89 @@ static err do_kill(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
+/* ---- !dbgprint ---- */
+
+enum { PRINT_MAX = 16 << 20, PRINT_STEP = 4096 };
+
+typedef struct print_ring {
+	uint64_t base, size, write;
+	uint64_t rolled; /* times that writing began anew */
+} print_ring;
+
+/* What KDDEBUGGER_DATA64 names at `name`, read; the block has addresses of variables there. */
+static err behind(nt *n, const char *name, size_t size, uint64_t *ret, diag *d)
+{
+	uint64_t at;
+	uint8_t b[8] = {0};
+	TRY(nt_kd_value(n, str_of(name), &at, d));
+	if (!at)
+		return diag_set(d, ERR_NOTFOUND, "the kernel does not say where %s is", name);
+	TRY(nt_read(n, at, b, size, d));
+	*ret = le64(b);
+	return ERR_OK;
+}
+
+/* The size can be changed at boot; older kernels have the one static buffer (wdbgexts.h). */
+static err find_ring(nt *n, print_ring *ret, diag *d)
+{
+	print_ring r = {0};
+	uint64_t end;
+	if (behind(n, "KdPrintCircularBufferPtr", 8, &r.base, NULL) != ERR_OK ||
+		behind(n, "KdPrintBufferSize", 4, &r.size, NULL) != ERR_OK || !r.base || !r.size) {
+		TRY(nt_kd_value(n, STR("KdPrintCircularBuffer"), &r.base, d));
+		TRY(nt_kd_value(n, STR("KdPrintCircularBufferEnd"), &end, d));
+		r.size = end - r.base;
+	}
+	TRY(behind(n, "KdPrintWritePointer", 8, &r.write, d));
+	TRY(behind(n, "KdPrintRolloverCount", 4, &r.rolled, d));
+	if (!r.base || !r.size || r.size > PRINT_MAX || r.write - r.base > r.size)
+		return diag_set(d, ERR_CORRUPT,
+			"the print buffer is damaged: %llx bytes at %016llx, written up to %016llx",
+			(unsigned long long)r.size, (unsigned long long)r.base,
+			(unsigned long long)r.write);
+	*ret = r;
+	return ERR_OK;
+}
+
+static err show_printed(cmd *c, nt *n, uint64_t at, uint64_t size)
+{
+	while (size) {
+		char text[PRINT_STEP];
+		size_t part = size < sizeof text ? (size_t)size : sizeof text, k = 0;
+		if (cancelled(&c->e->cancel))
+			return cmd_fail(c, ERR_CANCELLED, "interrupted");
+		TRY(nt_read(n, at, text, part, &c->d));
+		for (size_t i = 0; i < part; i++)
+			if (text[i] == '\n' || text[i] == '\t' || (text[i] >= 0x20 && text[i] < 0x7f))
+				text[k++] = text[i];
+			else if (text[i] && text[i] != '\r')
+				text[k++] = '.';
+		out_str(c->e, OUT_NORMAL, (str){text, k});
+		at += part;
+		size -= part;
+	}
+	return ERR_OK;
+}
+
+static err do_dbgprint(cmd *c, cmd_call *call)
+{
+	print_ring r = {0};
+	nt *n;
+	TRY(ntc_get(c, &n));
+	TRY(cmd_arg_end(c, call->args));
+	TRY(find_ring(n, &r, &c->d));
+	if (r.rolled)
+		TRY(show_printed(c, n, r.write, r.base + r.size - r.write));
+	TRY(show_printed(c, n, r.base, r.write - r.base));
+	out(c->e, "\n");
+	return ERR_OK;
+}
+
 static const cmd_row rows[] = {
+	{"!dbgprint", "!dbgprint", "Show what the target printed lately",
+		"The kernel's own buffer of DbgPrint text, oldest first, also of what was printed "
+		"before this session.",
+		CMD_KERNEL | CMD_TARGET, do_dbgprint},
 	{"vertarget", "vertarget", "Show the version of the target system", NULL,
 		CMD_ANY | CMD_TARGET, do_vertarget},
 	{".bugcheck", ".bugcheck", "Show the data of a bug check",
@@ -145,11 +227,6 @@ static const cmd_row rows[] = {
 		"Bug check E2, MANUALLY_INITIATED_CRASH, at once. In a bug check already, use g "
 		"instead.",
 		CMD_KERNEL | CMD_TARGET | CMD_LIVE | CMD_RUN | CMD_NOREPEAT, do_crash},
-	{".kill", ".kill [Process]", "End a process on the target",
-		"The system ends it when the target runs next. Without an address: the process "
-		"that runs on the "
-		"current processor.",
-		CMD_KERNEL | CMD_TARGET | CMD_LIVE | CMD_NOREPEAT, do_kill},
 };
 
 const cmd_family cmd_family_nt_machine = {"The target machine", rows, ARRAY_LEN(rows)};

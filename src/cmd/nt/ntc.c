@@ -291,13 +291,23 @@ static void show_field(
 		buf_addc(b, '?');
 }
 
+void ntc_session_text(uint32_t session, char text[16])
+{
+	if (session == OS_SESSION_NONE || session == OS_SESSION_UNKNOWN)
+		snprintf(text, 16, "%s", session == OS_SESSION_NONE ? "none" : "?");
+	else
+		snprintf(text, 16, "%u", session);
+}
+
 err ntc_show_process(cmd *c, const os_process *p, unsigned flags)
 {
 	nt *n;
 	buf b;
+	char session[16];
 	TRY(ntc_get(c, &n));
-	out(c->e, "PROCESS %016llx  SessionId: %u  Cid: %04llx    Peb: %08llx  ParentCid: %04llx\n",
-		(unsigned long long)p->id_addr, p->session, (unsigned long long)p->pid,
+	ntc_session_text(p->session, session);
+	out(c->e, "PROCESS %016llx  SessionId: %s  Cid: %04llx    Peb: %08llx  ParentCid: %04llx\n",
+		(unsigned long long)p->id_addr, session, (unsigned long long)p->pid,
 		(unsigned long long)p->peb, (unsigned long long)p->parent_pid);
 	buf_init(&b, 256);
 	buf_addf(&b, "    DirBase: %08llx  ObjectTable: ", (unsigned long long)p->root);

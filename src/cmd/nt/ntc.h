@@ -36,10 +36,15 @@ err ntc_threads(cmd *c, uint64_t process, ntc_addrs *ret, diag *why) MUST_CHECK;
 /* flags as of !process and !thread. */
 enum { NTC_TIMES = 1, NTC_WAITS = 2, NTC_STACKS = 4, NTC_SHORT_STACK = 8, NTC_CONTEXT = 0x10 };
 err ntc_show_process(cmd *c, const os_process *p, unsigned flags) MUST_CHECK;
+/* "1", "none" for system processes, "?" where the symbols do not tell. */
+void ntc_session_text(uint32_t session, char text[16]);
 err ntc_show_thread(cmd *c, const os_thread *t, unsigned flags, const char *indent) MUST_CHECK;
 /* The stack that starts with these registers, in the current views. */
 void ntc_show_stack(cmd *c, const x64_regs *r, bool args, const char *indent);
 /* "nt!Foo+0x12" or "0x0000...". */
 void ntc_symbol(cmd *c, uint64_t addr, buf *b);
+
+/* .kill in kernel mode. */
+err ntc_kill(cmd *c, cmd_call *call) MUST_CHECK;
 
 #endif

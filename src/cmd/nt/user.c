@@ -5,6 +5,7 @@
 #include "cmd/nt/ntc.h"
 
 #include "base/map.h"
+#include "cmd/lx/lx.h"
 
 #include <time.h>
 
@@ -431,6 +432,8 @@ static err do_gle(cmd *c, cmd_call *call)
 	user u;
 	str rest = call->args, sw;
 	uint64_t teb;
+	if (c->e->mode == ENG_USER)
+		return lx_gle(c, call);
 	if (cmd_arg_switch(&rest, "-/", &sw)) {
 		if (!str_eq(sw, STR("all")))
 			return cmd_syntax(c, call->args);
@@ -474,11 +477,12 @@ static bool show_dll(user *u, uint64_t at, void *x)
 	w->shown++;
 	str path = text_at(u, at, type, "FullDllName");
 	out(c->e, "\n0x%08llx: %.*s\n", (unsigned long long)at, STR_ARG(path));
-	out(c->e,
-		"      Base   0x%08llx  EntryPoint  0x%08llx  Size        0x%08llx    DdagNode     "
-		"0x%08llx\n",
-		(unsigned long long)base, (unsigned long long)entry, (unsigned long long)size,
-		(unsigned long long)(get(u, at, type, "DdagNode", &count) ? count : 0));
+	out(c->e, "      Base   0x%08llx  EntryPoint  0x%08llx  Size        0x%08llx",
+		(unsigned long long)base, (unsigned long long)entry, (unsigned long long)size);
+	/* Older systems have none. */
+	if (get(u, at, type, "DdagNode", &count))
+		out(c->e, "    DdagNode     0x%08llx", (unsigned long long)count);
+	out(c->e, "\n");
 	if (get(u, at, type, "Flags", &flags)) {
 		uint64_t loads = 0, tls = 0;
 		if (!get(u, at, type, "ObsoleteLoadCount", &loads))
@@ -580,8 +584,8 @@ static const cmd_row rows[] = {
 	{"!gle", "!gle [-all]", "Show the last error of a thread",
 		"What GetLastError would give, and the last NTSTATUS, of the register context's "
 		"thread, or with "
-		"-all of every user thread.",
-		TARGET, do_gle},
+		"-all of every user thread. In user mode on Linux: errno.",
+		TARGET | CMD_USER, do_gle},
 	{"!dlls", "!dlls [-f] [-s] [-a] [-v] [-i | -l | -m] [-c Address] [LoaderEntry]",
 		"List loader entries of the current process",
 		"In load order (-l, default), initialisation order (-i) or memory order (-m). -c "

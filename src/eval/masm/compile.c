@@ -10,6 +10,8 @@
  */
 #include "eval/masm/code.h"
 
+#include "eval/cxx.h"
+
 typedef struct parser {
 	const masm_env *env;
 	arena *a;
@@ -515,6 +517,7 @@ static err parse_switch(parser *p)
 		(masm_op){.op = OP_CXX,
 			.begin = (uint32_t)begin,
 			.end = (uint32_t)p->pos,
+			.value = open + 1,
 			.name = str_dup(p->a, slice(p, open + 1, close))},
 		1);
 }
@@ -831,13 +834,30 @@ static err parse_binary(parser *p, unsigned level)
 
 /* ---- entries ---- */
 
+/* The default evaluator is C++: the whole expression is one value from there. */
+static err compile_cxx(parser *p)
+{
+	size_t n = 0;
+	if (p->probe)
+		n = cxx_extent(p->text);
+	else
+		TRY(p->env->cxx_prefix(p->env->u, p->text, &n, p->d));
+	if (!n)
+		return missing(p);
+	p->calls = true;
+	p->pos = n;
+	masm_op op = {.op = OP_CXX, .end = (uint32_t)n, .name = str_dup(p->a, slice(p, 0, n))};
+	return emit(p, op, 1);
+}
+
 static err compile(parser *p)
 {
 	if (p->text.n > MASM_TEXT_MAX)
 		p->text.n = MASM_TEXT_MAX;
 	if (p->d)
 		diag_clear(p->d);
-	err e = parse_binary(p, 0);
+	bool cxx = p->env->cxx_default && p->env->cxx && p->env->cxx_prefix;
+	err e = cxx ? compile_cxx(p) : parse_binary(p, 0);
 	if (e == ERR_OK && p->d)
 		diag_clear(p->d); /* words of readings that were tried and given up */
 	return e;

@@ -174,6 +174,12 @@ static err run_call(const masm_code *c, const masm_op *op, const masm_env *env, 
 				(int)(op->name.n < 200 ? op->name.n : 200), op->name.p);
 		break;
 	}
+	if (e != ERR_OK && op->op == OP_CXX && d && d->text[0]) {
+		/* Its words and place are about its own text. */
+		d->src_begin += (size_t)op->value;
+		d->src_end += (size_t)op->value;
+		return e;
+	}
 	if (e != ERR_OK)
 		return blame(c, op, d, e,
 			op->op == OP_IMENT ? "Memory access error at" : "Operand error at");

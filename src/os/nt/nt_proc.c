@@ -44,11 +44,14 @@ static uint32_t session_of(nt *n, uint64_t addr)
 	uint64_t at, v;
 	if (nt_get(n, addr, "_EPROCESS", "SessionId", &v, NULL) == ERR_OK)
 		return (uint32_t)v;
-	at = nt_get_or(n, addr, "_EPROCESS", "Session", 0);
+	if (nt_get(n, addr, "_EPROCESS", "Session", &at, NULL) != ERR_OK)
+		return OS_SESSION_UNKNOWN;
+	if (!at)
+		return OS_SESSION_NONE;
 	for (size_t i = 0; nt_kernel_addr(at) && i < ARRAY_LEN(types); i++)
 		if (nt_get(n, at, types[i], "SessionId", &v, NULL) == ERR_OK)
 			return (uint32_t)v;
-	return 0;
+	return OS_SESSION_UNKNOWN;
 }
 
 static void image_of(nt *n, uint64_t addr, os_process *p)

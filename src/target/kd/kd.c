@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { SURPLUS_MS = 400, CLOSE_MS = 3000, EXC_BREAKPOINT = (int)0x80000003u };
+enum { SURPLUS_MS = 1000, CLOSE_MS = 3000, EXC_BREAKPOINT = (int)0x80000003u };
 
 /* ---- events ---- */
 
@@ -234,7 +234,7 @@ static err resume_(kd *k, const tgt_run *how, diag *d)
 	if (k->phase == PH_STOPPED && how->unit != k->st.cpu && how->go == TGT_STEP)
 		TRY(switch_to(k, how->unit, d));
 	if (k->phase == PH_STOPPED) {
-		TRY(kd_traps_arm(k, d));
+		TRY(kd_traps_arm(k, how->unseen, d));
 		atomic_store(&k->interrupt, false);
 	}
 	return send_continue(k, how->go == TGT_STEP, how->handled, d);
@@ -269,26 +269,39 @@ static err answer(tgt *t, str text, diag *d)
 
 /* ---- waiting ---- */
 
+/* A break-in byte that the kernel found: DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C), wdm.h. */
+static bool is_break_in(kd *k, const tgt_event *ev)
+{
+	enum { DBG_STATUS_CONTROL_C = 1 };
+	x64_regs r = {0};
+	return ev->kind == TGT_EV_EXCEPTION && ev->code == (uint32_t)EXC_BREAKPOINT &&
+	       ev->pc >> 63 && !ev->n_dropped && ev->n_stream && ev->stream[0] == 0xcc &&
+	       kd_regs_get(&k->t, ev->unit, X64_SET_INTEGER, &r, NULL) == ERR_OK &&
+	       r.gpr[X64_RCX] == DBG_STATUS_CONTROL_C;
+}
+
 /*
- * The second of two break-in bytes is found by the kernel right after it was let go: that stop is
- * passed over. True if it was.
+ * A break-in byte too many (sent twice, or to a target that had stopped already) is found by the
+ * kernel right after it was let go: that stop is passed over. True if it was.
  */
 static bool pass_surplus(kd *k, const tgt_event *ev)
 {
 	x64_regs r = {0};
 	if (!k->surplus || ev->kind != TGT_EV_EXCEPTION)
 		return false;
-	bool it = ev->code == (uint32_t)EXC_BREAKPOINT && ev->pc == k->break_pc && !ev->n_dropped &&
-		  !k->want_break && sys_now_ms() < k->surplus_until;
-	k->surplus = it ? k->surplus - 1 : 0;
-	if (!it)
+	bool late = sys_now_ms() >= k->surplus_until;
+	if (late)
+		k->surplus = 0;
+	if (late || k->want_break || !is_break_in(k, ev))
 		return false;
+	k->surplus--;
 	if (kd_regs_get(&k->t, ev->unit, X64_SET_CONTROL, &r, NULL) != ERR_OK)
 		return false;
 	r.rip = ev->pc + 1;
 	if (kd_regs_set(&k->t, ev->unit, X64_SET_CONTROL, &r, NULL) != ERR_OK)
 		return false;
-	return kd_traps_arm(k, NULL) == ERR_OK && send_continue(k, false, true, NULL) == ERR_OK;
+	return kd_traps_arm(k, true, NULL) == ERR_OK &&
+	       send_continue(k, false, true, NULL) == ERR_OK;
 }
 
 /*
@@ -484,6 +497,8 @@ static err ctl_(kd *k, tgt_ctl_code c, uint64_t arg, diag *d)
 		(void)kd_traps_reclaim(k);
 		kd_flush(k);
 		return ERR_OK;
+	case TGT_CTL_SILENT_SIGNALS:
+		break;
 	}
 	return diag_set(d, ERR_UNSUPPORTED, "not possible with a KD target");
 }
@@ -510,13 +525,36 @@ static void pump_until_stopped(kd *k)
 static void step_over_break(kd *k)
 {
 	x64_regs r = {0};
-	if (k->st.kind != KD_S_EXCEPTION || k->st.code != (uint32_t)EXC_BREAKPOINT || k->pc_moved ||
-		!k->st.n_stream || k->st.stream[0] != 0xcc)
+	uint8_t now = 0;
+	size_t got = 0;
+	if (k->st.kind != KD_S_EXCEPTION || k->st.code != (uint32_t)EXC_BREAKPOINT || k->pc_moved)
+		return;
+	/* Not what the stop showed: that may have been a byte in a physical page, which is out by
+	 * now, and the instruction below it has still to run. */
+	if (kd_read(&k->t, as_current(), k->st.pc, &now, 1, &got) != ERR_OK || !got || now != 0xcc)
 		return;
 	if (kd_regs_get(&k->t, k->st.cpu, X64_SET_CONTROL, &r, NULL) != ERR_OK || r.rip != k->st.pc)
 		return;
 	r.rip++;
 	(void)!kd_regs_set(&k->t, k->st.cpu, X64_SET_CONTROL, &r, NULL);
+}
+
+/* A byte too many must not stop the target once nobody is there to let it go. */
+static void leave_no_break(kd *k)
+{
+	k->got = false;
+	while (k->surplus && !k->cut && sys_now_ms() < k->surplus_until) {
+		if (k->phase == PH_STOPPED) {
+			k->surplus--;
+			step_over_break(k);
+			(void)!send_continue(k, false, true, NULL);
+		}
+		kd_pump(k, k->surplus_until);
+	}
+	if (k->phase == PH_STOPPED) {
+		step_over_break(k);
+		(void)!send_continue(k, false, true, NULL);
+	}
 }
 
 static void detach(kd *k)
@@ -530,6 +568,7 @@ static void detach(kd *k)
 		kd_traps_out(k);
 		step_over_break(k);
 		(void)!send_continue(k, false, true, NULL);
+		leave_no_break(k);
 	}
 	/* The kernel is not left in the middle of a packet. */
 	uint64_t end = sys_now_ms() + 1000;

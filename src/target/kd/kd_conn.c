@@ -23,7 +23,7 @@ enum {
 	CONTINUE_TRIES = 8,
 	WRITE_MS = 2000,
 	DOZE_BYTES = 32,
-	DOZE_MIN_NS = 50000,
+	DOZE_MIN_NS = 20000,
 	DOZE_MAX_NS = 1000000
 };
 
@@ -194,9 +194,10 @@ static void deliver(kd *k)
 	kd_traps_dropped(k, &e);
 	if (s->kind == KD_S_EXCEPTION) {
 		if (k->want_break && k->breaks) {
-			k->surplus = k->breaks - 1;
-			k->break_pc = s->pc;
+			/* One byte made this stop, unless the target had stopped before. */
+			k->surplus = k->breaks - !k->was_stopped;
 		}
+		k->was_stopped = false;
 		k->want_break = k->break_crossed = false;
 		k->breaks = 0;
 		k->break_at = 0; /* the next wish is a new one */
@@ -276,11 +277,8 @@ static void on_data(kd *k, const kdp_note *x)
 	if (k->breaks && sys_now_ms() - k->break_sent < BREAK_CROSSED_MS)
 		k->break_crossed = true;
 	if (x->sync && !after_reset) {
-		/* The kernel counts from the start: it booted, or it had given us up. */
-		if (!k->ever_contact)
-			k->fresh = true;
-		else
-			k->suspect = true;
+		/* The kernel counts from the start: it booted, or it had given its debugger up. */
+		k->suspect |= k->ever_contact;
 		k->synced = true;
 	}
 	k->contact = k->ever_contact = true;
@@ -294,6 +292,7 @@ static void on_data(kd *k, const kdp_note *x)
 			on_debug_io(k, x->p, x->n);
 		break;
 	case KD_T_MANIPULATE:
+		k->was_stopped |= !k->synced; /* answers a debugger before us */
 		if (k->want && kd_manip_unpack(x->p, x->n, &k->reply) == ERR_OK &&
 			k->reply.api == k->want &&
 			(!k->want_addr || k->reply.u.mem.addr == k->want_addr))
@@ -322,12 +321,14 @@ static void on_note(kd *k, const kdp_note *x)
 		k->deaf = false;
 		break;
 	case KDP_RESEND:
+		k->was_stopped |= !k->synced && !k->have_state;
 		k->contact = k->ever_contact = true;
 		/* The kernel is in the middle of a packet that a debugger left behind. */
 		if (!k->synced)
 			kd_resync_start(k);
 		break;
 	case KDP_RESET:
+		k->was_stopped |= !k->have_state;
 		k->contact = k->ever_contact = true;
 		k->synced = k->just_reset = true;
 		k->have_state = false;
@@ -340,7 +341,7 @@ static void link_up(kd *k)
 	buf b;
 	kdp_restart(&k->p);
 	k->phase = PH_SILENT;
-	k->contact = k->synced = k->dance = k->just_reset = false;
+	k->contact = k->synced = k->dance = k->just_reset = k->was_stopped = false;
 	k->up_at = k->silence_at = sys_now_ms();
 	k->silence_at += KD_SILENCE_MS;
 	k->silences = 0;
@@ -625,6 +626,8 @@ static void take_input(kd *k)
 static void doze(kd *k)
 {
 	size_t missing = kdp_missing(&k->p) / 2;
+	if (k->streaming && !missing)
+		missing = DOZE_BYTES; /* of the next reply, or of the acknowledgement before it */
 	uint64_t ns = (missing < DOZE_BYTES ? missing : DOZE_BYTES) * k->pace_ns;
 	if (ns < DOZE_MIN_NS)
 		return;

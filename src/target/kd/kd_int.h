@@ -112,7 +112,8 @@ typedef struct kd {
 	bool break_crossed;  /* a packet came about when it was sent */
 	unsigned breaks;     /* bytes sent since the last stop */
 	unsigned surplus;    /* bytes the kernel may still find after the next resume */
-	uint64_t break_pc, surplus_until;
+	uint64_t surplus_until;
+	bool was_stopped; /* it spoke as only a stopped one does: our break-in came too late */
 	atomic_bool interrupt;
 	/* the state change of the current stop */
 	uint8_t st_bytes[KD_PAYLOAD_MAX];
@@ -123,6 +124,7 @@ typedef struct kd {
 	uint32_t want;	    /* its API number, 0 if none */
 	uint64_t want_addr; /* memory: the reply must be about this address; 0: any */
 	bool no_stream;	    /* asking ahead went wrong once */
+	bool streaming;	    /* long replies follow each other */
 	bool echoes;	    /* replies that nobody waits for may still come: compare addresses */
 	bool got;
 	kd_manip reply;	  /* valid until the next pump */
@@ -233,7 +235,8 @@ err kd_trap_del_many(tgt *t, const uint64_t *handles, size_t n, diag *d);
 void kd_traps_dropped(kd *k, tgt_event *ev);
 void kd_traps_void(kd *k);	  /* the target started anew */
 unsigned kd_traps_reclaim(kd *k); /* takes out entries that are not ours; how many there were */
-err kd_traps_arm(kd *k, diag *d) MUST_CHECK; /* debug registers, EFlags.RF: right before resuming */
+/* Right before resuming: debug registers, EFlags.RF (unless the PC is unseen, see tgt_run). */
+err kd_traps_arm(kd *k, bool unseen, diag *d) MUST_CHECK;
 uint64_t kd_traps_dr7(const kd *k);
 bool kd_traps_any(const kd *k);
 void kd_traps_out(kd *k); /* all of them, as far as possible */

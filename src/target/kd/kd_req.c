@@ -226,6 +226,7 @@ size_t kd_read_stream(
 	kdp_drop(&k->p);
 	k->want = api;
 	k->got = k->cut = k->p.early_lost = false;
+	k->streaming = true;
 	stream_send(k, api, addr, flags, piece_size(n));
 	while (good && done < n && !cancelled(k->t.host.cancel)) {
 		size_t piece = piece_size(n - done), next = piece_size(n - done - piece);
@@ -264,7 +265,7 @@ size_t kd_read_stream(
 	}
 	k->want = 0;
 	k->want_addr = 0;
-	k->got = false;
+	k->got = k->streaming = false;
 	if (!good) { /* one at a time from now on: this line does not bear it */
 		k->no_stream = true;
 		k->echoes = true;

@@ -273,11 +273,11 @@ static err pass_execute_trap(kd *k, diag *d)
 	return ERR_OK;
 }
 
-err kd_traps_arm(kd *k, diag *d)
+err kd_traps_arm(kd *k, bool unseen, diag *d)
 {
 	if (k->hw_dirty)
 		TRY(write_debug_registers(k, d));
-	return pass_execute_trap(k, d);
+	return unseen ? ERR_OK : pass_execute_trap(k, d);
 }
 
 /* ---- the table's functions ---- */

@@ -1,0 +1,10 @@
+/* cxx: what other commands use of the C++ commands. */
+#ifndef RS_CMD_CXX_H
+#define RS_CMD_CXX_H
+
+#include "cmd/cmd.h"
+
+/* "$t1 = expression", behind r?. */
+err cxx_assign_temp(cmd *c, str text) MUST_CHECK;
+
+#endif

@@ -1,0 +1,393 @@
+/*
+ * lx: !address, !handle, !runaway, !auxv, !gle of a Linux process. See lx.h.
+ */
+#include "cmd/lx/lx.h"
+
+#include "base/reader.h"
+
+#include <elf.h>
+#include <unistd.h>
+
+err lx_text(cmd *c, tgt_info what, uint64_t id, str *ret)
+{
+	buf b;
+	buf_init(&b, LX_TEXT_MAX);
+	err r = tgt_info_get(c->e->t, what, id, &b, &c->d);
+	if (r == ERR_OK)
+		*ret = str_dup(&c->a, buf_str(&b));
+	buf_deinit(&b);
+	return r;
+}
+
+/* ---- !address ---- */
+
+static const char *protect_text(const linux_map *m)
+{
+	static const char *const names[8] = {"PAGE_NOACCESS", "PAGE_READONLY", "PAGE_WRITEONLY",
+		"PAGE_READWRITE", "PAGE_EXECUTE", "PAGE_EXECUTE_READ", "PAGE_EXECUTE_WRITE",
+		"PAGE_EXECUTE_READWRITE"};
+	return names[(m->r ? 1 : 0) | (m->w ? 2 : 0) | (m->x ? 4 : 0)];
+}
+
+static const char *type_text(cmd *c, const linux_map *m)
+{
+	if (sym_mod_at(c->e->syms, m->start))
+		return "MEM_IMAGE";
+	return m->path.n && m->path.p[0] == '/' ? "MEM_MAPPED" : "MEM_PRIVATE";
+}
+
+/* Words as !address has them; what Linux names itself is taken over. */
+static void usage_text(cmd *c, const linux_map *m, buf *b)
+{
+	const sym_mod *mod = sym_mod_at(c->e->syms, m->start);
+	if (mod)
+		buf_addf(b, "Image [%.*s; \"%.*s\"]", STR_ARG(mod->name), STR_ARG(m->path));
+	else if (str_eq(m->path, STR("[heap]")))
+		buf_addz(b, "Heap");
+	else if (str_starts(m->path, STR("[stack")))
+		buf_addz(b, "Stack");
+	else if (m->path.n && m->path.p[0] == '[')
+		buf_addf(b, "Other %.*s", STR_ARG(m->path));
+	else if (m->path.n)
+		buf_addf(b, "MappedFile \"%.*s\"", STR_ARG(m->path));
+	else
+		buf_addz(b, "<unknown>");
+}
+
+static void show_region(cmd *c, const linux_map *m)
+{
+	engine *e = c->e;
+	buf b;
+	buf_init(&b, 8192);
+	usage_text(c, m, &b);
+	out(e, "Usage:                  %s\nBase Address:           %s\n", buf_z(&b),
+		out_addr(e, m->start));
+	out(e, "End Address:            %s\n", out_addr(e, m->end));
+	out(e, "Region Size:            %s\n", out_addr(e, m->end - m->start));
+	out(e, "State:                  00001000          MEM_COMMIT\n");
+	out(e, "Protect:                %s%s\n", protect_text(m), m->shared ? " (shared)" : "");
+	out(e, "Type:                   %s\n", type_text(c, m));
+	if (m->path.n && m->path.p[0] == '/')
+		out(e, "File offset:            %s\n", out_addr(e, m->offset));
+	buf_deinit(&b);
+}
+
+static void show_line(cmd *c, const linux_map *m)
+{
+	buf b;
+	buf_init(&b, 8192);
+	usage_text(c, m, &b);
+	out(c->e, "  %s %s %s %-11s %-11s %-23s %s\n", out_addr(c->e, m->start),
+		out_addr(c->e, m->end), out_addr(c->e, m->end - m->start), type_text(c, m),
+		"MEM_COMMIT", protect_text(m), buf_z(&b));
+	buf_deinit(&b);
+}
+
+/* Kernel targets have these commands, too, and not yet here. */
+static err user_only(cmd *c, const cmd_call *call)
+{
+	if (c->e->mode == ENG_USER)
+		return ERR_OK;
+	return cmd_fail(c, ERR_UNSUPPORTED,
+		"%s (%s) is known but not available in this version for kernel targets",
+		call->row->name, call->row->summary);
+}
+
+static err cmd_address(cmd *c, cmd_call *call)
+{
+	str rest = call->args, text;
+	uint64_t addr = 0, below = 0;
+	bool one = rest.n > 0;
+	linux_map m;
+
+	TRY(user_only(c, call));
+	if (one)
+		TRY(cmd_arg_expr(c, &rest, &addr));
+	TRY(cmd_arg_end(c, rest));
+	TRY(lx_text(c, TGT_I_MAPS, c->e->ctx.process, &text));
+	if (!one)
+		out(c->e, "        BaseAddress      EndAddress+1        RegionSize     Type       "
+			  "State       Protect                 Usage\n");
+	while (linux_map_next(&text, &m)) {
+		TRY(lang_cancelled(c));
+		if (!one) {
+			show_line(c, &m);
+		} else if (addr >= m.start && addr < m.end) {
+			show_region(c, &m);
+			return ERR_OK;
+		} else if (m.end <= addr) {
+			below = m.end;
+		} else {
+			break;
+		}
+	}
+	if (one)
+		out(c->e,
+			"Usage:                  Free\nBase Address:           %s\nState:          "
+			"        "
+			"00010000          MEM_FREE\n",
+			out_addr(c->e, below));
+	return ERR_OK;
+}
+
+/* ---- !handle ---- */
+
+static const char *file_type(str target)
+{
+	static const struct {
+		const char *start, *type;
+	} types[] = {{"socket:", "Socket"}, {"pipe:", "Pipe"}, {"anon_inode:[event", "Event"},
+		{"anon_inode:", "Other"}, {"/dev/", "Device"}, {"/memfd:", "Section"}};
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (str_starts(target, str_of(types[i].start)))
+			return types[i].type;
+	return "File";
+}
+
+static err cmd_handle(cmd *c, cmd_call *call)
+{
+	str rest = call->args, text;
+	uint64_t want = 0, flags = 1, number;
+	size_t n = 0;
+	bool one = false;
+
+	TRY(user_only(c, call));
+	if (rest.n) {
+		TRY(cmd_arg_expr(c, &rest, &want));
+		one = want != 0 && want != UINT64_MAX;
+	}
+	if (rest.n)
+		TRY(cmd_arg_expr(c, &rest, &flags));
+	str type = str_word(&rest);
+	TRY(cmd_arg_end(c, rest));
+	TRY(lx_text(c, TGT_I_FILES, c->e->ctx.process, &text));
+	while (text.n) {
+		size_t nl = str_chr(text, '\n');
+		str line = str_take(text, nl == SIZE_MAX ? text.n : nl);
+		text = str_skip(text, line.n + 1);
+		size_t tab = str_chr(line, '\t');
+		if (tab == SIZE_MAX || !str_u64(str_take(line, tab), 10, &number))
+			continue;
+		str target = str_skip(line, tab + 1);
+		if ((one && number != want) || (type.n && !str_eq(type, str_of(file_type(target)))))
+			continue;
+		n++;
+		out(c->e, "Handle %llx\n", (unsigned long long)number);
+		if (flags & 1)
+			out(c->e, "  Type         \t%s\n", file_type(target));
+		if (flags & 4 || !one)
+			out(c->e, "  Name         \t%.*s\n", STR_ARG(target));
+	}
+	if (!one)
+		out(c->e, "%zu Handles\n", n);
+	else if (!n)
+		return cmd_fail(c, ERR_NOTFOUND, "the process has no file descriptor %llx",
+			(unsigned long long)want);
+	return ERR_OK;
+}
+
+/* ---- !runaway ---- */
+
+typedef struct spent {
+	const eng_thr *t;
+	uint64_t user, system, since;
+} spent;
+
+static void show_spent(cmd *c, const char *title, const spent *v, size_t n, size_t field)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+	bool *done = arena_alloc(&c->a, n * sizeof *done);
+	memset(done, 0, n * sizeof *done);
+	out(c->e, " %s\n  Thread       Time\n", title);
+	for (size_t shown = 0; shown < n; shown++) {
+		size_t best = SIZE_MAX;
+		uint64_t most = 0;
+		for (size_t i = 0; i < n; i++) {
+			const uint64_t times[] = {v[i].user, v[i].system, v[i].since};
+			if (!done[i] && (best == SIZE_MAX || times[field] > most)) {
+				best = i;
+				most = times[field];
+			}
+		}
+		done[best] = true;
+		uint64_t ms = most * 1000 / (hz ? hz : 100);
+		out(c->e, "  %3u:%-8x %llu days %llu:%02llu:%02llu.%03llu\n", v[best].t->id,
+			v[best].t->tid, (unsigned long long)(ms / 86400000),
+			(unsigned long long)(ms / 3600000 % 24),
+			(unsigned long long)(ms / 60000 % 60), (unsigned long long)(ms / 1000 % 60),
+			(unsigned long long)(ms % 1000));
+	}
+}
+
+static err cmd_runaway(cmd *c, cmd_call *call)
+{
+	str rest = call->args, text;
+	uint64_t flags = 1;
+	double uptime = 0;
+	size_t n = 0;
+	const eng_proc *p = eng_proc_find(c->e, c->e->ctx.process);
+
+	if (rest.n)
+		TRY(cmd_arg_expr(c, &rest, &flags));
+	TRY(cmd_arg_end(c, rest));
+	if (!p)
+		return cmd_fail(c, ERR_STATE, "there is no process");
+	uptime = (double)sys_now_ms() / 1000; /* CLOCK_MONOTONIC: since the host's start */
+	spent *v = arena_alloc(&c->a, (p->threads.n + 1) * sizeof *v);
+	for (size_t i = 0; i < p->threads.n; i++) {
+		linux_stat st;
+		if (lx_text(c, TGT_I_STAT, p->threads.p[i]->tid, &text) != ERR_OK ||
+			linux_stat_parse(text, &st) != ERR_OK)
+			continue; /* it ended */
+		uint64_t now = (uint64_t)(uptime * (double)sysconf(_SC_CLK_TCK));
+		v[n++] = (spent){p->threads.p[i], st.user_ticks, st.system_ticks,
+			now > st.start_ticks ? now - st.start_ticks : 0};
+	}
+	diag_clear(&c->d);
+	if (flags & 1)
+		show_spent(c, "User Mode Time", v, n, 0);
+	if (flags & 2)
+		show_spent(c, "Kernel Mode Time", v, n, 1);
+	if (flags & 4 && !c->e->caps.live)
+		return cmd_fail(c, ERR_NOTFOUND, "a core file does not tell when threads started");
+	if (flags & 4)
+		show_spent(c, "Elapsed Time", v, n, 2);
+	return ERR_OK;
+}
+
+/* ---- !auxv ---- */
+
+static err cmd_auxv(cmd *c, cmd_call *call)
+{
+	static const struct {
+		uint64_t type;
+		const char *name;
+		bool text;
+	} names[] = {{AT_IGNORE, "AT_IGNORE", false}, {AT_EXECFD, "AT_EXECFD", false},
+		{AT_PHDR, "AT_PHDR", false}, {AT_PHENT, "AT_PHENT", false},
+		{AT_PHNUM, "AT_PHNUM", false}, {AT_PAGESZ, "AT_PAGESZ", false},
+		{AT_BASE, "AT_BASE", false}, {AT_FLAGS, "AT_FLAGS", false},
+		{AT_ENTRY, "AT_ENTRY", false}, {AT_UID, "AT_UID", false},
+		{AT_EUID, "AT_EUID", false}, {AT_GID, "AT_GID", false}, {AT_EGID, "AT_EGID", false},
+		{AT_PLATFORM, "AT_PLATFORM", true}, {AT_HWCAP, "AT_HWCAP", false},
+		{AT_CLKTCK, "AT_CLKTCK", false}, {AT_SECURE, "AT_SECURE", false},
+		{AT_RANDOM, "AT_RANDOM", false}, {AT_HWCAP2, "AT_HWCAP2", false},
+		{AT_EXECFN, "AT_EXECFN", true}, {AT_SYSINFO_EHDR, "AT_SYSINFO_EHDR", false},
+		{AT_MINSIGSTKSZ, "AT_MINSIGSTKSZ", false}};
+	str blob, s;
+	TRY(cmd_arg_end(c, call->args));
+	TRY(lx_text(c, TGT_I_AUXV, c->e->ctx.process, &blob));
+	for (size_t at = 0; at + 16 <= blob.n; at += 16) {
+		uint64_t type = le64((const uint8_t *)blob.p + at);
+		uint64_t v = le64((const uint8_t *)blob.p + at + 8);
+		if (type == AT_NULL)
+			break;
+		size_t i = 0;
+		while (i < ARRAY_LEN(names) && names[i].type != type)
+			i++;
+		if (i < ARRAY_LEN(names))
+			out(c->e, "%-16s %s", names[i].name, out_addr(c->e, v));
+		else
+			out(c->e, "%-16llu %s", (unsigned long long)type, out_addr(c->e, v));
+		if (i < ARRAY_LEN(names) && names[i].text &&
+			eng_read_str(c->e, &c->a, v, 4096, &s, NULL) == ERR_OK)
+			out(c->e, " \"%.*s\"", STR_ARG(s));
+		out(c->e, "\n");
+	}
+	return ERR_OK;
+}
+
+/* ---- !gle ---- */
+
+/*
+ * Where errno is only the C library knows: its __errno_location() loads the thread-local offset
+ * (from its table of offsets, or as a constant) and adds the thread's base. The function is run in
+ * the debugger as far as those few instructions go.
+ */
+static err errno_address(cmd *c, uint64_t tls, uint64_t *ret)
+{
+	static const uint8_t fs_zero[] = {0x64, 0x48};
+	engine *e = c->e;
+	uint64_t at = 0, value = 0;
+	TRY(eng_eval(e, STR("__errno_location"), &at, &c->d));
+	for (int i = 0; i < 8; i++) {
+		x64_insn in;
+		TRY(eng_insn(e, at, &in, &c->d));
+		const uint8_t *b = in.bytes;
+		if (in.flow == X64_FLOW_RET) {
+			*ret = value;
+			return ERR_OK;
+		}
+		if (in.len == 9 && !memcmp(b, fs_zero, 2) && (b[2] == 0x8b || b[2] == 0x03))
+			value = (b[2] == 0x03 ? value : 0) + tls; /* mov/add rax,fs:[0] */
+		else if (in.len == 7 && b[0] == 0x48 && b[1] == 0x8b && in.rip_relative)
+			TRY(eng_read_uint(e, in.rip_target, 8, &value, &c->d));
+		else if (in.len == 4 && b[0] == 0x48 && b[1] == 0x83 && b[2] == 0xc0)
+			value += (uint64_t)(int64_t)(int8_t)b[3]; /* add rax,imm8 */
+		else if (in.len == 6 && b[0] == 0x48 && b[1] == 0x05)
+			value += (uint64_t)(int64_t)(int32_t)le32(b + 2); /* add rax,imm32 */
+		else if (!(in.len == 4 && b[0] == 0xf3 && b[1] == 0x0f && b[2] == 0x1e))
+			break; /* all but endbr64 */
+		at += in.len;
+	}
+	return cmd_fail(
+		c, ERR_UNSUPPORTED, "this C library's __errno_location is none that is understood");
+}
+
+static err show_errno(cmd *c)
+{
+	x64_regs r = {0};
+	uint64_t at = 0, value = 0;
+	TRY(eng_unit_regs(c->e, c->e->ctx.unit, X64_SET_BASES, &r, &c->d));
+	TRY(errno_address(c, r.fs_base, &at));
+	TRY(eng_read_uint(c->e, at, 4, &value, &c->d));
+	out(c->e, "LastErrorValue: (errno) %#llx (%llu) - %s\n", (unsigned long long)value,
+		(unsigned long long)value, value ? strerror((int)(uint32_t)value) : "Success");
+	return ERR_OK;
+}
+
+err lx_gle(cmd *c, cmd_call *call)
+{
+	str rest = call->args, sw;
+	bool all = false;
+	err r = ERR_OK;
+	while (cmd_arg_switch(&rest, "-/", &sw)) {
+		if (!str_eq(sw, STR("all")))
+			return cmd_syntax(c, call->args);
+		all = true;
+	}
+	TRY(cmd_arg_end(c, rest));
+	if (!all)
+		return show_errno(c);
+	eng_ctx saved = eng_ctx_save(c->e);
+	const eng_proc *p = eng_proc_find(c->e, saved.process);
+	for (size_t i = 0; p && i < p->threads.n && r == ERR_OK; i++) {
+		out(c->e, "Last error for thread %u (%x):\n", p->threads.p[i]->id,
+			p->threads.p[i]->tid);
+		r = eng_ctx_unit(c->e, p->threads.p[i]->tid, &c->d);
+		if (r == ERR_OK)
+			r = show_errno(c);
+	}
+	eng_ctx_restore(c->e, &saved);
+	return r;
+}
+
+static const cmd_row rows[] = {
+	{"!address", "!address [Address]", "Describe the regions of the address space",
+		"Without an address all regions of the current process, else the one that holds "
+		"it.",
+		CMD_ANY | CMD_TARGET, cmd_address},
+	{"!handle", "!handle [Descriptor [Flags [Type]]]", "Show open file descriptors",
+		"Descriptor 0 or -1: all (descriptor 0 by itself: !handle -1 4). Flags: 1 type, 4 "
+		"name.\n"
+		"Type: File, Device, Socket, Pipe, Event, Section, Other.",
+		CMD_ANY | CMD_TARGET, cmd_handle},
+	{"!runaway", "!runaway [Flags]", "Show how long each thread ran",
+		"Flags: 1 in user mode (default), 2 in the kernel, 4 since it started. The longest "
+		"first.",
+		CMD_USER | CMD_TARGET, cmd_runaway},
+	{"!auxv", "!auxv", "Show the auxiliary vector that the kernel gave to the program", NULL,
+		CMD_USER | CMD_TARGET, cmd_auxv},
+};
+
+const cmd_family cmd_family_lx = {"Processes of Linux", rows, ARRAY_LEN(rows)};

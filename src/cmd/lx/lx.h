@@ -1,0 +1,19 @@
+/*
+ * lx: commands on what Linux knows of a process: regions, descriptors, times, the auxiliary
+ * vector, errno. All come from the target's tgt_info texts, so they work on cores as far as those
+ * have them.
+ */
+#ifndef RS_CMD_LX_H
+#define RS_CMD_LX_H
+
+#include "cmd/lang.h"
+#include "os/linux/linux.h"
+
+enum { LX_TEXT_MAX = 64 * 1024 * 1024 };
+
+/* A text of the current process (or of id), in c->a. */
+err lx_text(cmd *c, tgt_info what, uint64_t id, str *ret) MUST_CHECK;
+/* !gle in user mode: errno of the current thread, or with -all of every thread. */
+err lx_gle(cmd *c, cmd_call *call) MUST_CHECK;
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * debugfile: where the debug information of an ELF file is when it was split off: by build-id in
+ * the debug directories of the system and of the symbol path, by .gnu_debuglink with its checksum,
+ * at debuginfod servers; and dwz's alternate file.
+ *
+ * Sources: "Separate Debug Files" (GDB manual), the debuginfod web API (debuginfod(8)). Refuses to
+ * believe names: a file counts when its build-id is the one wanted, or its checksum.
+ */
+#include "sym/priv.h"
+
+#include <stdlib.h>
+
+#define SYSTEM_DIR "/usr/lib/debug"
+
+typedef struct hunt {
+	sym_store *s;
+	const elf_view *v; /* NULL: only the build-id counts */
+	const uint8_t *id;
+	size_t id_n;
+	str hex;
+	arena *a;
+	const char *found;
+	bool alt;
+} hunt;
+
+/* Opens path and compares. crc: of the debug link, if the build-id does not decide. */
+static bool is_it(hunt *h, const char *path, const uint32_t *crc)
+{
+	sys_map f;
+	elf_view v;
+	bool ok = false;
+	if (!sys_is_file(path) || sys_map_open(path, &f, NULL) != ERR_OK)
+		return false;
+	arena a;
+	arena_init(&a);
+	if (elf_open(&v, &a, f.p, f.n, NULL) == ERR_OK) {
+		bool useful = elf_sec_find(&v, STR(".debug_info")) ||
+			      elf_sec_find(&v, STR(".zdebug_info")) || v.symtab.n || h->alt;
+		if (h->id_n && v.build_id_n)
+			ok = useful && v.build_id_n == h->id_n &&
+			     !memcmp(v.build_id, h->id, h->id_n);
+		else if (crc)
+			ok = useful && elf_crc32(f.p, f.n) == *crc;
+		if (!ok)
+			sym_note(
+				h->s, true, "DBGHELP: %s - not the debug file of this image", path);
+	}
+	arena_deinit(&a);
+	sys_map_close(&f);
+	if (ok)
+		h->found = path;
+	return ok;
+}
+
+/* ---- by build-id ---- */
+
+static bool by_id_in(hunt *h, str dir)
+{
+	if (h->id_n < 2 || sym_is_url(dir))
+		return false;
+	str rest = str_skip(h->hex, 2);
+	/* the last two: what a debuginfod client keeps, ours and others' */
+	const char *const places[] = {
+		arena_printf(h->a, "%.*s/.build-id/%.2s/%.*s.debug", STR_ARG(dir), h->hex.p,
+			STR_ARG(rest)),
+		arena_printf(h->a, "%.*s/%.2s/%.*s.debug", STR_ARG(dir), h->hex.p, STR_ARG(rest)),
+		arena_printf(h->a, "%.*s/buildid/%.*s/debuginfo", STR_ARG(dir), STR_ARG(h->hex)),
+		arena_printf(h->a, "%.*s/%.*s/debuginfo", STR_ARG(dir), STR_ARG(h->hex)),
+	};
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (is_it(h, places[i], NULL))
+			return true;
+	return false;
+}
+
+static bool by_id(hunt *h)
+{
+	sym_store *s = h->s;
+	for (size_t i = 0; i < s->elems.n; i++)
+		for (size_t k = 0; k < s->elems.e[i].n; k++)
+			if (by_id_in(h, s->elems.e[i].store[k]))
+				return true;
+	return by_id_in(h, STR(SYSTEM_DIR)) || by_id_in(h, str_of(s->cache_dir));
+}
+
+/* ---- by debug link ---- */
+
+static bool by_link(hunt *h, str image)
+{
+	str name;
+	uint32_t crc;
+	if (!elf_debuglink(h->v, &name, &crc) || !sym_file_name_ok(name))
+		return false;
+	size_t slash = str_rchr(image, '/');
+	if (slash != SIZE_MAX) {
+		str dir = str_take(image, slash);
+		const char *const places[] = {
+			arena_printf(h->a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)),
+			arena_printf(h->a, "%.*s/.debug/%.*s", STR_ARG(dir), STR_ARG(name)),
+			arena_printf(h->a, SYSTEM_DIR "%.*s/%.*s", STR_ARG(dir), STR_ARG(name)),
+		};
+		for (size_t i = 0; i < ARRAY_LEN(places); i++)
+			if (!str_eq(str_of(places[i]), image) && is_it(h, places[i], &crc))
+				return true;
+	}
+	for (size_t i = 0; i < h->s->elems.n; i++) {
+		const sym_elem *e = &h->s->elems.e[i];
+		if (e->kind == SYM_ELEM_DIR && is_it(h,
+						       arena_printf(h->a, "%.*s/%.*s",
+							       STR_ARG(e->store[0]), STR_ARG(name)),
+						       &crc))
+			return true;
+	}
+	return false;
+}
+
+/* ---- debuginfod ---- */
+
+static err fetch(hunt *h, str url, str store)
+{
+	sym_store *s = h->s;
+	while (url.n && url.p[url.n - 1] == '/')
+		url.n--;
+	char *full =
+		arena_printf(h->a, "%.*s/buildid/%.*s/debuginfo", STR_ARG(url), STR_ARG(h->hex));
+	if (map_hass(&s->missing, str_of(full)) || map_hass(&s->dead, url))
+		return ERR_NOTFOUND;
+	char *dir = arena_printf(h->a, "%.*s/buildid/%.*s", STR_ARG(store), STR_ARG(h->hex));
+	char *dest = arena_printf(h->a, "%s/debuginfo", dir);
+	diag d;
+	diag_clear(&d);
+	err e = sys_mkdirs(dir, &d);
+	if (e == ERR_OK) {
+		sym_note(s, true, "SYMSRV:  HTTPGET: %s", full);
+		e = sym_net_get(s, full, dest, h->hex, &d);
+	}
+	if (e == ERR_OK) {
+		sym_note(s, true, "SYMSRV:  %s - OK", full);
+		return is_it(h, dest, NULL) ? ERR_OK : ERR_NOTFOUND;
+	}
+	sym_note(s, e == ERR_NOTFOUND || e == ERR_CANCELLED, "SYMSRV:  %s", d.text);
+	if (e == ERR_NOTFOUND)
+		map_sets(&s->missing, str_of(full), s);
+	else if (e != ERR_CANCELLED)
+		map_sets(&s->dead, url, s);
+	return e == ERR_CANCELLED ? e : ERR_NOTFOUND;
+}
+
+static err by_server(hunt *h)
+{
+	sym_store *s = h->s;
+	if (!h->id_n)
+		return ERR_NOTFOUND;
+	str store = str_of(s->cache_dir);
+	for (size_t i = 0; i < s->elems.n; i++) {
+		const sym_elem *el = &s->elems.e[i];
+		if (el->kind == SYM_ELEM_CACHE && el->n)
+			store = el->store[0];
+		for (size_t k = 0; el->kind == SYM_ELEM_SRV && k < el->n; k++) {
+			/* Microsoft's store has no ELF files */
+			if (!sym_is_url(el->store[k]) ||
+				str_find(el->store[k], STR("msdl.microsoft.com")) != SIZE_MAX)
+				continue;
+			err e = fetch(h, el->store[k], k ? el->store[0] : store);
+			if (e != ERR_NOTFOUND)
+				return e;
+		}
+	}
+	str urls = str_of(getenv("DEBUGINFOD_URLS"));
+	while (urls.n) {
+		str one = str_word(&urls);
+		err e = one.n && sym_is_url(one) ? fetch(h, one, str_of(s->cache_dir))
+						 : ERR_NOTFOUND;
+		if (e != ERR_NOTFOUND)
+			return e;
+	}
+	return ERR_NOTFOUND;
+}
+
+static bool others_cache(hunt *h)
+{
+	const char *p = getenv("DEBUGINFOD_CACHE_PATH"), *x = getenv("XDG_CACHE_HOME"),
+		   *home = getenv("HOME");
+	if (p && p[0])
+		return by_id_in(h, str_of(p));
+	if (x && x[0])
+		return by_id_in(h, str_of(arena_printf(h->a, "%s/debuginfod_client", x)));
+	return home && home[0] &&
+	       by_id_in(h, str_of(arena_printf(h->a, "%s/.cache/debuginfod_client", home)));
+}
+
+err sym_debugfile_find(sym_mod *m, const elf_view *v, arena *a, char **ret, diag *d)
+{
+	sym_store *s = m->store;
+	hunt h = {.s = s, .v = v, .id = v->build_id, .id_n = v->build_id_n, .a = a};
+	buf b;
+	buf_init(&b, 256);
+	elf_build_id_text(v->build_id, v->build_id_n, &b);
+	h.hex = str_dup(a, buf_str(&b));
+	buf_deinit(&b);
+	str image = sym_mod_image_path(m);
+	if (!image.n)
+		image = m->path;
+	err e = by_id(&h) || by_link(&h, image) || others_cache(&h) ? ERR_OK : by_server(&h);
+	if (e == ERR_OK)
+		*ret = str_z(a, str_of(h.found));
+	return e == ERR_OK ? e
+			   : diag_set(d, e, "no debug file of %.*s%s", STR_ARG(m->name),
+				     e == ERR_CANCELLED ? ": cancelled" : "");
+}
+
+err sym_altfile_find(sym_store *s, const char *of, str name, str id, arena *a, char **ret)
+{
+	buf b;
+	buf_init(&b, 256);
+	elf_build_id_text((const uint8_t *)id.p, id.n, &b);
+	hunt h = {.s = s,
+		.id = (const uint8_t *)id.p,
+		.id_n = id.n,
+		.hex = str_dup(a, buf_str(&b)),
+		.a = a,
+		.alt = true};
+	buf_deinit(&b);
+	/* relative to the file that names it */
+	str dir = str_take(str_of(of), str_rchr(str_of(of), '/'));
+	char *direct = name.p[0] == '/' ? str_z(a, name)
+					: arena_printf(a, "%.*s/%.*s", STR_ARG(dir), STR_ARG(name));
+	if (is_it(&h, direct, NULL) || by_id(&h)) {
+		*ret = str_z(a, str_of(h.found));
+		return ERR_OK;
+	}
+	return ERR_NOTFOUND;
+}

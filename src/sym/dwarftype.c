@@ -1,0 +1,974 @@
+/*
+ * dwarftype: DWARF types behind the 32-bit ids of sym_type. An id is made when an entry is first
+ * seen and stands for it as long as the file; below SYM_TYPE_BASIC_END are the basic types (type.c)
+ * that every file shares: `void`, which has no entry, is one of them.
+ *
+ * What is only declared is looked for by its name in the whole file, through the index.
+ */
+#include "sym/dwarf.h"
+
+#include <ctype.h>
+
+enum { T_VOID = 3, IDS_MAX = 1 << 27, ARGS_MAX = 4096 };
+
+/* ---- ids ---- */
+
+static uint32_t ent_new(dwf *x, const tent *t)
+{
+	if (x->types.n + SYM_TYPE_BASIC_END >= IDS_MAX)
+		return 0;
+	vec_push(&x->types, *t);
+	return (uint32_t)(x->types.n - 1) + SYM_TYPE_BASIC_END;
+}
+
+static tent *ent(dwf *x, uint32_t id)
+{
+	return id >= SYM_TYPE_BASIC_END && id - SYM_TYPE_BASIC_END < x->types.n
+		       ? &x->types.p[id - SYM_TYPE_BASIC_END]
+		       : NULL;
+}
+
+uint32_t dwf_type_id(dwf *x, Dwarf_Die *die)
+{
+	uint64_t key = (uint64_t)(uintptr_t)die->addr;
+	uint32_t id = (uint32_t)(uintptr_t)map_get(&x->type_ids, key);
+	if (!id) {
+		tent t = {.die = *die, .kind = TK_DIE};
+		id = ent_new(x, &t);
+		map_set(&x->type_ids, key, (void *)(uintptr_t)id);
+	}
+	return id;
+}
+
+/* Dimension `dim` of an array and those behind it. */
+static uint32_t dim_id(dwf *x, Dwarf_Die *die, uint32_t dim)
+{
+	uint64_t key = (uint64_t)(uintptr_t)die->addr ^ (uint64_t)(dim + 1) << 52;
+	uint32_t id = (uint32_t)(uintptr_t)map_get(&x->type_ids, key);
+	if (!id) {
+		tent t = {.die = *die, .kind = TK_DIM, .arg = dim};
+		id = ent_new(x, &t);
+		map_set(&x->type_ids, key, (void *)(uintptr_t)id);
+	}
+	return id;
+}
+
+static uint32_t lazy_id(dwf *x, tkind kind, uint32_t rva, str name)
+{
+	uint64_t key = (uint64_t)rva << 1 | (kind == TK_DATA_AT);
+	uint32_t id = (uint32_t)(uintptr_t)map_get(&x->lazy, key + 1);
+	if (!id) {
+		tent t = {.kind = kind, .arg = rva, .name = name};
+		id = ent_new(x, &t);
+		map_set(&x->lazy, key + 1, (void *)(uintptr_t)id);
+	}
+	return id;
+}
+
+uint32_t dwf_lazy_func(dwf *x, uint32_t rva)
+{
+	return lazy_id(x, TK_FUNC_AT, rva, (str){0});
+}
+
+uint32_t dwf_lazy_data(dwf *x, uint32_t rva, str name)
+{
+	return lazy_id(x, TK_DATA_AT, rva, name);
+}
+
+uint32_t dwf_type_of_die(dwf *x, Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die t;
+	if (!dwf_attr(die, DW_AT_type, &a))
+		return T_VOID;
+	return dwarf_formref_die(&a, &t) ? dwf_type_id(x, &t) : 0;
+}
+
+/* ---- symbols of the table ---- */
+
+/* "counter" of "counter.0", "f" of "ns::f". */
+static str plain_name(str raw, buf *tmp)
+{
+	str name = raw;
+	if (elf_decorated(raw) && elf_undec(raw, tmp))
+		name = buf_str(tmp);
+	size_t dot = str_chr(name, '.');
+	if (dot != SIZE_MAX && dot)
+		name = str_take(name, dot);
+	return name;
+}
+
+typedef struct at_addr {
+	dwf *x;
+	uint64_t addr;
+	uint32_t type;
+} at_addr;
+
+static bool at_addr_one(void *u, const dwx_entry *e)
+{
+	at_addr *q = u;
+	Dwarf_Die die;
+	if (e->addr != q->addr || !dwf_entry_die(q->x, e, &die))
+		return true;
+	q->type = e->kind == DWX_FUNC ? dwf_type_id(q->x, &die) : dwf_type_of_die(q->x, &die);
+	return !q->type;
+}
+
+/*
+ * Static variables of functions: their entries lie in the functions, which the index passes over.
+ * All of a program that is small are collected when one is asked for; of a large one those in units
+ * that were walked already.
+ */
+static void statics_in(dwf *x, Dwarf_Die *parent, int depth, bool in_func)
+{
+	Dwarf_Die die;
+	if (depth > DWF_SCOPE_DEPTH || dwarf_child(parent, &die))
+		return;
+	do {
+		int tag = dwarf_tag(&die);
+		Dwarf_Attribute a;
+		Dwarf_Op *ops;
+		size_t n;
+		if (tag == DW_TAG_variable && in_func && dwarf_attr(&die, DW_AT_location, &a) &&
+			!dwarf_getlocation(&a, &ops, &n) && n == 1 && ops[0].atom == DW_OP_addr)
+			map_set(&x->statics, ops[0].number + 1, arena_dup(&x->a, &die, sizeof die));
+		bool code = tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
+			    tag == DW_TAG_inlined_subroutine;
+		if (code || (!in_func && tag == DW_TAG_namespace))
+			statics_in(x, &die, depth + 1, code);
+	} while (!dwarf_siblingof(&die, &die));
+}
+
+static void collect_statics(dwf *x)
+{
+	Dwarf_Off off = 0, next;
+	size_t size;
+	Dwarf_Half version;
+	if (x->main.secs.info.n > DWF_SMALL) {
+		for (size_t i = 0; i < x->all_units.n; i++)
+			if (x->all_units.p[i]->walked)
+				statics_in(x, &x->all_units.p[i]->die, 0, false);
+		return;
+	}
+	if (x->statics_read)
+		return;
+	x->statics_read = true;
+	while (!dwarf_next_unit(
+		x->main.dbg, off, &next, &size, &version, NULL, NULL, NULL, NULL, NULL)) {
+		Dwarf_Die die;
+		dwunit *u =
+			dwarf_offdie(x->main.dbg, off + size, &die) ? dwf_unit_of(x, &die) : NULL;
+		if (u)
+			statics_in(x, &u->die, 0, false);
+		off = next;
+	}
+}
+
+/* deep: also look where it takes long, for one that is asked for by itself. */
+static uint32_t data_type(dwf *x, dwx *ix, uint32_t rva, str raw, bool deep)
+{
+	at_addr q = {.x = x, .addr = x->base + rva};
+	buf b;
+	buf_init(&b, 65536);
+	str name = plain_name(raw, &b);
+	if (name.n && dwx_find(ix, name, DWX_VAR, false, at_addr_one, &q) != ERR_OK)
+		q.type = 0;
+	/* "counter.0", "ns::f::counter" */
+	bool local = str_chr(raw, '.') != SIZE_MAX || str_find(name, STR("::")) != SIZE_MAX;
+	buf_deinit(&b);
+	if (!q.type && local && (deep || x->main.secs.info.n <= DWF_SMALL)) {
+		collect_statics(x);
+		Dwarf_Die *die = map_get(&x->statics, q.addr + 1);
+		if (die)
+			q.type = dwf_type_of_die(x, die);
+	}
+	return q.type;
+}
+
+static uint32_t func_type(dwf *x, uint32_t rva)
+{
+	dwunit *u;
+	dwfunc f;
+	if (dwf_func_die(x, x->base + rva, &u, &f) != ERR_OK || f.lo != x->base + rva)
+		return 0;
+	return dwf_type_id(x, &f.die);
+}
+
+uint32_t dwf_type_of(dwf *x, uint32_t rva, bool code, str name)
+{
+	dwx *ix = dwf_index_now(x);
+	if (!ix)
+		return 0;
+	return code ? func_type(x, rva) : data_type(x, ix, rva, name, false);
+}
+
+uint32_t dwf_entry_type(dwf *x, const dwx_entry *e)
+{
+	Dwarf_Die die;
+	if (!dwf_entry_die(x, e, &die))
+		return 0;
+	if (e->kind == DWX_FUNC || (e->kind & DWX_TYPES))
+		return dwf_type_id(x, &die);
+	if (e->kind != DWX_ENUMERATOR)
+		return dwf_type_of_die(x, &die);
+	return 0;
+}
+
+/* ---- to the entry itself ---- */
+
+static bool is_modifier(int tag)
+{
+	return tag == DW_TAG_typedef || tag == DW_TAG_const_type || tag == DW_TAG_volatile_type ||
+	       tag == DW_TAG_restrict_type || tag == DW_TAG_atomic_type ||
+	       tag == DW_TAG_packed_type || tag == DW_TAG_shared_type ||
+	       tag == DW_TAG_immutable_type || tag == DW_TAG_template_alias;
+}
+
+typedef struct def_find {
+	dwf *x;
+	uint64_t self;
+	unsigned kind;
+	bool found;
+	dwx_entry e;
+} def_find;
+
+static bool def_one(void *u, const dwx_entry *e)
+{
+	def_find *q = u;
+	if (e->decl)
+		return true;
+	q->e = *e;
+	q->found = true;
+	return false;
+}
+
+/* The definition of what is only declared here. */
+static bool definition(dwf *x, Dwarf_Die *die, Dwarf_Die *ret)
+{
+	if (dwf_ref(die, DW_AT_signature, ret))
+		return true;
+	int tag = dwarf_tag(die);
+	unsigned kinds = tag == DW_TAG_union_type	  ? DWX_UNION
+			 : tag == DW_TAG_enumeration_type ? DWX_ENUM
+							  : DWX_STRUCT | DWX_CLASS;
+	dwx *ix;
+	if (!dwf_name(die) || dwf_index(x, &ix) != ERR_OK)
+		return false;
+	buf b;
+	buf_init(&b, 65536);
+	buf_addz(&b, "::");
+	bool named = dwf_qualified(x, die, &b);
+	def_find q = {.x = x};
+	bool ok = named && dwx_find(ix, buf_str(&b), kinds, false, def_one, &q) == ERR_OK &&
+		  q.found && dwf_entry_die(x, &q.e, ret);
+	buf_deinit(&b);
+	return ok && ret->addr != die->addr;
+}
+
+typedef struct plain {
+	Dwarf_Die die;
+	uint32_t dim; /* arrays */
+	bool is_void, forward;
+	const char *alias; /* the typedef next to it, the only name of a struct without a tag */
+} plain;
+
+static err plain_die(dwf *x, Dwarf_Die die, plain *ret)
+{
+	const char *alias = NULL;
+	for (int i = 0; i < DWF_CHAIN_MAX; i++) {
+		int tag = dwarf_tag(&die);
+		Dwarf_Die next;
+		if (tag <= 0)
+			return ERR_CORRUPT;
+		if (is_modifier(tag)) {
+			Dwarf_Attribute a;
+			if (!dwf_attr(&die, DW_AT_type, &a)) {
+				*ret = (plain){.is_void = true};
+				return ERR_OK;
+			}
+			if (!dwarf_formref_die(&a, &next))
+				return ERR_CORRUPT;
+			if (tag == DW_TAG_typedef)
+				alias = dwf_name(&die);
+			die = next;
+			continue;
+		}
+		bool tagged = tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
+			      tag == DW_TAG_union_type || tag == DW_TAG_enumeration_type ||
+			      tag == DW_TAG_interface_type;
+		/* gcc's stubs for types of other units have a signature and nothing else */
+		bool decl = tagged && (dwf_flag(&die, DW_AT_declaration) ||
+					      dwarf_hasattr(&die, DW_AT_signature));
+		if (decl && definition(x, &die, &next)) {
+			die = next;
+			continue;
+		}
+		*ret = (plain){.die = die, .forward = decl, .alias = alias};
+		return ERR_OK;
+	}
+	return ERR_CORRUPT;
+}
+
+/* The entry that answers for an id; typedefs, qualifiers and declarations are looked through. */
+static err plain_of(dwf *x, uint32_t id, plain *ret)
+{
+	tent *t = ent(x, id);
+	if (!t || t->failed)
+		return ERR_NOTFOUND;
+	if (t->kind == TK_DIE)
+		return plain_die(x, t->die, ret);
+	if (t->kind == TK_DIM) {
+		*ret = (plain){.die = t->die, .dim = t->arg};
+		return ERR_OK;
+	}
+	if (!t->resolved) {
+		dwx *ix;
+		uint32_t to = 0;
+		err e = dwf_index(x, &ix);
+		if (e == ERR_CANCELLED)
+			return e;
+		if (e == ERR_OK)
+			to = t->kind == TK_FUNC_AT ? func_type(x, t->arg)
+						   : data_type(x, ix, t->arg, t->name, true);
+		t = ent(x, id); /* the array may have moved */
+		t->failed = !to || to == id;
+		if (t->failed)
+			return ERR_NOTFOUND;
+		t->resolved = to + 1;
+	}
+	uint32_t to = t->resolved - 1;
+	if (to == T_VOID) {
+		*ret = (plain){.is_void = true};
+		return ERR_OK;
+	}
+	t = ent(x, to);
+	if (!t || (t->kind != TK_DIE && t->kind != TK_DIM))
+		return ERR_NOTFOUND;
+	return plain_of(x, to, ret);
+}
+
+/* ---- info ---- */
+
+static uint64_t size_of(Dwarf_Die *die)
+{
+	Dwarf_Word n;
+	Dwarf_Attribute a;
+	if (dwarf_attr(die, DW_AT_byte_size, &a) && !dwarf_formudata(&a, &n))
+		return n;
+	if (dwarf_attr(die, DW_AT_bit_size, &a) && !dwarf_formudata(&a, &n))
+		return (n + 7) / 8;
+	return !dwarf_aggregate_size(die, &n) ? n : 0;
+}
+
+static void base_info(Dwarf_Die *die, sym_type_info *ret)
+{
+	Dwarf_Word enc = 0;
+	Dwarf_Attribute a;
+	const char *name = dwf_name(die);
+	if (dwarf_attr(die, DW_AT_encoding, &a))
+		dwarf_formudata(&a, &enc);
+	ret->size = size_of(die);
+	ret->name = str_of(name ? name : "<unnamed>");
+	switch (enc) {
+	case DW_ATE_boolean:
+		ret->kind = SYM_T_BOOL;
+		break;
+	case DW_ATE_signed:
+		ret->kind = SYM_T_INT;
+		break;
+	case DW_ATE_unsigned:
+	case DW_ATE_address:
+		ret->kind = SYM_T_UINT;
+		break;
+	case DW_ATE_signed_char:
+		ret->kind = SYM_T_CHAR;
+		break;
+	case DW_ATE_unsigned_char:
+		ret->kind = SYM_T_UINT;
+		break;
+	case DW_ATE_UTF:
+	case DW_ATE_UCS:
+	case DW_ATE_ASCII:
+		ret->kind = ret->size == 2 ? SYM_T_WCHAR : ret->size == 1 ? SYM_T_CHAR : SYM_T_UINT;
+		break;
+	case DW_ATE_float:
+		ret->kind = SYM_T_FLOAT;
+		break;
+	default:
+		ret->kind = SYM_T_UNKNOWN;
+		break;
+	}
+}
+
+/* Number of elements of dimension dim; *last: no dimension behind it. False: no such one. */
+static bool dimension(Dwarf_Die *array, uint32_t dim, uint64_t *ret, bool *last)
+{
+	Dwarf_Die die;
+	uint32_t i = 0;
+	if (dwarf_child(array, &die))
+		return false;
+	bool found = false;
+	*last = true;
+	do {
+		int tag = dwarf_tag(&die);
+		if (tag != DW_TAG_subrange_type && tag != DW_TAG_enumeration_type)
+			continue;
+		if (i++ < dim)
+			continue;
+		if (found) {
+			*last = false;
+			break;
+		}
+		Dwarf_Attribute a;
+		Dwarf_Word n;
+		Dwarf_Sword up;
+		*ret = 0;
+		if (dwarf_attr(&die, DW_AT_count, &a) && !dwarf_formudata(&a, &n))
+			*ret = n;
+		else if (dwarf_attr(&die, DW_AT_upper_bound, &a) &&
+			 dwarf_whatform(&a) != DW_FORM_exprloc && !dwarf_formsdata(&a, &up) &&
+			 up >= 0)
+			*ret = (uint64_t)up + 1;
+		found = true;
+	} while (!dwarf_siblingof(&die, &die));
+	return found;
+}
+
+static str text_of(dwf *x, const char *fmt, ...) PRINTF(2, 3);
+static str text_of(dwf *x, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	char *z = arena_vprintf(&x->a, fmt, ap);
+	va_end(ap);
+	return str_of(z);
+}
+
+/* Name of a type for "X *"; made-up names nest, so the depth is bounded by the caller's. */
+static str name_of(dwf *x, uint32_t id, int depth);
+
+static err info_of(dwf *x, uint32_t id, int depth, sym_type_info *ret);
+
+static str name_of(dwf *x, uint32_t id, int depth)
+{
+	sym_type_info in, *basic = &in;
+	uint32_t elem = 0;
+	if (id < SYM_TYPE_BASIC_END)
+		return sym_basic_get(id, basic, &elem) ? in.name : STR("<unknown>");
+	if (depth > 16 || info_of(x, id, depth + 1, &in) != ERR_OK)
+		return STR("<unknown>");
+	return in.name;
+}
+
+static err array_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
+{
+	Dwarf_Die die = p->die;
+	bool last = true;
+	if (!dimension(&die, p->dim, &ret->count, &last)) {
+		if (p->dim)
+			return ERR_CORRUPT;
+		ret->count = 0;
+	}
+	uint32_t elem = last ? dwf_type_of_die(x, &die) : dim_id(x, &die, p->dim + 1);
+	sym_type_info el;
+	ret->kind = SYM_T_ARRAY;
+	ret->elem = (sym_type){x->f, elem};
+	if (depth < 32 && elem >= SYM_TYPE_BASIC_END &&
+		info_of(x, elem, depth + 1, &el) == ERR_OK &&
+		(!ret->count || el.size <= UINT64_MAX / ret->count))
+		ret->size = el.size * ret->count;
+	if (dwf_flag(&die, DW_AT_GNU_vector))
+		ret->size = ret->size ? ret->size : size_of(&die);
+	/* dimensions from the left, as C writes them */
+	str name = name_of(x, dwf_type_of_die(x, &die), depth);
+	buf b;
+	buf_init(&b, 4096);
+	uint64_t n;
+	for (uint32_t i = p->dim; i < p->dim + 16 && dimension(&die, i, &n, &last); i++)
+		buf_addf(&b, "[%llu]", (unsigned long long)n);
+	ret->name = text_of(x, "%.*s %.*s", STR_ARG(name), STR_ARG(buf_str(&b)));
+	buf_deinit(&b);
+	return ERR_OK;
+}
+
+static uint32_t count_fields(Dwarf_Die *parent)
+{
+	Dwarf_Die die;
+	uint32_t n = 0;
+	if (dwarf_child(parent, &die))
+		return 0;
+	do {
+		int tag = dwarf_tag(&die);
+		n += tag == DW_TAG_member || tag == DW_TAG_inheritance || tag == DW_TAG_variable ||
+		     tag == DW_TAG_subprogram || tag == DW_TAG_enumerator;
+	} while (n < DWF_FIELDS_MAX && !dwarf_siblingof(&die, &die));
+	return n;
+}
+
+static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
+{
+	Dwarf_Die die = p->die;
+	sym_type_info t = {.forward = p->forward};
+	int tag = dwarf_tag(&die);
+	uint32_t elem;
+	switch (tag) {
+	case DW_TAG_base_type:
+		base_info(&die, &t);
+		break;
+	case DW_TAG_unspecified_type:
+		t.kind = SYM_T_VOID;
+		t.name = str_of(dwf_name(&die) ? dwf_name(&die) : "void");
+		break;
+	case DW_TAG_pointer_type:
+	case DW_TAG_reference_type:
+	case DW_TAG_rvalue_reference_type:
+	case DW_TAG_ptr_to_member_type: {
+		bool ref = tag == DW_TAG_reference_type || tag == DW_TAG_rvalue_reference_type;
+		elem = dwf_type_of_die(x, &die);
+		t.kind = ref ? SYM_T_REF : SYM_T_PTR;
+		t.size = size_of(&die) ? size_of(&die) : 8;
+		t.elem = (sym_type){x->f, elem};
+		/* the pointee's name may be this very pointer's: a list node */
+		str in = name_of(x, elem, depth);
+		bool tight = in.n && (in.p[in.n - 1] == '*' || in.p[in.n - 1] == '&');
+		t.name = text_of(x, "%.*s%s%s", STR_ARG(in), tight ? "" : " ",
+			tag == DW_TAG_rvalue_reference_type ? "&&"
+			: ref				    ? "&"
+							    : "*");
+		break;
+	}
+	case DW_TAG_array_type:
+		TRY(array_info(x, p, depth, &t));
+		break;
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+	case DW_TAG_interface_type:
+	case DW_TAG_union_type:
+	case DW_TAG_enumeration_type: {
+		buf b;
+		buf_init(&b, 65536);
+		if (!dwf_qualified(x, &die, &b) && p->alias) {
+			buf_clear(&b);
+			buf_addz(&b, p->alias);
+		}
+		t.name = str_dup(&x->a, buf_str(&b));
+		buf_deinit(&b);
+		t.size = p->forward ? 0 : size_of(&die);
+		t.n_fields = count_fields(&die);
+		t.kind = tag == DW_TAG_class_type	  ? SYM_T_CLASS
+			 : tag == DW_TAG_union_type	  ? SYM_T_UNION
+			 : tag == DW_TAG_enumeration_type ? SYM_T_ENUM
+							  : SYM_T_STRUCT;
+		if (t.kind == SYM_T_ENUM) {
+			elem = dwf_type_of_die(x, &die);
+			t.elem = (sym_type){x->f, elem == T_VOID ? 0x74 : elem}; /* int */
+		}
+		break;
+	}
+	case DW_TAG_subroutine_type:
+	case DW_TAG_subprogram:
+	case DW_TAG_inlined_subroutine: {
+		t.kind = SYM_T_FUNC;
+		t.elem = (sym_type){x->f, dwf_type_of_die(x, &die)};
+		str res = name_of(x, t.elem.id, depth);
+		t.name = text_of(x, "%.*s ()", STR_ARG(res));
+		break;
+	}
+	default: {
+		const char *name = dwf_name(&die);
+		t.kind = SYM_T_UNKNOWN;
+		t.size = size_of(&die);
+		t.name = str_of(name ? name : "<unknown>");
+		break;
+	}
+	}
+	*ret = t;
+	return ERR_OK;
+}
+
+static err info_of(dwf *x, uint32_t id, int depth, sym_type_info *ret)
+{
+	tent *t = ent(x, id);
+	plain p;
+	if (!t)
+		return ERR_NOTFOUND;
+	if (t->info) {
+		*ret = *t->info;
+		return ERR_OK;
+	}
+	TRY(plain_of(x, id, &p));
+	if (p.is_void) {
+		uint32_t none = 0;
+		return sym_basic_get(T_VOID, ret, &none) ? ERR_OK : ERR_NOTFOUND;
+	}
+	sym_type_info in;
+	TRY(make_info(x, &p, depth, &in));
+	/* names that were cut off deep inside are not for others */
+	if (depth == 0 || in.kind < SYM_T_PTR || in.kind > SYM_T_ARRAY)
+		ent(x, id)->info = arena_dup(&x->a, &in, sizeof in);
+	*ret = in;
+	return ERR_OK;
+}
+
+err dwf_type_get(dwf *x, uint32_t id, sym_type_info *ret)
+{
+	return info_of(x, id, 0, ret);
+}
+
+/* ---- fields ---- */
+
+typedef struct fields {
+	dwf *x;
+	VEC(sym_field) v;
+	bool has_sign, sign; /* of the enumeration's type */
+	uint64_t size;
+} fields;
+
+/* A constant offset; expressions of DWARF 2 only add one. */
+static bool member_offset(Dwarf_Die *die, uint64_t *ret)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word n;
+	Dwarf_Op *ops;
+	size_t nops;
+	*ret = 0;
+	if (!dwarf_attr(die, DW_AT_data_member_location, &a))
+		return true;
+	if (!dwarf_formudata(&a, &n)) {
+		*ret = n;
+		return true;
+	}
+	if (!dwarf_getlocation(&a, &ops, &nops) && nops == 1 &&
+		(ops[0].atom == DW_OP_plus_uconst || ops[0].atom == DW_OP_constu)) {
+		*ret = ops[0].number;
+		return true;
+	}
+	return false;
+}
+
+static void bit_field(dwf *x, Dwarf_Die *die, sym_field *f)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word len, at;
+	sym_type_info in;
+	if (!dwarf_attr(die, DW_AT_bit_size, &a) || dwarf_formudata(&a, &len) || !len || len > 64)
+		return;
+	uint64_t unit = sym_type_info_get(f->type, &in) == ERR_OK ? in.size : 0;
+	if (!unit || unit > 8)
+		unit = 8;
+	uint64_t bit; /* from the start of the structure */
+	if (dwarf_attr(die, DW_AT_data_bit_offset, &a) && !dwarf_formudata(&a, &at)) {
+		bit = f->offset * 8 + at;
+	} else if (dwarf_attr(die, DW_AT_bit_offset, &a) && !dwarf_formudata(&a, &at)) {
+		Dwarf_Word size = unit;
+		if (dwarf_attr(die, DW_AT_byte_size, &a))
+			dwarf_formudata(&a, &size);
+		/* DWARF 3: counted from the most significant bit of a unit of that size */
+		if (size > 8 || at + len > size * 8)
+			return;
+		bit = f->offset * 8 + (size * 8 - at - len);
+	} else {
+		bit = f->offset * 8;
+	}
+	f->offset = bit / (unit * 8) * unit;
+	if (bit - f->offset * 8 + len > unit * 8) /* packed: it crosses a border */
+		f->offset = bit / 8;
+	f->bit_pos = (uint8_t)(bit - f->offset * 8);
+	f->bit_len = (uint8_t)len;
+}
+
+static bool push_field(fields *k, const sym_field *f)
+{
+	if (k->v.n >= DWF_FIELDS_MAX)
+		return false;
+	vec_push(&k->v, *f);
+	return true;
+}
+
+static bool member(fields *k, Dwarf_Die *die)
+{
+	dwf *x = k->x;
+	const char *name = dwf_name(die);
+	sym_field f = {.name = str_of(name ? name : "")};
+	uint32_t type = dwf_type_of_die(x, die);
+	f.type = (sym_type){type ? x->f : NULL, type};
+	if (name && str_starts(f.name, STR("_vptr")))
+		f.name = STR("__VFN_table");
+	if (dwf_flag(die, DW_AT_external) || dwf_flag(die, DW_AT_declaration)) {
+		f.is_static = true;
+		return push_field(k, &f);
+	}
+	if (!member_offset(die, &f.offset))
+		return true;
+	bit_field(x, die, &f);
+	return push_field(k, &f);
+}
+
+static bool base(fields *k, Dwarf_Die *die)
+{
+	dwf *x = k->x;
+	sym_type_info in;
+	sym_field f = {.is_base = true};
+	uint32_t type = dwf_type_of_die(x, die);
+	f.type = (sym_type){type ? x->f : NULL, type};
+	f.name = type && dwf_type_get(x, type, &in) == ERR_OK ? in.name : STR("<unknown>");
+	/* a virtual base stands where the object says: not a field of the type */
+	return member_offset(die, &f.offset) ? push_field(k, &f) : true;
+}
+
+static bool enumerator(fields *k, Dwarf_Die *die)
+{
+	const char *name = dwf_name(die);
+	Dwarf_Attribute a;
+	Dwarf_Sword s;
+	Dwarf_Word u;
+	sym_field f = {.name = str_of(name ? name : ""), .is_enumerator = true};
+	if (!dwarf_attr(die, DW_AT_const_value, &a))
+		return true;
+	unsigned form = dwarf_whatform(&a);
+	if (form == DW_FORM_sdata || form == DW_FORM_implicit_const) {
+		if (dwarf_formsdata(&a, &s))
+			return true;
+		f.value = s;
+	} else {
+		if (dwarf_formudata(&a, &u))
+			return true;
+		f.value = (int64_t)u;
+	}
+	if (k->has_sign && k->size && k->size < 8) {
+		unsigned shift = 64 - 8 * (unsigned)k->size;
+		uint64_t up = (uint64_t)f.value << shift;
+		f.value = k->sign ? (int64_t)up >> shift : (int64_t)(up >> shift);
+	}
+	return push_field(k, &f);
+}
+
+static void fields_in(fields *k, Dwarf_Die *parent, int depth)
+{
+	Dwarf_Die die;
+	if (depth > 4 || dwarf_child(parent, &die))
+		return;
+	bool more = true;
+	do {
+		sym_field f = {0};
+		uint32_t id;
+		switch (dwarf_tag(&die)) {
+		case DW_TAG_member:
+			more = member(k, &die);
+			break;
+		case DW_TAG_inheritance:
+			more = base(k, &die);
+			break;
+		case DW_TAG_variable: /* DWARF 5: a static member */
+			id = dwf_type_of_die(k->x, &die);
+			f = (sym_field){.name = str_of(dwf_name(&die) ? dwf_name(&die) : ""),
+				.type = {id ? k->x->f : NULL, id},
+				.is_static = true};
+			more = push_field(k, &f);
+			break;
+		case DW_TAG_subprogram:
+			if (dwf_flag(&die, DW_AT_artificial) || !dwf_name(&die))
+				break;
+			f = (sym_field){.name = str_of(dwf_name(&die)),
+				.type = {k->x->f, dwf_type_id(k->x, &die)},
+				.is_method = true};
+			more = push_field(k, &f);
+			break;
+		case DW_TAG_enumerator:
+			more = enumerator(k, &die);
+			break;
+		case DW_TAG_variant_part: /* Rust: the members of all variants */
+		case DW_TAG_variant:
+			fields_in(k, &die, depth + 1);
+			break;
+		default:
+			break;
+		}
+	} while (more && !dwarf_siblingof(&die, &die));
+}
+
+err dwf_type_fields(dwf *x, uint32_t id, arena *a, sym_field **ret, size_t *n_ret)
+{
+	plain p;
+	sym_type_info in, under;
+	TRY(plain_of(x, id, &p));
+	if (p.is_void)
+		return ERR_NOTFOUND;
+	TRY(dwf_type_get(x, id, &in));
+	if (in.kind < SYM_T_STRUCT || in.kind > SYM_T_ENUM)
+		return ERR_NOTFOUND;
+	fields k = {.x = x};
+	if (in.kind == SYM_T_ENUM && sym_type_info_get(in.elem, &under) == ERR_OK) {
+		k.has_sign = true;
+		k.sign = under.kind == SYM_T_INT || under.kind == SYM_T_CHAR;
+		k.size = in.size ? in.size : under.size;
+	}
+	fields_in(&k, &p.die, 0);
+	*ret = arena_dup(a, k.v.n ? (void *)k.v.p : "", k.v.n * sizeof(sym_field));
+	*n_ret = k.v.n;
+	vec_deinit(&k.v);
+	return ERR_OK;
+}
+
+err dwf_type_arg(dwf *x, uint32_t id, uint32_t i, uint32_t *ret)
+{
+	plain p;
+	Dwarf_Die die;
+	uint32_t n = 0;
+	TRY(plain_of(x, id, &p));
+	int tag = p.is_void ? 0 : dwarf_tag(&p.die);
+	if (tag != DW_TAG_subroutine_type && tag != DW_TAG_subprogram)
+		return ERR_NOTFOUND;
+	if (dwarf_child(&p.die, &die))
+		return ERR_NOTFOUND;
+	do {
+		tag = dwarf_tag(&die);
+		bool more = tag == DW_TAG_unspecified_parameters;
+		if (tag != DW_TAG_formal_parameter && !more)
+			continue;
+		Dwarf_Attribute a;
+		bool own = false;
+		if (dwf_attr(&die, DW_AT_artificial, &a))
+			dwarf_formflag(&a, &own);
+		if (own)
+			continue; /* this */
+		if (n++ == i) {
+			*ret = more ? 0 : dwf_type_of_die(x, &die);
+			return ERR_OK;
+		}
+	} while (n < ARGS_MAX && !dwarf_siblingof(&die, &die));
+	return ERR_NOTFOUND;
+}
+
+/* ---- by name ---- */
+
+typedef struct type_find_ctx {
+	dwf *x;
+	int rank;
+	dwx_entry best;
+} type_find_ctx;
+
+static int rank_of(const dwx_entry *e)
+{
+	int r = e->decl ? 1 : 8;
+	r += e->scope ? 0 : 4; /* "c" alone: the one that is not in some class */
+	r += e->kind == DWX_TYPEDEF || e->kind == DWX_BASE ? 0 : 2;
+	return r;
+}
+
+static bool type_one(void *u, const dwx_entry *e)
+{
+	type_find_ctx *q = u;
+	int r = rank_of(e);
+	if (r > q->rank) {
+		q->rank = r;
+		q->best = *e;
+	}
+	return true;
+}
+
+static size_t word_at(str s, size_t i)
+{
+	size_t n = 0;
+	while (i + n < s.n && (isalnum((unsigned char)s.p[i + n]) || s.p[i + n] == '_'))
+		n++;
+	return n;
+}
+
+/* The integer words at s[i], as gcc spells them in template arguments: "long unsigned int". Returns
+ * how many bytes they take, 0: none. */
+static size_t gcc_integer(str s, size_t i, buf *out)
+{
+	enum { UNSIGNED, SIGNED, SHORT, LONG, INT, CHAR, N };
+	static const char *const words[N] = {"unsigned", "signed", "short", "long", "int", "char"};
+	unsigned n[N] = {0};
+	size_t at = i, end = i;
+	for (size_t len; (len = word_at(s, at)); at += len + 1) {
+		int w = 0;
+		while (w < N && !str_eq((str){s.p + at, len}, str_of(words[w])))
+			w++;
+		if (w == N)
+			break;
+		n[w]++;
+		end = at + len;
+		if (end >= s.n || s.p[end] != ' ')
+			break;
+	}
+	if (end == i)
+		return 0;
+	if (n[CHAR])
+		buf_addz(out, n[UNSIGNED] ? "unsigned char" : n[SIGNED] ? "signed char" : "char");
+	else
+		buf_addf(out, "%s%s%sint",
+			n[SHORT]  ? "short "
+			: n[LONG] ? "long "
+				  : "",
+			n[LONG] > 1 ? "long " : "", n[UNSIGNED] ? "unsigned " : "");
+	return end - i;
+}
+
+/* Symbols say Box<short>, and so do people; gcc's types Box<short int>. */
+static err find_spelled(dwx *ix, str name, bool fold, type_find_ctx *q)
+{
+	err e = dwx_find(ix, name, DWX_TYPES, fold, type_one, q);
+	if (e != ERR_NOTFOUND || str_chr(name, '<') == SIZE_MAX)
+		return e;
+	buf b;
+	buf_init(&b, 65536);
+	for (size_t i = 0; i < name.n;) {
+		size_t len = word_at(name, i), took = len ? gcc_integer(name, i, &b) : 0;
+		if (!took) {
+			took = len ? len : 1;
+			buf_add(&b, name.p + i, took);
+		}
+		i += took;
+	}
+	if (!str_eq(buf_str(&b), name))
+		e = dwx_find(ix, buf_str(&b), DWX_TYPES, fold, type_one, q);
+	buf_deinit(&b);
+	return e;
+}
+
+err dwf_type_find(dwf *x, str name, bool fold, uint32_t *ret)
+{
+	dwx *ix;
+	type_find_ctx q = {.x = x};
+	Dwarf_Die die;
+	TRY(dwf_index(x, &ix));
+	TRY(find_spelled(ix, name, fold, &q));
+	if (!q.rank || !dwf_entry_die(x, &q.best, &die))
+		return ERR_NOTFOUND;
+	*ret = dwf_type_id(x, &die);
+	return *ret ? ERR_OK : ERR_LIMIT;
+}
+
+typedef struct type_each_ctx {
+	dwf *x;
+	dwx *ix;
+	sym_type_fn *fn;
+	void *u;
+	buf name;
+} type_each_ctx;
+
+static bool each_one(void *u, const dwx_entry *e)
+{
+	type_each_ctx *q = u;
+	Dwarf_Die die;
+	uint32_t id;
+	if (!dwf_entry_die(q->x, e, &die) || !(id = dwf_type_id(q->x, &die)))
+		return true;
+	buf_clear(&q->name);
+	dwx_qualified(q->ix, e, &q->name);
+	return q->fn(q->u, buf_str(&q->name), id);
+}
+
+err dwf_type_like(dwf *x, str pattern, sym_type_fn *fn, void *u)
+{
+	type_each_ctx q = {.x = x, .fn = fn, .u = u};
+	TRY(dwf_index(x, &q.ix));
+	buf_init(&q.name, 65536);
+	err e = dwx_match(
+		q.ix, pattern, DWX_TYPES & ~(unsigned)DWX_BASE, x->s->host.cancel, each_one, &q);
+	buf_deinit(&q.name);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}

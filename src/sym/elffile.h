@@ -1,0 +1,110 @@
+/*
+ * elffile: what the files of this room that read ELF and DWARF share.
+ *
+ *   elffile.c    symbol tables behind sym_file_ops; asks dwarf*.c for the rest
+ *   dwarffile.c  opening DWARF: sections, libdw handle, the index in the background
+ *   dwarfunit.c  units: functions by address, scopes, names of entries
+ *   dwarftype.c  types and their 32-bit ids
+ *   dwarfline.c  lines in both directions
+ *   dwarflocal.c locals, inlined calls, places of values
+ *   dwarfcfi.c   one frame up
+ *
+ * Threads: everything here runs on the caller's thread, except the body of the index's thread,
+ * which touches nothing but mapped sections.
+ */
+#ifndef RS_SYM_ELFFILE_H
+#define RS_SYM_ELFFILE_H
+
+#include "sym/priv.h"
+
+typedef struct dwf dwf;
+
+/* A symbol of the table, whatever the table is. */
+typedef struct esym {
+	str name;
+	uint32_t rva, size;
+	uint8_t rank; /* better ones of one address are higher */
+	bool code, is_static, func, data;
+} esym;
+
+typedef struct elffile {
+	sym_elf *img;	      /* counted; NULL for PE */
+	struct sym_image *pe; /* counted; NULL for ELF */
+	arena a;
+	sys_map dbg; /* separate debug file; n = 0: none */
+	elf_view dbgv;
+	const char *dbg_path;
+	uint64_t base; /* RVA 0 as the file's addresses count */
+	elf_syms syms;
+	bool dynamic; /* syms is the dynamic table: exports */
+	esym *made;   /* symbols of another kind of table (COFF), instead of syms */
+	size_t n_made;
+	esym *plt; /* "puts@plt", by address; made with by_addr */
+	size_t n_plt;
+	uint32_t *by_addr; /* indexes of symbols, by address; NULL until needed */
+	size_t n_by_addr;
+	map by_name; /* hash of a raw name -> index of its first symbol + 1; made late */
+	uint32_t *next_name;
+	unsigned asked;
+	map given; /* index of a DWARF name -> its text, kept */
+	dwf *dw;   /* NULL: no DWARF, or not yet: sym_elf_dwarf */
+	bool dw_later;
+	uint8_t *packed; /* sections of a PE image as an ELF file */
+} elffile;
+
+static inline elffile *xf_of(sym_file *f)
+{
+	return f->u;
+}
+
+/* ---- elffile.c ---- */
+
+/* Symbols of m's ELF image. The file is shared by all modules of that image. */
+err sym_elf_open(sym_mod *m, unsigned how, sym_file **ret, diag *d) MUST_CHECK;
+bool sym_file_is_elf(const sym_file *f);
+/* f's DWARF, opened now if it was not; NULL: none. f is an ELF file. */
+dwf *sym_elf_dwarf(sym_file *f);
+
+/* Range that one entry of the unwind data covers: a function, or a part of it. */
+err sym_cfi_func(sym_mod *m, uint64_t pc, uint64_t *begin, uint64_t *end) MUST_CHECK;
+/* DWARF inside of m's PE image (gcc, clang -gdwarf), with its COFF symbols and exports.
+ * ERR_NOTFOUND: none, or the image is not a file of this host. */
+err sym_pe_dwarf_open(sym_mod *m, sym_file **ret, diag *d) MUST_CHECK;
+
+/* ---- DWARF; ids of types are those of sym_type, addresses are RVAs ---- */
+
+/* Opens the DWARF of f's file (debug file or image) and starts the index. ERR_NOTFOUND: none. */
+err dwf_open(sym_file *f, const elf_view *v, const char *path, dwf **ret, diag *d) MUST_CHECK;
+void dwf_close(dwf *x);
+/* The index of names, waited for if need be. ERR_CANCELLED; ERR_NOTFOUND: there is none. */
+struct dwx;
+err dwf_index(dwf *x, struct dwx **ret) MUST_CHECK;
+/* The same if it costs next to nothing: it is ready, or the program is small. */
+struct dwx *dwf_index_now(dwf *x);
+
+/* Ids for the type of a symbol of the table that are looked into when somebody asks. */
+uint32_t dwf_lazy_func(dwf *x, uint32_t rva);
+uint32_t dwf_lazy_data(dwf *x, uint32_t rva, str name);
+/* Type of a symbol of the table, 0: unknown, or not without waiting. */
+uint32_t dwf_type_of(dwf *x, uint32_t rva, bool code, str name);
+
+struct dwx_entry;
+uint32_t dwf_entry_type(dwf *x, const struct dwx_entry *e); /* 0: none */
+
+err dwf_func(dwf *x, uint32_t rva, sym_rec *ret, str *name) MUST_CHECK;
+err dwf_type_find(dwf *x, str name, bool fold, uint32_t *ret) MUST_CHECK;
+err dwf_type_get(dwf *x, uint32_t id, sym_type_info *ret) MUST_CHECK;
+err dwf_type_fields(dwf *x, uint32_t id, arena *a, sym_field **ret, size_t *n_ret) MUST_CHECK;
+err dwf_type_arg(dwf *x, uint32_t id, uint32_t i, uint32_t *ret) MUST_CHECK;
+err dwf_type_like(dwf *x, str pattern, sym_type_fn *fn, void *u) MUST_CHECK;
+err dwf_line_at(dwf *x, uint32_t rva, sym_line *ret) MUST_CHECK;
+err dwf_line_find(dwf *x, arena *a, str file, uint32_t line, uint64_t **ret, size_t *n_ret,
+	bool *exact) MUST_CHECK;
+err dwf_source_each(dwf *x, bool (*fn)(void *u, str path), void *u) MUST_CHECK;
+err dwf_locals(
+	dwf *x, arena *a, uint32_t rva, bool whole, sym_local **ret, size_t *n_ret) MUST_CHECK;
+err dwf_inlines(dwf *x, arena *a, uint32_t rva, sym_inline **ret, size_t *n_ret) MUST_CHECK;
+err dwf_place(dwf *x, const sym_local *l, uint64_t slide, const x64_regs *regs,
+	const mem_reader *mem, sym_place *ret, diag *d) MUST_CHECK;
+
+#endif

@@ -1,0 +1,3 @@
+struct hidden;
+struct hidden *other_make(int n);
+int other_use(struct hidden *h);

@@ -1,0 +1,380 @@
+"""End-to-end scenarios on Linux processes: counts that must be exact, processes and debuggers that are
+killed, permissions that are missing, files that are damaged.
+
+Each function is one test, as in scenarios.py. The programs are in tests/debuggee/user.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+
+import transcript
+from scenarios import _Skip, expect, must
+from transcript import ROOT
+
+U = "tests/debuggee/user/user-"
+PROMPT = r"^(\d+:\d\d\d|NoTarget)> "
+
+
+def _path(build, name):
+    return str(ROOT / build / name)
+
+
+def _rs(build, args, commands, timeout=120):
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        return transcript.ringside(build, args, commands, timeout, {"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+
+
+def _state(pid):
+    """R, S, t (traced), T (stopped) ...; empty if there is no such process."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
+def _until(what, seconds=20, step=0.05):
+    end = time.time() + seconds
+    while time.time() < end:
+        if what():
+            return True
+        time.sleep(step)
+    return False
+
+
+@contextlib.contextmanager
+def _ticker(build, *args):
+    """A program that writes a byte about every millisecond; yields it and a function: does it go on?"""
+    p = subprocess.Popen([_path(build, U + "ticker"), *args], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    os.set_blocking(p.stdout.fileno(), False)
+
+    def lives(seconds=20):
+        with contextlib.suppress(BlockingIOError):
+            while p.stdout.read(65536):
+                pass
+
+        def came():
+            with contextlib.suppress(BlockingIOError):
+                return bool(p.stdout.read(65536))
+            return False
+        return _until(came, seconds)
+    try:
+        must(lives(), "ticker does not tick")
+        yield p, lives
+    finally:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+
+
+class _Debugger:
+    """A session that is talked to; the output comes in a file, so that nothing blocks."""
+
+    def __init__(self, build, *args, user=None):
+        self.d = tempfile.TemporaryDirectory(prefix="ringside-")
+        env = dict(os.environ, NO_COLOR="1", HOME="/nonexistent-home", XDG_CACHE_HOME=self.d.name, XDG_STATE_HOME=self.d.name)
+        self.log = open(self.d.name + "/log", "w+b")
+        self.p = subprocess.Popen([_path(build, "src/ringside"), *args], stdin=subprocess.PIPE, stdout=self.log,
+                                  stderr=subprocess.STDOUT, env=env)
+
+    def text(self):
+        return pathlib.Path(self.d.name + "/log").read_text(errors="replace")
+
+    def say(self, *lines):
+        self.p.stdin.write(("\n".join(lines) + "\n").encode())
+        self.p.stdin.flush()
+
+    def sees(self, pattern, seconds=40):
+        must(_until(lambda: re.search(pattern, self.text(), re.M), seconds), f"no '{pattern}' in:\n{self.text()[-3000:]}")
+        return re.search(pattern, self.text(), re.M)
+
+    def end(self, seconds=40):
+        with contextlib.suppress(BrokenPipeError):
+            self.p.stdin.close()
+        return self.p.wait(seconds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.p.poll() is None:
+            self.p.kill()
+            self.p.wait()
+        self.log.close()
+        self.d.cleanup()
+
+
+# ---- counts ----
+
+def thousand_threads(build):
+    """1,000 threads, 8 at a time, each three times through one function: every hit is counted, none is lost."""
+    text, code = _rs(build, [_path(build, U + "threads"), "1000", "8"],
+                     ["r $t0=0", "bp user_threads!shared \"r $t0=@$t0+1; gc\"", "g", "? @$t0", "q"], 300)
+    expect(text, "3000\n", "Evaluate expression: 3000 =")
+    must(code == 0, f"exit code {code}")
+
+
+def thousand_threads_conditions(build):
+    """The same with a condition that is never true, pass counts and a breakpoint that is one thread's."""
+    text, code = _rs(build, [_path(build, U + "threads"), "1000", "8"],
+                     ["bp user_threads!shared \"j (@rdi == 0n1234567) ''; 'gc'\"", "~0 bp user_threads!work", "g", "q"], 300)
+    expect(text, "3000\n", "Exit process 0:")
+    must("Breakpoint" not in text, text[-2000:])
+    text, code = _rs(build, [_path(build, U + "threads"), "1000", "8"],
+                     ["bp user_threads!shared 0n2000", "g", "? poi(user_threads!total) < 0n2001", "? poi(user_threads!total) > 0n1980", "bc *", "g", "q"], 300)
+    expect(text, "Breakpoint 0 hit", "3000\n")
+    must(text.count("Evaluate expression: 1 =") == 2, text[-2000:])
+
+
+def fork_loop(build):
+    """A program that forks 300 times: its children are whole, with and without a breakpoint that they pass."""
+    for args in ([], ["-o", "-g"]):
+        for how in ("fork", "vfork"):
+            text, code = _rs(build, [*args, "-G", _path(build, U + "family"), how, "300"],
+                             ["bp user_family!hit \"gc\"", "sxi cpr", "g", "q"] if not args else ["q"], 300)
+            must(re.search(r"^300 \d+$", text, re.M), f"{args} {how}: {text[-2000:]}")
+
+
+def library_a_thousand_times(build):
+    """A breakpoint in a library that is loaded and unloaded 1,000 times hits each time."""
+    text, code = _rs(build, [_path(build, U + "dlloop"), _path(build, U + "tiny.so"), "1000"],
+                     ["sxi ld", "sxi ud", "r $t0=0", "bu user_tiny!tiny \"r $t0=@$t0+1; gc\"", "g", "? @$t0", "bl", "q"], 300)
+    expect(text, "Evaluate expression: 1000 =", "500500\n")
+
+
+def self_modifying_code(build):
+    """A program writes over a breakpoint: its own bytes are what runs and what is seen."""
+    text, code = _rs(build, [_path(build, U + "selfmod")],
+                     ["bp user_selfmod!written", "g", "bp /1 @@masm(poi(user_selfmod!page)) \".echo first; u poi(user_selfmod!page) L1; gc\"",
+                      "g", "db poi(user_selfmod!page) L4", "bp poi(user_selfmod!page)", "g", "u @rip L3", "bc *", "g", "q"])
+    expect(text, "1 3 2\n", "push    2", "6a 02 58 c3")
+    must("int     3" not in text, text)
+
+
+# ---- files ----
+
+def broken_files(build):
+    """Programs that are missing, no programs, not to be executed, damaged: each ends with words and no crash."""
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        for name, content, mode in (("text", b"#no program\n", 0o755), ("empty", b"", 0o755), ("plain", b"\x7fELF", 0o644)):
+            path = pathlib.Path(d, name)
+            path.write_bytes(content)
+            path.chmod(mode)
+            text, code = _rs(build, [str(path)], ["q"])
+            must(code == 1 and "ringside: cannot" in text, f"{name}: {code} {text}")
+        text, code = _rs(build, [d + "/nosuch"], ["q"])
+        must(code == 1 and "No such file or directory" in text, text)
+        text, code = _rs(build, [d], ["q"])
+        must(code == 1 and "ringside: cannot" in text, text)
+
+
+def damaged_symbols(build):
+    """ELF and DWARF with bytes changed all over the file behind the code: the program still runs to a breakpoint by
+    address, and whatever is asked for has an answer."""
+    original = pathlib.Path(_path(build, U + "hits")).read_bytes()
+    text, code = _rs(build, [_path(build, U + "hits"), "3"], ["? user_hits!hit - user_hits", "q"])
+    offset = re.search(r"= 00000000`([0-9a-f]{8})", text).group(1)
+    begin = struct.unpack_from("<Q", original, 40)[0]  # e_shoff: what only debuggers read lies around it
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        for n in range(12):
+            damaged = bytearray(original)
+            low = original.find(b".debug_", begin - 4000)
+            sections = original.find(b"GNU C")  # in .debug_str or .debug_line_str
+            for i in range(40 * (n + 1)):
+                at = (min(low, sections) - 8000 + 97 * (n * 41 + i) * (n + 3)) % (len(original) - 0x3200) + 0x3200
+                damaged[at] = (damaged[at] * 7 + n + i) & 0xff
+            path = pathlib.Path(d, "user-hits")
+            path.write_bytes(damaged)
+            path.chmod(0o755)
+            text, code = _rs(build, [str(path), "3"],
+                             ["x user_hits!*", f"bp user_hits+{offset}", "g", "k", "dv", "dt user_hits!*", "ln .", "lsa .", ".reload /f user_hits", "bc *", "g", "q"], 60)
+            must(code == 0 and "Exit process 0:" in text and "\n3\n" in text, f"{n}: {code} {text[-2500:]}")
+        # cut short: the kernel still loads it, the tables at the end are gone
+        path.write_bytes(original[:begin])
+        text, code = _rs(build, [str(path), "3"], ["x user_hits!hit", "lm", "g", "q"], 60)
+        must(code == 0 and "Exit process 0:" in text, text[-2000:])
+
+
+def program_of_32_bits(build):
+    """A 32-bit program is refused by name."""
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        # mov eax, 1; mov ebx, 5; int 0x80
+        body = b"\xb8\x01\x00\x00\x00\xbb\x05\x00\x00\x00\xcd\x80"
+        head = b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1, 40, 0, 0)
+        head += struct.pack("<IIIIIIII", 1, 0, 0x8048000, 0x8048000, 84 + len(body), 84 + len(body), 5, 4096)
+        path = pathlib.Path(d, "small")
+        path.write_bytes(head + body)
+        path.chmod(0o755)
+        text, code = _rs(build, [str(path)], ["g", "q"])
+        must(code == 1 and "32-bit" in text, text)
+
+
+# ---- permissions ----
+
+def nobody_there(build):
+    """PIDs that do not exist, are no numbers, are taken already."""
+    p = subprocess.Popen(["true"])
+    p.wait()
+    text, code = _rs(build, ["-p", str(p.pid)], ["q"])
+    must(code == 1 and str(p.pid) in text, text)
+    text, code = _rs(build, ["-p", "none"], ["q"])
+    must(code and "needs a process id" in text, text)
+    text, code = _rs(build, ["-pn", "no-such-program-anywhere"], ["q"])
+    must(code == 1 and "no-such-program-anywhere" in text, text)
+    with _ticker(build) as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
+        k.sees(PROMPT)
+        text, code = _rs(build, ["-p", str(t.pid)], ["q"])
+        must(code == 1 and "already traced" in text, text)
+        k.say("qd")
+        k.end()
+        must(lives(), "does not run on")
+
+
+def no_permission(build):
+    """Another user's process: the words say whose it is and what to do."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        raise _Skip("only root can become somebody else (setpriv)")
+    with _ticker(build) as (t, lives), tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        copy = pathlib.Path(d, "ringside")
+        shutil.copy(_path(build, "src/ringside"), copy)
+        os.chmod(d, 0o755)
+        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", str(copy), "-p", str(t.pid)],
+                           input=b"q\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, cwd="/", env={"HOME": "/nonexistent-home", "ASAN_OPTIONS": "detect_leaks=0"})
+        text = r.stdout.decode(errors="replace")
+        must(r.returncode == 1, text)
+        expect(text, f"process {t.pid} belongs to user 0 and you are user 65534", "sudo")
+        must(lives(), "does not run on")
+
+
+# ---- limits ----
+
+def debug_registers(build):
+    """The fifth data breakpoint is refused with words; the four work."""
+    text, code = _rs(build, [_path(build, U + "hits"), "4"],
+                     ["ba w8 user_hits!total", *[f"ba w1 user_hits!total+{i + 8:x}" for i in range(4)], "bl", "g", "bc 3", "ba e1 user_hits!hit", "bc 0", "g", "k 1", "q"])
+    must(len(re.findall(r"^ \d e ", text.split("bl\n")[1].split("> g")[0], re.M)) == 4, text)
+    expect(text, "Breakpoint 0 hit", "user_hits!hit")
+    must(re.search(r"ba w1 user_hits!total\+b\n.*\b(4|four)\b", text), text)
+
+
+# ---- sudden deaths ----
+
+def target_killed(build):
+    """kill -9 of the target while it runs: the session says so and ends in order."""
+    with _ticker(build) as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
+        k.sees(PROMPT)
+        k.say("g")
+        must(lives(), "does not run")
+        t.kill()
+        k.sees(r"^Exit process 0:")
+        k.say("q")
+        must(k.end() == 0, k.text())
+
+
+def debugger_killed(build):
+    """kill -9 of the debugger with a target that it attached to: running over breakpoints, at the prompt, running
+    free. The target goes on, and no byte of ours is left in it."""
+    for commands, when in ((["bp user_ticker!tick \"gc\"", "g"], None), (["bp user_ticker!tick", "g"], "Breakpoint 0 hit"),
+                           (["ba w8 user_ticker!watched \"gc\"", "g"], None), ([], None), (["g"], None)):
+        with _ticker(build, "2") as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
+            k.sees(PROMPT)
+            k.say(*commands, *(["" ] if not commands else []))
+            if when:
+                k.sees(when)
+            else:
+                time.sleep(0.5)
+            k.p.kill()
+            k.p.wait()
+            must(lives(), f"{commands}: dead or stopped, state '{_state(t.pid)}', exit {t.poll()}")
+            must(t.poll() is None, f"{commands}: it died")
+            with _Debugger(build, "-p", str(t.pid)) as again:
+                again.sees(PROMPT)
+                again.say("u user_ticker!tick L1", "bp user_ticker!tick", "g")
+                again.sees("Breakpoint 0 hit")
+                must("int     3" not in again.text(), again.text())
+                again.say("qd")
+                again.end()
+            must(lives(), f"{commands}: not left running")
+
+
+def quit_and_leave(build):
+    """q ends what we started and leaves what we attached to; qd leaves both; .detach takes the bytes out."""
+    with _ticker(build) as (t, lives):
+        text, code = _rs(build, ["-p", str(t.pid)], ["bp user_ticker!tick", "g", "q"])
+        must(code == 0 and lives(), text)
+        text, code = _rs(build, ["-p", str(t.pid)], ["bp user_ticker!tick", "g", ".detach", "|", "q"])
+        must(code == 0 and lives(), text)
+    for how, alive in (("q", False), ("qd", True)):
+        with tempfile.NamedTemporaryFile() as f:
+            command = f"exec {_path(build, U + 'signals')} wait >{f.name} 2>&1 </dev/null"
+            text, code = _rs(build, ["/bin/sh", "-c", command], ["sxe cpr", "g", "? @$tpid", how])
+            pid = int(re.search(r"Evaluate expression: (\d+) =", text).group(1))
+            must(_until(lambda: bool(_state(pid)) == alive, 10), f"{how}: state '{_state(pid)}'\n{text}")
+            if alive:
+                must(_until(lambda: "ready" in pathlib.Path(f.name).read_text(), 20), "it does not run on")
+                os.kill(pid, signal.SIGKILL)
+
+
+def abandoned(build):
+    """.abandon leaves the process stopped; whoever attaches next finds it there and can let it run."""
+    with _ticker(build) as (t, lives):
+        text, code = _rs(build, ["-p", str(t.pid)], ["bp user_ticker!tick", "g", ".abandon", "|", "q"])
+        expect(text, "Abandoned")
+        must(_until(lambda: _state(t.pid) == "T", 10), f"state '{_state(t.pid)}'")
+        os.kill(t.pid, signal.SIGCONT)
+        must(lives(), "does not run on")
+
+
+def look_only(build):
+    """-pv: what runs is looked at, never changed, and runs on afterwards, also when the debugger is killed."""
+    with _ticker(build, "2") as (t, lives):
+        text, code = _rs(build, ["-pv", "-p", str(t.pid)],
+                         ["~", "lm", "k 1", "dq user_ticker!ticks L1", "ed user_ticker!ticks 0", "r rip=0", "bp user_ticker!tick", "g", "q"])
+        must(code == 0, text)
+        expect(text, "The debugger is not attached, so process execution cannot be monitored.", "user_ticker")
+        must(lives(), "does not run on")
+        with _Debugger(build, "-pv", "-p", str(t.pid)) as k:
+            k.sees(PROMPT)
+            must(_state(t.pid) == "t", f"not stopped: {_state(t.pid)}")
+            k.p.kill()
+            k.p.wait()
+        must(lives(), "does not run on after kill -9")
+
+
+# ---- keys ----
+
+def ctrl_c_breaks_in(build):
+    """Ctrl+C at the debugger breaks into a running target, again and again, and into a storm of hits."""
+    with _ticker(build, "2") as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
+        k.sees(PROMPT)
+        for n in range(3):
+            k.say("g")
+            must(lives(), "does not run")
+            k.p.send_signal(signal.SIGINT)
+            k.say(f".echo stop {n}")
+            k.sees(f"^stop {n}", 30)
+        must(len(re.findall(r"code 80000003 \(first chance\)", k.text())) >= 4, k.text())
+        k.say("bp user_ticker!tick \"gc\"", "g")
+        time.sleep(0.5)
+        k.p.send_signal(signal.SIGINT)
+        k.say(".echo out of the storm")
+        k.sees("^out of the storm", 30)
+        k.say("qd")
+        k.end()
+        must(lives(), "does not run on")
+
+
+def environment_and_terminal(build):
+    """The program has the debugger's environment, its directory and its standard streams."""
+    env = dict(os.environ, RS_PLACE="here", NO_COLOR="1")
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        r = subprocess.run([_path(build, "src/ringside"), "-g", "-G", _path(build, U + "place"), "7", "two words"], input=b"",
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, cwd=d, timeout=60)
+        text = r.stdout.decode(errors="replace")
+        expect(text, "argument 2: 'two words'", f"directory: /{os.path.basename(d)}", "environment: here", ", code 7")

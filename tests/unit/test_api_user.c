@@ -1,0 +1,222 @@
+/* The API in user mode, as a client sees it: only ringside.h. */
+#include "ringside.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { HITS = 25, THREADS = 4 };
+
+typedef struct seen {
+	rs_session *s;
+	unsigned hits, processes, exits, threads, thread_exits, loads;
+	uint32_t exit_code;
+} seen;
+
+static uint32_t on_breakpoint(void *u, rs_breakpoint *bp, uint32_t id)
+{
+	seen *c = u;
+	uint32_t thread;
+	c->hits++;
+	assert_int_equal(rs_get_current_thread_id(c->s, &thread), RS_S_OK);
+	return RS_STATUS_GO;
+}
+
+static uint32_t on_process(void *u, uint64_t system_id, const char *image, uint64_t base)
+{
+	seen *c = u;
+	assert_true(system_id != 0 && base != 0 && strstr(image, "user-hits"));
+	c->processes++;
+	return RS_STATUS_NO_CHANGE;
+}
+
+static uint32_t on_process_exit(void *u, uint64_t system_id, uint32_t code)
+{
+	seen *c = u;
+	c->exits++;
+	c->exit_code = code;
+	return RS_STATUS_NO_CHANGE;
+}
+
+static uint32_t on_thread(void *u, uint64_t process, uint32_t tid)
+{
+	((seen *)u)->threads++;
+	return RS_STATUS_NO_CHANGE;
+}
+
+static uint32_t on_thread_exit(void *u, uint32_t tid, uint32_t code)
+{
+	((seen *)u)->thread_exits++;
+	return RS_STATUS_NO_CHANGE;
+}
+
+static uint32_t on_load(void *u, uint64_t base, uint32_t size, const char *path, uint32_t sum)
+{
+	((seen *)u)->loads++;
+	return RS_STATUS_NO_CHANGE;
+}
+
+static const char *program(const char *name)
+{
+	static char path[1024];
+	snprintf(path, sizeof path, "%s/tests/debuggee/user/%s", getenv("RS_BUILD_ROOT"), name);
+	return path;
+}
+
+static void begin(seen *c)
+{
+	static const rs_event_callbacks cb = {.breakpoint = on_breakpoint,
+		.create_process = on_process,
+		.exit_process = on_process_exit,
+		.create_thread = on_thread,
+		.exit_thread = on_thread_exit,
+		.load_module = on_load};
+	memset(c, 0, sizeof *c);
+	assert_int_equal(rs_create(&c->s), RS_S_OK);
+	rs_set_event_callbacks(c->s, &cb, c);
+}
+
+static void start(seen *c, const char *count, const char *threads)
+{
+	const char *argv[] = {program("user-hits"), count, threads, NULL};
+	assert_int_equal(rs_create_process(c->s, 3, argv, NULL, 0), RS_S_OK);
+	assert_int_equal(rs_wait_for_event(c->s, 0, 60000), RS_S_OK);
+}
+
+static void go(rs_session *s)
+{
+	assert_int_equal(rs_set_execution_status(s, RS_STATUS_GO), RS_S_OK);
+}
+
+/* A program with threads: every hit of a breakpoint set by API is counted, births and deaths are
+ * told, its exit code is known. */
+static void test_hits(void **state)
+{
+	seen c;
+	rs_breakpoint *bp;
+	uint32_t n = 0, code = 0, flags;
+	char count[16], threads[16];
+
+	snprintf(count, sizeof count, "%d", HITS);
+	snprintf(threads, sizeof threads, "%d", THREADS);
+	begin(&c);
+	start(&c, count, threads);
+	assert_int_equal(c.processes, 1);
+	assert_true(c.loads >= 2);
+	assert_int_equal(rs_get_number_threads(c.s, &n), RS_S_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(rs_get_exit_code(c.s, &code), RS_S_FALSE);
+	assert_int_equal(rs_add_breakpoint(c.s, RS_BREAKPOINT_CODE, RS_ANY_ID, &bp), RS_S_OK);
+	assert_int_equal(rs_breakpoint_set_offset_expression(c.s, bp, "user_hits!hit"), RS_S_OK);
+	assert_int_equal(rs_breakpoint_get_flags(c.s, bp, &flags), RS_S_OK);
+	assert_false(flags & RS_BREAKPOINT_DEFERRED);
+	assert_int_equal(rs_breakpoint_add_flags(c.s, bp, RS_BREAKPOINT_ENABLED), RS_S_OK);
+	go(c.s);
+	/* Nothing stops it: the wait ends with the program. */
+	assert_int_equal(rs_wait_for_event(c.s, 0, 120000), RS_E_UNEXPECTED);
+	assert_int_equal(c.hits, HITS * THREADS);
+	assert_int_equal(c.threads, THREADS);
+	assert_int_equal(c.exits, 1);
+	assert_int_equal(c.exit_code, HITS * THREADS & 127);
+	assert_int_equal(rs_get_exit_code(c.s, &code), RS_S_OK);
+	assert_int_equal(code, c.exit_code);
+	assert_int_equal(rs_get_number_threads(c.s, &n), RS_E_UNEXPECTED);
+	rs_destroy(c.s);
+}
+
+/* Two processes in one session, chosen by number; the first runs on while the second starts. The end
+ * of the session ends both. */
+static void test_two_processes(void **state)
+{
+	seen c;
+	uint32_t n = 0, id;
+	uint64_t first = 0, second = 0;
+
+	begin(&c);
+	start(&c, "1000000000000", "1");
+	start(&c, "1", "1");
+	assert_int_equal(rs_get_number_processes(c.s, &n), RS_S_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(rs_get_current_process_id(c.s, &id), RS_S_OK);
+	assert_int_equal(id, 1);
+	assert_int_equal(rs_get_current_process_system_id(c.s, &second), RS_S_OK);
+	assert_int_equal(rs_set_current_process_id(c.s, 0), RS_S_OK);
+	assert_int_equal(rs_get_current_process_system_id(c.s, &first), RS_S_OK);
+	assert_true(first && second && first != second);
+	assert_true(rs_set_current_process_id(c.s, 7) < 0);
+	assert_int_equal(rs_end_session(c.s, RS_END_ACTIVE_TERMINATE), RS_S_OK);
+	assert_int_equal(kill((pid_t)first, 0), -1);
+	assert_int_equal(kill((pid_t)second, 0), -1);
+	rs_destroy(c.s);
+}
+
+/* Attached to, looked at, left: it lives on. */
+static void test_attach(void **state)
+{
+	seen c;
+	pid_t pid = fork();
+	uint64_t ip = 0;
+	char text[64];
+
+	if (!pid) {
+		int null = open("/dev/null", 1);
+		dup2(null, 1);
+		execl(program("user-ticker"), "user-ticker", NULL);
+		_exit(127);
+	}
+	usleep(200000);
+	memset(&c, 0, sizeof c);
+	assert_int_equal(rs_create(&c.s), RS_S_OK);
+	assert_int_equal(rs_attach_process(c.s, (uint64_t)pid, 0), RS_S_OK);
+	assert_int_equal(rs_wait_for_event(c.s, 0, 60000), RS_S_OK);
+	assert_int_equal(rs_get_instruction_offset(c.s, &ip), RS_S_OK);
+	assert_true(ip != 0);
+	rs_get_prompt_text(c.s, text, sizeof text, NULL);
+	assert_string_equal(text, "0:000");
+	assert_int_equal(rs_detach_processes(c.s), RS_S_OK);
+	rs_destroy(c.s);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void test_refusals(void **state)
+{
+	seen c;
+	const char *none[] = {"/nonexistent/program", NULL};
+	uint64_t pid;
+	uint32_t n;
+
+	begin(&c);
+	assert_int_equal(rs_create_process(c.s, 0, none, NULL, 0), RS_E_INVALIDARG);
+	assert_true(rs_create_process(c.s, 1, none, NULL, 0) < 0);
+	assert_non_null(strstr(rs_error_text(c.s), "/nonexistent/program"));
+	assert_true(rs_attach_process(c.s, 0x7ffffff0, 0) < 0);
+	assert_true(rs_error_text(c.s)[0] != 0);
+	assert_true(
+		rs_get_running_process_system_id_by_executable_name(c.s, "no such name", &pid) < 0);
+	assert_int_equal(rs_get_number_threads(c.s, &n), RS_E_UNEXPECTED);
+	assert_int_equal(rs_wait_for_event(c.s, 0, 1), RS_E_UNEXPECTED);
+	rs_destroy(c.s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hits),
+		cmocka_unit_test(test_two_processes),
+		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_refusals),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
