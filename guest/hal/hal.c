@@ -12,6 +12,7 @@ enum {
 	APIC_TPR = 0x80,
 	APIC_EOI = 0xb0,
 	APIC_SPURIOUS = 0xf0,
+	APIC_IN_SERVICE = 0x100, /* eight registers of 32 vectors, 16 bytes apart */
 	APIC_ICR_LOW = 0x300,
 	APIC_ICR_HIGH = 0x310,
 	APIC_LVT_TIMER = 0x320,
@@ -90,6 +91,12 @@ void HalRouteSerial(ULONG apic_id, ULONG vector)
 void HalEndOfInterrupt(void)
 {
 	apic_write(APIC_EOI, 0);
+}
+
+/* Whether a handler of that vector has begun on this processor and not ended: nothing of its priority comes. */
+bool HalInService(ULONG vector)
+{
+	return apic_read(APIC_IN_SERVICE + vector / 32 * 16) >> vector % 32 & 1;
 }
 
 static void command(ULONG apic_id, ULONG low)

@@ -183,6 +183,7 @@ void HalRequestIpi(ULONG apic_id, ULONG vector);
 void HalSendNmi(ULONG apic_id);
 void HalStartProcessor(ULONG apic_id, ULONG page);
 void HalEndOfInterrupt(void);
+bool HalInService(ULONG vector);
 ULONG HalProcessorCount(void);
 void KeStallExecutionProcessor(ULONG microseconds);
 void HalDisplayString(const char *s);

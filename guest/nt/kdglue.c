@@ -69,11 +69,17 @@ static void load_debug_registers(const KSPECIAL_REGISTERS *s)
 
 /* ---- freezing ---- */
 
-/* Stopped processors halt, so that a person at the prompt costs the host nothing. */
+/*
+ * Stopped processors halt, so that a person at the prompt costs the host nothing. An NMI may have
+ * come in the handler of a wake-up that was late; until that one is ended no other gets through.
+ * The handler's own end of interrupt then finds nothing, or one that CR8 still holds back.
+ */
 static void sleep_until_woken(void)
 {
 	KIRQL old = KeRaiseIrql(IPI_LEVEL); /* lets VECTOR_WAKE through, and nothing else */
 
+	if (HalInService(VECTOR_WAKE))
+		HalEndOfInterrupt();
 	if (KiHaltUntilWoken())
 		HalEndOfInterrupt();
 	KeLowerIrql(old);
