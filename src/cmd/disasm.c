@@ -7,6 +7,7 @@
 #include "base/reader.h"
 #include "cmd/code.h"
 #include "cmd/memory.h"
+#include "cmd/source.h"
 
 #include <stdio.h>
 
@@ -79,7 +80,7 @@ static void bad_line(cmd *c, uint64_t addr, const uint8_t *byte, buf *b)
 	buf_addz(b, "???\n");
 }
 
-bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
+bool disasm_label(cmd *c, uint64_t addr, bool line, uint64_t *last, buf *b)
 {
 	engine *e = c->e;
 	sym s;
@@ -108,7 +109,7 @@ bool disasm_label(cmd *c, uint64_t addr, uint64_t *last, buf *b)
 	} else if (!sym_format(e->syms, addr, b)) {
 		return false;
 	}
-	if (e->lines_on && e->show_source && sym_line_at(e->syms, addr, &l) == ERR_OK)
+	if (line && sym_line_at(e->syms, addr, &l) == ERR_OK)
 		buf_addf(b, " [%.*s @ %u]", STR_ARG(l.file), l.line);
 	buf_addz(b, ":\n");
 	return true;
@@ -185,7 +186,7 @@ static void show_insn(cmd *c, const x64_insn *in, bool user_cs, uint16_t cs, buf
 		return;
 	}
 	if (c->e->show_symbol)
-		(void)disasm_label(c, in->addr, &last, b);
+		(void)disasm_label(c, in->addr, source_numbers(c), &last, b);
 	/* The selector tells user-mode code from the kernel's. */
 	if (user_cs)
 		buf_addf(b, "%04x:", cs);
@@ -206,7 +207,7 @@ void code_here(cmd *c, const x64_regs *r, buf *b)
 	bool user_cs = e->mode == ENG_KERNEL && r->seg[X64_CS] & 3;
 	if (!known) {
 		if (e->show_symbol)
-			(void)disasm_label(c, r->rip, &last, b);
+			(void)disasm_label(c, r->rip, source_numbers(c), &last, b);
 		if (!e->show_disasm)
 			return;
 		if (user_cs)
@@ -222,16 +223,12 @@ void code_here(cmd *c, const x64_regs *r, buf *b)
 	}
 }
 
-void code_show_stop(cmd *c)
+/* Registers, the source, and the place itself. */
+static void add_place(cmd *c, uint64_t ip, str source, buf *b)
 {
 	engine *e = c->e;
 	x64_regs r = {0};
 	x64_insn in;
-	uint64_t ip;
-	buf b;
-
-	if (eng_ip(e, &ip, NULL) != ERR_OK)
-		return;
 	/* The state change tells enough for most instructions; registers are asked for only when
 	 * the instruction has an operand in memory to show. */
 	bool at_event = e->has_event && e->ctx.unit == e->ev.unit && e->ctx.from == REGS_UNIT &&
@@ -249,11 +246,29 @@ void code_show_stop(cmd *c)
 			   NULL) != ERR_OK) {
 		return;
 	}
-	buf_init(&b, 0);
 	if (e->show_regs)
-		regs_format(c, &r, e->reg_mask, &b);
-	code_here(c, &r, &b);
-	out_str(e, OUT_PROMPT_REGS, buf_str(&b));
+		regs_format(c, &r, e->reg_mask, b);
+	buf_add(b, source.p, source.n);
+	code_here(c, &r, b);
+}
+
+void code_show_stop(cmd *c)
+{
+	engine *e = c->e;
+	uint64_t ip;
+	buf b, source;
+
+	if (eng_ip(e, &ip, NULL) != ERR_OK)
+		return;
+	buf_init(&b, 0);
+	buf_init(&source, 0);
+	if (source_text(c, ip, &source) && source_only(c))
+		buf_add(&b, source.p, source.n);
+	else
+		add_place(c, ip, buf_str(&source), &b);
+	buf_deinit(&source);
+	if (b.n)
+		out_str(e, OUT_PROMPT_REGS, buf_str(&b));
 	buf_deinit(&b);
 }
 
@@ -335,7 +350,7 @@ static err unassemble(const code_view *v, const code_range *r, bool across, uint
 		uint8_t byte;
 		err e = decode_at(v, addr, &in, &byte);
 		if (!v->phys)
-			(void)disasm_label(c, addr, &last, &b);
+			(void)disasm_label(c, addr, c->e->lines_on, &last, &b);
 		if (e == ERR_OK) {
 			disasm_line(c, &in, !v->phys, &b);
 			addr += in.len;
@@ -471,7 +486,7 @@ static err back(cmd *c, uint64_t addr, uint64_t count)
 	}
 	buf_init(&b, 0);
 	for (uint64_t i = left; i < count; i++) {
-		(void)disasm_label(c, list[i].addr, &last, &b);
+		(void)disasm_label(c, list[i].addr, c->e->lines_on, &last, &b);
 		disasm_line(c, &list[i], true, &b);
 	}
 	out_str(c->e, OUT_NORMAL, buf_str(&b));
@@ -523,7 +538,7 @@ static err search(cmd *c, uint64_t limit)
 		if (hit) {
 			buf label;
 			buf_init(&label, 0);
-			(void)disasm_label(c, in.addr, &last, &label);
+			(void)disasm_label(c, in.addr, c->e->lines_on, &last, &label);
 			out_str(c->e, OUT_NORMAL, buf_str(&label));
 			out_str(c->e, OUT_NORMAL, buf_str(&b));
 			buf_deinit(&label);

@@ -202,7 +202,7 @@ static void show_code(flow *f)
 			uint64_t last = UINT64_MAX;
 			if (i)
 				buf_addc(&b, '\n');
-			(void)disasm_label(f->c, in->addr, &last, &b);
+			(void)disasm_label(f->c, in->addr, f->c->e->lines_on, &last, &b);
 		}
 		disasm_line(f->c, in, true, &b);
 		add_branch_mark(f, in, &b);

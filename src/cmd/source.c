@@ -1,11 +1,13 @@
 /*
- * source: source lines: .lines, l+ l-, ls lsa lsc lsf lsf- lsp, .srcpath .lsrcpath. Where code came
- * from is asked of the symbols; the text is read from files of this host, found by the path as
- * compiled, then along the source path with ever shorter tails of it.
+ * source: source lines: .lines, l+ l-, ls lsa lsc lsf lsf- lsp, .srcpath .lsrcpath, and the lines
+ * that a stop shows. Where code came from is asked of the symbols; the text is read from files of
+ * this host, found by the path as compiled, then along the source path with ever shorter tails of
+ * it.
  *
- * Invariant: a file is mapped only while a command runs; nothing here changes the target.
+ * Invariant: a file is mapped only while a command runs or a stop is shown; nothing here changes
+ * the target.
  */
-#include "cmd/cmd.h"
+#include "cmd/source.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@ typedef struct source {
 	char path[SRCPATH_MAX]; /* .srcpath */
 	char file[PATH_MAX_];	/* lsf, or the last lsa */
 	uint32_t line;		/* current line, 0: none yet */
-	bool step_set, list_set;
+	bool list_set;
 	uint32_t lead, trail;		/* lsp */
 	uint32_t list_lead, list_trail; /* lsp -a */
 	bool l, o, s;			/* l+ options; t is the state "source-mode" */
@@ -68,16 +70,15 @@ static char *locate(cmd *c, str as_compiled)
 	return NULL;
 }
 
-/* Prints lines [first, first+count) of the open file; marks `here` (0: none). Moves the line. */
-static err print_lines(cmd *c, const char *path, uint32_t first, uint32_t count, uint32_t here)
+/* Appends lines [first, first+count) of the file, `here` marked (0: none). Moves the line. */
+static err add_lines(
+	cmd *c, const char *path, uint32_t first, uint32_t count, uint32_t here, buf *b)
 {
 	source *s = state(c);
 	sys_map m;
 	uint32_t line = 1, shown = 0;
 	TRY(sys_map_open(path, &m, &c->d));
 	str text = {(const char *)m.p, m.n};
-	buf b;
-	buf_init(&b, 0);
 	while (text.n && shown < count) {
 		size_t nl = str_chr(text, '\n');
 		str one = str_take(text, nl);
@@ -85,18 +86,26 @@ static err print_lines(cmd *c, const char *path, uint32_t first, uint32_t count,
 		if (line >= first) {
 			while (one.n && one.p[one.n - 1] == '\r')
 				one.n--;
-			buf_addf(&b, "%c%5u: %.*s\n", line == here ? '>' : ' ', line, STR_ARG(one));
+			buf_addf(b, "%c%5u: %.*s\n", line == here ? '>' : ' ', line, STR_ARG(one));
 			shown++;
 		}
 		line++;
 	}
 	sys_map_close(&m);
 	s->line = first + shown;
-	out_str(c->e, OUT_NORMAL, buf_str(&b));
-	buf_deinit(&b);
 	if (!shown)
 		return cmd_fail(c, ERR_NOTFOUND, "%s has no line %u", path, first);
 	return ERR_OK;
+}
+
+static err print_lines(cmd *c, const char *path, uint32_t first, uint32_t count, uint32_t here)
+{
+	buf b;
+	buf_init(&b, 0);
+	err r = add_lines(c, path, first, count, here, &b);
+	out_str(c->e, OUT_NORMAL, buf_str(&b));
+	buf_deinit(&b);
+	return r;
 }
 
 static void remember_file(cmd *c, const char *path)
@@ -156,6 +165,41 @@ static err open_line(cmd *c, const sym_line *l, char **path)
 			STR_ARG(l->file));
 	remember_file(c, *path);
 	return ERR_OK;
+}
+
+/* ---- stops ---- */
+
+bool source_numbers(cmd *c)
+{
+	const source *s = state(c);
+	return c->e->lines_on && c->e->show_source && (s->l || s->s);
+}
+
+bool source_text(cmd *c, uint64_t pc, buf *b)
+{
+	source *s = state(c);
+	engine *e = c->e;
+	sym_line l;
+	char *path;
+	size_t from = b->n;
+	if (!s->s || !source_numbers(c) || !e->syms || sym_line_at(e->syms, pc, &l) != ERR_OK ||
+		!(path = locate(c, l.file)))
+		return false;
+	/* A file that has changed may be too short for the line: nothing of it is shown then. */
+	uint32_t lead = l.line > s->lead ? s->lead : l.line - (l.line != 0);
+	diag before = c->d;
+	if (add_lines(c, path, l.line - lead, lead + 1 + s->trail, l.line, b) != ERR_OK) {
+		b->n = from;
+		c->d = before;
+		return false;
+	}
+	remember_file(c, path);
+	return true;
+}
+
+bool source_only(cmd *c)
+{
+	return state(c)->o;
 }
 
 /* ---- commands ---- */
@@ -282,11 +326,9 @@ static err cmd_lsp(cmd *c, cmd_call *call)
 	} else if (given) {
 		s->lead = lead;
 		s->trail = trail;
-		s->step_set = true;
 	}
-	out(c->e, "At the prompt, display the source line%s", s->step_set ? "" : " alone\n");
-	if (s->step_set)
-		out(c->e, ", %u lines before and %u after\n", s->lead, s->trail);
+	out(c->e, "At the prompt, display %u source lines before and %u after\n", s->lead,
+		s->trail);
 	if (all)
 		out(c->e, "For ls and lsa, display %u lines before and %u after\n",
 			s->list_set ? s->list_lead : LINES_DEFAULT / 2,
@@ -314,15 +356,25 @@ static err cmd_lines(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
+/* Only those that are on, as CDB has it. */
 static void show_options(cmd *c)
 {
-	source *s = state(c);
-	out(c->e, "Source options are %x:\n",
-		(unsigned)(*source_mode(c) | s->l << 1 | s->s << 2 | s->o << 3));
-	out(c->e, "   %s/t - Step/trace by source line\n", *source_mode(c) ? "1" : "0");
-	out(c->e, "   %s/l - List source line at prompt\n", s->l ? "2" : "0");
-	out(c->e, "   %s/s - List source code at prompt\n", s->s ? "4" : "0");
-	out(c->e, "   %s/o - Only show source code at prompt\n", s->o ? "8" : "0");
+	const source *s = state(c);
+	const struct {
+		bool on;
+		char letter;
+		const char *text;
+	} all[] = {{*source_mode(c), 't', "Step/trace by source line"},
+		{s->l, 'l', "List source line at prompt"},
+		{s->s, 's', "List source code at prompt"},
+		{s->o, 'o', "Only show source code at prompt"}};
+	unsigned mask = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		mask |= (unsigned)all[i].on << i;
+	out(c->e, "Source options are %x:\n", mask);
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i].on)
+			out(c->e, "%6x/%c - %s\n", 1u << i, all[i].letter, all[i].text);
 }
 
 static err cmd_l_options(cmd *c, cmd_call *call)
@@ -339,13 +391,17 @@ static err cmd_l_options(cmd *c, cmd_call *call)
 	if (!strchr("lost*", o))
 		return cmd_fail(c, ERR_SYNTAX, "%s takes one of l, o, s, t or *", call->row->name);
 	if (o == 'l' || all)
-		s->l = c->e->show_source = on;
+		s->l = on;
 	if (o == 'o' || all)
 		s->o = on;
 	if (o == 's' || all)
 		s->s = on;
 	if (o == 't' || all)
 		*source_mode(c) = on;
+	if (on && !c->e->lines_on)
+		out_as(c->e, OUT_WARNING,
+			"WARNING: source line support is off (.lines), the options have no "
+			"effect\n");
 	show_options(c);
 	return ERR_OK;
 }
@@ -378,10 +434,14 @@ static const cmd_row rows[] = {
 		"CDB.",
 		CMD_ANY, cmd_lines},
 	{"l+", "l+[l | o | s | t | *]", "Switch on a source option",
-		"One letter a command: l line numbers at the prompt, s source lines at the prompt, "
-		"o only "
-		"them, t source mode: p and t step by lines, * all. Without a letter the options "
-		"are shown.",
+		"One letter a command: l shows file and line number at the prompt, s the source "
+		"line too (and those around it, see lsp), o with s nothing but the source: no "
+		"registers, label and instruction. t is source mode: p and t step by lines. * is "
+		"all. Without a letter the options are shown.\n\n"
+		"Nothing of it has an effect before .lines -e; .prompt_allow -src hides l and s. "
+		"Where there is no line, or its file is not found (.srcpath), a stop looks as "
+		"without s and o.\n\n"
+		"  .lines -e; l+t; l+s; l+o\n",
 		CMD_ANY | CMD_SUFFIX | CMD_CASE, cmd_l_options},
 	{"l-", "l-[l | o | s | t | *]", "Switch off a source option", "See l+.",
 		CMD_ANY | CMD_SUFFIX | CMD_CASE, cmd_l_options},
@@ -403,9 +463,8 @@ static const cmd_row rows[] = {
 		CMD_ANY | CMD_SUFFIX, cmd_lsf},
 	{"lsp", "lsp [-a] [LeadingLines TrailingLines | TotalLines]",
 		"Set how many source lines are shown",
-		"Without -a: at the prompt while stepping; with -a: for ls and lsa. One number is "
-		"divided "
-		"between before and after.",
+		"Without -a: at the prompt (l+s), where the line alone is shown at first; with -a: "
+		"for ls and lsa. One number is divided between before and after.",
 		CMD_ANY, cmd_lsp},
 	{".srcpath", ".srcpath[+] [Directory[;...]]",
 		"Set or show where source files are looked for",

@@ -442,6 +442,49 @@ static void parameters_and_lines(void **state)
 	assert_null(strstr(run_line(r, "kcp 1"), "Child-SP"));
 }
 
+static const char *shown(rig *r)
+{
+	buf_clear(&r->out);
+	eng_show_stop(r->e);
+	return buf_z(&r->out);
+}
+
+/* What l+s, l+l and l+o make of a stop in a driver with a PDB. */
+static void source_at_stops(void **state)
+{
+	rig *r = *state;
+	x64_regs g = *fake_regs(r->f, 0);
+	assert_int_equal(eng_eval(r->e, STR("demo!helper"), &g.rip, NULL), ERR_OK);
+	g.gpr[X64_RSP] = STACK;
+	eng_ctx_regs(r->e, REGS_CXR, 0x1000, &g);
+	char *plain = arena_printf(&world, "%s", shown(r));
+	assert_int_equal(strncmp(plain, "demo!helper:\n", 13), 0);
+	HAS(run_line(r, "l+s"), "source line support is off");
+	assert_string_equal(shown(r), plain);
+	assert_null(strstr(run_line(r, ".lines -e"), "WARNING"));
+	const char *got = shown(r);
+	assert_int_equal(strncmp(got, ">   27: {\ndemo!helper [", 23), 0);
+	HAS(got, "demo.c @ 27]:\n");
+	run_line(r, ".prompt_allow -src");
+	assert_string_equal(shown(r), plain);
+	run_line(r, ".prompt_allow +src");
+	run_line(r, "l+o");
+	assert_string_equal(shown(r), ">   27: {\n");
+	run_line(r, "lsp 1 2");
+	assert_string_equal(shown(r), "    26: __declspec(noinline) int helper(int x)\n>   27: {\n"
+				      "    28: \tint twice = x * 2;\n"
+				      "    29: \treturn twice + s_value;\n");
+	HAS(run_line(r, "ls 30,1"), "    30: }\n");
+	/* o alone, and l alone */
+	run_line(r, "l-s");
+	assert_string_equal(shown(r), plain);
+	run_line(r, "l+l");
+	HAS(shown(r), "demo!helper [");
+	HAS(run_line(r, "u demo!helper L1"), "demo.c @ 27]:");
+	run_line(r, "l-*");
+	assert_string_equal(shown(r), plain);
+}
+
 /* ---- real frames ---- */
 
 static err run_read(void *u, uint64_t addr, void *p, size_t n)
@@ -553,6 +596,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards),
 		T(physical_code), T(breakpoints_never_show), T(options), T(whole_function),
 		T(function_entries), T(pattern_search), T(backtrace), T(raw_stack), T(frames),
-		T(parameters_and_lines), T(stack_at_every_instruction)};
+		T(parameters_and_lines), T(source_at_stops), T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }
