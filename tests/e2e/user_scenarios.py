@@ -266,7 +266,8 @@ def debug_registers(build):
 # ---- sudden deaths ----
 
 def target_killed(build):
-    """kill -9 of the target while it runs: the session says so and ends in order."""
+    """kill -9 of the target while it runs and while it stands on a breakpoint, of its first thread or of any: whatever
+    is said next, the session tells of the end and ends in order."""
     with _ticker(build) as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
         k.sees(PROMPT)
         k.say("g")
@@ -275,6 +276,19 @@ def target_killed(build):
         k.sees(r"^Exit process 0:")
         k.say("q")
         must(k.end() == 0, k.text())
+    for n, (name, then) in enumerate([("beat", "g"), ("tick", "g"), ("beat", "p"), ("tick", "t"), ("beat", "r; k; db @rip L8; ~; g")] * 2):
+        with _ticker(build, "3") as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
+            k.sees(PROMPT)
+            k.say(f"bp user_ticker!{name}", "g", ".echo here")
+            k.sees(r"^Breakpoint 0 hit")
+            k.sees(r"^here$")
+            t.kill()
+            if n < 5:  # by then every thread is on its way out
+                time.sleep(0.05)
+            k.say(then)
+            k.sees(r"^Exit process 0:")
+            k.say("q")
+            must(k.end() == 0, k.text())
 
 
 def debugger_killed(build):

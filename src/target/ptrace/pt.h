@@ -295,6 +295,12 @@ bool pt_may_run(const pt *p, const pt_thread *th);
 void pt_storm(pt *p, pt_thread *th);
 err pt_freeze(tgt *t, unit_t u, bool on, diag *d);
 void pt_unpin(pt *p);
+/*
+ * The status that th, which was just let go, is about to have. False: it has none. The leader of a
+ * process that is being killed tells of its end only when all others have told of theirs, and they
+ * stand in their last stop until we let them go: to wait for it alone would be to wait for ever.
+ */
+bool pt_await(const pt_thread *th, int *status);
 /* Takes a stop that was only looked at: without us the thread goes on without its signal then. */
 void pt_take_stop(pt_thread *th);
 /* Out of a stop inside of a system call to the way out of it; nothing is executed. */

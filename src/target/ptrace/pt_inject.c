@@ -58,11 +58,7 @@ static bool one_step(pt *p, pt_thread *th)
 		if (ptrace(PTRACE_SINGLESTEP, th->tid, NULL, NULL))
 			return false;
 		th->unwaited = false;
-		pid_t got;
-		do
-			got = waitpid(th->tid, &status, __WALL);
-		while (got < 0 && errno == EINTR);
-		if (got != th->tid)
+		if (!pt_await(th, &status))
 			return false;
 		if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			pt_status(p, th, status, NULL);

@@ -48,8 +48,8 @@ void pt_storm(pt *p, pt_thread *th)
 	if (p->pinned || ++p->storm < STORM)
 		return;
 	p->storm = 0;
-	/* The guard gives the affinity of a process's first thread back, and only attached processes
-	 * outlive us. */
+	/* The guard gives the affinity of a process's first thread back, and only attached
+	 * processes outlive us. */
 	if (th->tid != th->proc->pid && !th->proc->created)
 		return;
 	int cpu = sched_getcpu();
@@ -71,6 +71,36 @@ void pt_storm(pt *p, pt_thread *th)
 	(void)!sched_setaffinity(0, sizeof one, &one);
 }
 
+/* ---- one status ---- */
+
+static void nap(unsigned us)
+{
+	struct timespec ts = {0, us * 1000l};
+	nanosleep(&ts, NULL);
+}
+
+/* A leader whose end nobody hears of before that of all others. */
+static bool ended_first(const pt_thread *th)
+{
+	return th->tid == th->proc->pid && pt_task_state(th->tid) == 'Z';
+}
+
+bool pt_await(const pt_thread *th, int *status)
+{
+	bool leader = th->tid == th->proc->pid;
+	for (unsigned tries = 0;; tries++) {
+		pid_t got = waitpid(th->tid, status, __WALL | (leader ? WNOHANG : 0));
+		if (got == th->tid)
+			return true;
+		if ((got < 0 && errno != EINTR) || (tries % 64 == 63 && ended_first(th)))
+			return false;
+		if (leader && tries < 64)
+			sched_yield();
+		else if (leader)
+			nap(20);
+	}
+}
+
 /* ---- running ---- */
 
 /* From the stop that th is in to one that means nothing. It executes nothing in between: the
@@ -78,16 +108,13 @@ void pt_storm(pt *p, pt_thread *th)
 static void move_on(pt *p, pt_thread *th)
 {
 	int status;
-	pid_t got;
 	if (!pt_pc_flush(th) || ptrace(PTRACE_INTERRUPT, th->tid, NULL, NULL) ||
 		ptrace(PTRACE_CONT, th->tid, NULL, NULL))
 		return;
 	th->unwaited = th->trapped = false;
-	do
-		got = waitpid(th->tid, &status, __WALL);
-	while (got < 0 && errno == EINTR);
+	bool told = pt_await(th, &status);
 	th->regs_known = th->pc_known = false;
-	if (got != th->tid)
+	if (!told)
 		return;
 	if (WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_STOP) {
 		th->group_stop = WSTOPSIG(status) != SIGTRAP;
@@ -263,10 +290,10 @@ static bool must_stop(const pt_thread *th)
 }
 
 /* One status of th if there is one. */
-static bool collect(pt *p, pt_thread *th, bool block)
+static bool collect(pt *p, pt_thread *th)
 {
 	int status;
-	pid_t got = waitpid(th->tid, &status, __WALL | (block ? 0 : WNOHANG));
+	pid_t got = waitpid(th->tid, &status, __WALL | WNOHANG);
 	if (got == th->tid) {
 		pt_status(p, th, status, NULL);
 		return true;
@@ -276,12 +303,6 @@ static bool collect(pt *p, pt_thread *th, bool block)
 		return true;
 	}
 	return false;
-}
-
-static void nap(unsigned us)
-{
-	struct timespec ts = {0, us * 1000l};
-	nanosleep(&ts, NULL);
 }
 
 /* All threads of `only` (NULL: of all processes) stand still, or have had PT_STOP_MS to do so. */
@@ -304,7 +325,10 @@ static void halt_all(pt *p, pt_proc *only, pt_thread *one)
 				(void)!interrupt(open.p[i]);
 		for (size_t i = 0; i < open.n; i++)
 			if (must_stop(open.p[i]))
-				progress |= collect(p, open.p[i], false);
+				progress |= collect(p, open.p[i]);
+		for (size_t i = 0; us && !progress && i < open.n; i++)
+			if (ended_first(open.p[i]))
+				pt_set_running(p, open.p[i], PT_LEAVING);
 		size_t n = open.n;
 		if (give_up && sys_now_ms() > give_up)
 			for (size_t i = 0; i < n; i++)
@@ -377,7 +401,6 @@ bool pt_step_once(pt *p, pt_thread *th)
 	static const int sync[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 	uint64_t old = 0, block = ~0ull;
 	int status;
-	pid_t got;
 	for (size_t i = 0; i < ARRAY_LEN(sync); i++)
 		block &= ~(1ull << (sync[i] - 1));
 	if (!pt_pc_flush(th))
@@ -387,13 +410,11 @@ bool pt_step_once(pt *p, pt_thread *th)
 	if (ptrace(PTRACE_SINGLESTEP, th->tid, NULL, NULL))
 		return false;
 	th->unwaited = false;
-	do
-		got = waitpid(th->tid, &status, __WALL);
-	while (got < 0 && errno == EINTR);
+	bool told = pt_await(th, &status);
 	th->regs_known = th->pc_known = false;
 	if (masked)
 		(void)!ptrace(PTRACE_SETSIGMASK, th->tid, (void *)8, &old);
-	if (got != th->tid)
+	if (!told)
 		return false;
 	if (status >> 8 == SIGTRAP) {
 		siginfo_t si;

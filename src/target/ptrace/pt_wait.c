@@ -461,7 +461,6 @@ static bool trap_behind(pt *p, pt_thread *th)
 	struct __ptrace_peeksiginfo_args args = {.nr = 1};
 	siginfo_t si;
 	int status;
-	pid_t got;
 	for (; args.off < 64; args.off++) {
 		if (ptrace(PTRACE_PEEKSIGINFO, th->tid, &args, &si) != 1)
 			return false;
@@ -470,10 +469,7 @@ static bool trap_behind(pt *p, pt_thread *th)
 	}
 	if (args.off == 64 || ptrace(PTRACE_CONT, th->tid, NULL, NULL))
 		return false;
-	do
-		got = waitpid(th->tid, &status, __WALL);
-	while (got < 0 && errno == EINTR);
-	if (got == th->tid)
+	if (pt_await(th, &status))
 		pt_status(p, th, status, NULL);
 	return true;
 }
@@ -639,20 +635,25 @@ static void all_lost(pt *p)
  */
 static pid_t next_status(pt *p, int flags, int *status)
 {
-	siginfo_t si = {0};
 	if (!p->n_handlers)
 		return wait4(-1, status, flags, NULL);
-	if (waitid(P_ALL, 0, &si, flags | WEXITED | WSTOPPED | WNOWAIT))
-		return -1;
-	pid_t tid = si.si_pid;
-	pt_thread *th = tid ? pt_thread_find(p, tid) : NULL;
-	if (th && (si.si_code == CLD_TRAPPED || si.si_code == CLD_STOPPED) &&
-		!(si.si_status >> 8) && pt_guard_has_handler(th->proc)) {
-		*status = si.si_status << 8 | 0x7f;
-		th->unwaited = true;
-		return tid;
+	for (;;) {
+		siginfo_t si = {0};
+		if (waitid(P_ALL, 0, &si, flags | WEXITED | WSTOPPED | WNOWAIT))
+			return -1;
+		pid_t tid = si.si_pid;
+		pt_thread *th = tid ? pt_thread_find(p, tid) : NULL;
+		if (th && (si.si_code == CLD_TRAPPED || si.si_code == CLD_STOPPED) &&
+			!(si.si_status >> 8) && pt_guard_has_handler(th->proc)) {
+			*status = si.si_status << 8 | 0x7f;
+			th->unwaited = true;
+			return tid;
+		}
+		/* 0: killed out of the stop since, and the next status is somebody's else */
+		tid = tid ? wait4(tid, status, __WALL | WNOHANG, NULL) : 0;
+		if (tid || !si.si_pid)
+			return tid;
 	}
-	return tid ? wait4(tid, status, __WALL, NULL) : 0;
 }
 
 static err wait_loop(pt *p, int timeout_ms, tgt_event *ret)

@@ -1,6 +1,7 @@
 /* ticker strict: one thread that seccomp allows nothing but read and write.
- * ticker [T]: T threads call tick() all the time; once in about a millisecond a byte goes to
- * standard output, so that whoever reads it knows that it lives. Ends when nobody reads. */
+ * ticker [T]: T threads call tick() all the time, the first one beat() as well; once in about a
+ * millisecond a byte goes to standard output, so that whoever reads it knows that it lives. Ends
+ * when nobody reads. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,12 @@ __attribute__((noinline)) void tick(long i)
 	volatile long kept = i; /* a frame: push %rbp comes first */
 	(void)kept;
 	__atomic_add_fetch(&ticks, 1, __ATOMIC_RELAXED);
+}
+
+__attribute__((noinline)) void beat(long i)
+{
+	volatile long kept = i;
+	(void)kept;
 }
 
 static void *work(void *arg)
@@ -46,6 +53,7 @@ int main(int argc, char **argv)
 		pthread_create(&t, NULL, work, NULL);
 	for (long i = 0;; i++) {
 		tick(i);
+		beat(i);
 		watched = i;
 		if (i % 16 == 0)
 			usleep(500);
