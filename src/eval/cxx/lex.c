@@ -4,32 +4,18 @@
  * means.
  */
 #include "eval/cxx/tree.h"
+#include "eval/name.h"
 
 #include <stdlib.h>
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_alpha(char c)
-{
-	return ((unsigned char)c | 32) >= 'a' && ((unsigned char)c | 32) <= 'z';
-}
-
 static bool is_start(char c)
 {
-	return is_alpha(c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+	return name_is_alpha(c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
 static bool is_name(char c)
 {
-	return is_start(c) || is_digit(c);
-}
-
-static char at(str t, size_t pos)
-{
-	return pos < t.n ? t.p[pos] : 0;
+	return is_start(c) || name_is_digit(c);
 }
 
 static str slice(str t, size_t begin, size_t end)
@@ -37,43 +23,22 @@ static str slice(str t, size_t begin, size_t end)
 	return (str){t.p + begin, end - begin};
 }
 
-static int hex_of(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (is_alpha(c) && (c | 32) <= 'f')
-		return (c | 32) - 'a' + 10;
-	return 99;
-}
-
 /* ---- names ---- */
-
-/* Behind the ' that closes the ` at pos (`anonymous namespace'), or pos. */
-static size_t scan_quoted(str t, size_t pos)
-{
-	size_t depth = 0;
-	for (size_t q = pos; at(t, q) && q - pos < CXX_NAME_REACH; q++) {
-		if (at(t, q) == '`')
-			depth++;
-		else if (at(t, q) == '\'' && !--depth)
-			return q + 1;
-	}
-	return pos;
-}
 
 /* From pos over words and scopes. Behind a module also ? @ and names in grave accents. */
 static size_t scan_scopes(str t, size_t pos, bool qualified)
 {
 	for (;;) {
-		char c = at(t, pos), next = at(t, pos + 1);
+		char c = name_at(t, pos), next = name_at(t, pos + 1);
 		if (c && (is_name(c) || (qualified && (c == '?' || c == '@')))) {
 			pos++;
 		} else if (c == ':' && next == ':' &&
-			   (is_start(at(t, pos + 2)) || (qualified && at(t, pos + 2) == '`') ||
-				   (at(t, pos + 2) == '~' && is_start(at(t, pos + 3))))) {
-			pos += at(t, pos + 2) == '~' ? 3 : 2;
+			   (is_start(name_at(t, pos + 2)) ||
+				   (qualified && name_at(t, pos + 2) == '`') ||
+				   (name_at(t, pos + 2) == '~' && is_start(name_at(t, pos + 3))))) {
+			pos += name_at(t, pos + 2) == '~' ? 3 : 2;
 		} else if (qualified && c == '`') {
-			size_t end = scan_quoted(t, pos);
+			size_t end = name_quoted_end(t, pos);
 			if (end == pos)
 				return pos;
 			pos = end;
@@ -87,33 +52,17 @@ static size_t scan_scopes(str t, size_t pos, bool qualified)
 static size_t scan_name(str t, size_t pos)
 {
 	size_t begin = pos;
-	if (at(t, pos) == ':' && at(t, pos + 1) == ':' && is_start(at(t, pos + 2)))
+	if (name_at(t, pos) == ':' && name_at(t, pos + 1) == ':' && is_start(name_at(t, pos + 2)))
 		pos += 2;
-	if (at(t, pos) == '$' && at(t, pos + 1) == '!' && is_start(at(t, pos + 2)))
+	if (name_at(t, pos) == '$' && name_at(t, pos + 1) == '!' && is_start(name_at(t, pos + 2)))
 		return scan_scopes(t, pos + 2, true);
-	if (!is_start(at(t, pos)))
+	if (!is_start(name_at(t, pos)))
 		return begin;
 	size_t end = scan_scopes(t, pos, false);
-	char next = at(t, end + 1);
-	if (at(t, end) == '!' && next && (is_start(next) || next == '`' || next == '?'))
+	char next = name_at(t, end + 1);
+	if (name_at(t, end) == '!' && next && (is_start(next) || next == '`' || next == '?'))
 		return scan_scopes(t, end + 1, true);
 	return end;
-}
-
-/* Behind the > that closes the < at pos, or pos. */
-static size_t scan_template(str t, size_t pos)
-{
-	size_t depth = 0;
-	for (size_t q = pos; at(t, q) && q - pos < CXX_NAME_REACH; q++) {
-		char c = at(t, q);
-		if (c == '<')
-			depth++;
-		else if (c == '>' && !--depth)
-			return q + 1;
-		else if (c == ';' || c == '"' || c == '{' || c == '}')
-			break;
-	}
-	return pos;
 }
 
 size_t tok_name_ends(str t, const token *tok, size_t *ends, size_t max)
@@ -121,8 +70,8 @@ size_t tok_name_ends(str t, const token *tok, size_t *ends, size_t max)
 	size_t n = 0, end = tok->end;
 	bool qualified = str_chr(tok->text, '!') != SIZE_MAX;
 	ends[n++] = end;
-	while (!tok->quoted && n < max && at(t, end) == '<') {
-		size_t close = scan_template(t, end);
+	while (!tok->quoted && n < max && name_at(t, end) == '<') {
+		size_t close = name_template_end(t, end);
 		if (close == end)
 			break;
 		end = scan_scopes(t, close, qualified);
@@ -136,7 +85,7 @@ size_t tok_name_ends(str t, const token *tok, size_t *ends, size_t max)
 /* Behind the quoted text at pos, at its end if it is never closed. */
 static size_t scan_string(str t, size_t pos)
 {
-	char quote = at(t, pos++);
+	char quote = name_at(t, pos++);
 	while (pos < t.n && t.p[pos] != quote)
 		pos += t.p[pos] == '\\' ? 2 : 1;
 	return pos < t.n ? pos + 1 : t.n + 1;
@@ -177,7 +126,7 @@ static token lex_switch(str t, size_t pos)
 		open += 3;
 		r.masm = false;
 	}
-	size_t close = at(t, open) == '(' ? tok_close(t, open) : SIZE_MAX;
+	size_t close = name_at(t, open) == '(' ? tok_close(t, open) : SIZE_MAX;
 	if (close == SIZE_MAX) {
 		r.kind = T_BAD;
 		r.end = pos + 2 < t.n ? pos + 2 : t.n;
@@ -191,7 +140,7 @@ static token lex_switch(str t, size_t pos)
 static token lex_reg(str t, size_t pos)
 {
 	token r = {.kind = T_BAD, .begin = pos, .end = pos + 1};
-	if (at(t, pos + 1) == '!' && at(t, pos + 2) == '"') {
+	if (name_at(t, pos + 1) == '!' && name_at(t, pos + 2) == '"') {
 		size_t end = scan_string(t, pos + 2);
 		if (end > t.n)
 			return r;
@@ -213,14 +162,15 @@ static token lex_reg(str t, size_t pos)
 /* pos behind digits of a number with everything that belongs to it. */
 static size_t scan_number(str t, size_t pos)
 {
-	bool hex = at(t, pos) == '0' && (at(t, pos + 1) | 32) == 'x';
+	bool hex = name_at(t, pos) == '0' && (name_at(t, pos + 1) | 32) == 'x';
 	size_t begin = pos;
 	for (;; pos++) {
-		char c = at(t, pos);
+		char c = name_at(t, pos);
 		bool sign = (c == '+' || c == '-') && !hex && pos > begin &&
-			    (t.p[pos - 1] | 32) == 'e' && is_digit(at(t, pos + 1));
-		bool grave = c == '`' && hex_of(at(t, pos + 1)) < 16;
-		if (!is_digit(c) && !is_alpha(c) && c != '_' && c != '.' && !sign && !grave)
+			    (t.p[pos - 1] | 32) == 'e' && name_is_digit(name_at(t, pos + 1));
+		bool grave = c == '`' && name_hex(name_at(t, pos + 1)) < 16;
+		if (!name_is_digit(c) && !name_is_alpha(c) && c != '_' && c != '.' && !sign &&
+			!grave)
 			return pos;
 	}
 }
@@ -232,15 +182,15 @@ token tok_at(str t, size_t pos)
 		"+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", ".*", "::"};
 	while (pos < t.n && strchr(" \t\r\n", t.p[pos]))
 		pos++;
-	if (at(t, pos) == '/' && at(t, pos + 1) == '/')
+	if (name_at(t, pos) == '/' && name_at(t, pos + 1) == '/')
 		pos = t.n;
 	token r = {.kind = T_END, .begin = pos, .end = pos};
 	if (pos >= t.n)
 		return r;
-	char c = t.p[pos], next = at(t, pos + 1);
+	char c = t.p[pos], next = name_at(t, pos + 1);
 	if (c == '@')
 		return next == '@' ? lex_switch(t, pos) : lex_reg(t, pos);
-	if (is_digit(c) || (c == '.' && is_digit(next))) {
+	if (name_is_digit(c) || (c == '.' && name_is_digit(next))) {
 		r.kind = T_NUMBER;
 		r.end = scan_number(t, pos);
 		r.text = slice(t, pos, r.end);
@@ -249,7 +199,7 @@ token tok_at(str t, size_t pos)
 	bool prefix = (c == 'L' || c == 'u' || c == 'U') && (next == '\'' || next == '"');
 	if (c == '\'' || c == '"' || prefix) {
 		r.end = scan_string(t, pos + prefix);
-		r.kind = at(t, pos + prefix) == '"' ? T_STRING : T_CHAR;
+		r.kind = name_at(t, pos + prefix) == '"' ? T_STRING : T_CHAR;
 		if (r.end > t.n) {
 			r.kind = T_BAD;
 			r.end = t.n;
@@ -384,7 +334,7 @@ err tok_number(parser *p, node **ret)
 		return real_literal(p, s, ret);
 	if (hex)
 		i = 2;
-	else if (s.p[0] == '0' && s.n > 1 && (is_digit(s.p[1]) || s.p[1] == '`'))
+	else if (s.p[0] == '0' && s.n > 1 && (name_is_digit(s.p[1]) || s.p[1] == '`'))
 		base = 8;
 	if (!hex && (s.p[s.n - 1] | 32) == 'f')
 		return real_literal(p, s, ret);
@@ -393,7 +343,7 @@ err tok_number(parser *p, node **ret)
 			grave = true;
 			continue;
 		}
-		unsigned digit = (unsigned)hex_of(s.p[i]);
+		unsigned digit = (unsigned)name_hex(s.p[i]);
 		if (digit >= base)
 			break;
 		if (v > (UINT64_MAX - digit) / base)
@@ -423,8 +373,8 @@ static bool escape(str s, size_t *i, uint32_t *ret)
 	if (c == 'x') {
 		size_t n = 0;
 		uint32_t v = 0;
-		while (*i < s.n && n < 8 && hex_of(s.p[*i]) < 16) {
-			v = v << 4 | (uint32_t)hex_of(s.p[(*i)++]);
+		while (*i < s.n && n < 8 && name_hex(s.p[*i]) < 16) {
+			v = v << 4 | (uint32_t)name_hex(s.p[(*i)++]);
 			n++;
 		}
 		*ret = v;

@@ -18,8 +18,7 @@ enum {
 	CXX_DEPTH_MAX = 256, /* height of a tree */
 	CXX_NEST_MAX =
 		96, /* parentheses, casts, unary operators and subscripts inside each other */
-	CXX_COPY_MAX = 1 << 20, /* bytes of a structure that is assigned */
-	CXX_NAME_REACH = 1024
+	CXX_COPY_MAX = 1 << 20 /* bytes of a structure that is assigned */
 };
 
 typedef unsigned __int128 cxx_u128;

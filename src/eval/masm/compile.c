@@ -11,6 +11,7 @@
 #include "eval/masm/code.h"
 
 #include "eval/cxx.h"
+#include "eval/name.h"
 
 typedef struct parser {
 	const masm_env *env;
@@ -24,30 +25,18 @@ typedef struct parser {
 	bool reads, symbols, calls;
 } parser;
 
-enum { NAME_REACH = 1024 }; /* how far a bracket or quote inside a name is looked for */
-
 static err parse_binary(parser *p, unsigned level);
 
 /* ---- characters ---- */
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_alpha(char c)
-{
-	return ((unsigned char)c | 32) >= 'a' && ((unsigned char)c | 32) <= 'z';
-}
-
 static bool is_name_start(char c)
 {
-	return is_alpha(c) || c == '_' || c == '?' || c == '$';
+	return name_is_alpha(c) || c == '_' || c == '?' || c == '$';
 }
 
 static bool is_name(char c)
 {
-	return is_name_start(c) || is_digit(c) || c == '@' || (unsigned char)c >= 0x80;
+	return is_name_start(c) || name_is_digit(c) || c == '@' || (unsigned char)c >= 0x80;
 }
 
 static bool is_blank(char c)
@@ -55,18 +44,9 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static int digit_of(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (is_alpha(c) && (c | 32) <= 'f')
-		return (c | 32) - 'a' + 10;
-	return 99;
-}
-
 static char at(const parser *p, size_t pos)
 {
-	return pos < p->text.n ? p->text.p[pos] : 0;
+	return name_at(p->text, pos);
 }
 
 static void skip_blanks(parser *p)
@@ -167,38 +147,16 @@ static size_t scan_name(const parser *p, size_t pos, bool qualified)
 				   (qualified && at(p, pos + 2) == '`'))) {
 			pos += at(p, pos + 2) == '~' ? 3 : 2;
 		} else if (qualified && c == '`') {
-			size_t depth = 0, q = pos;
-			for (; at(p, q) && q - pos < NAME_REACH; q++) {
-				if (at(p, q) == '`')
-					depth++;
-				else if (at(p, q) == '\'' && !--depth)
-					break;
-			}
-			if (at(p, q) != '\'')
+			size_t end = name_quoted_end(p->text, pos);
+			if (end == pos)
 				return pos;
-			pos = q + 1;
+			pos = end;
 		} else if (qualified && (c == '.' || c == '\'') && next && is_name(next)) {
 			pos++;
 		} else {
 			return pos;
 		}
 	}
-}
-
-/* Behind "name" at a '<': the end of the matching '>', or pos if there is none nearby. */
-static size_t scan_template(const parser *p, size_t pos)
-{
-	size_t depth = 0;
-	for (size_t q = pos; at(p, q) && q - pos < NAME_REACH; q++) {
-		char c = at(p, q);
-		if (c == '<')
-			depth++;
-		else if (c == '>' && !--depth)
-			return q + 1;
-		else if (c == ';' || c == '"' || c == '{' || c == '}')
-			break;
-	}
-	return pos;
 }
 
 static bool reg_known(const parser *p, str name)
@@ -266,7 +224,7 @@ static err parse_symbol(parser *p, size_t begin, size_t name, size_t from, bool 
 		return syntax(p, begin, end);
 	ends[n++] = end;
 	while (n < ARRAY_LEN(ends) && at(p, end) == '<') {
-		size_t close = scan_template(p, end);
+		size_t close = name_template_end(p->text, end);
 		if (close == end)
 			break;
 		end = scan_name(p, close, qualified);
@@ -303,11 +261,11 @@ static bool scan_digits(
 	bool fits = true;
 	for (;; (*pos)++) {
 		char c = at(p, *pos);
-		if (c == '`' && *count && digit_of(at(p, *pos + 1)) < (int)base) {
+		if (c == '`' && *count && name_hex(at(p, *pos + 1)) < (int)base) {
 			*grave = true;
 			continue;
 		}
-		int digit = digit_of(c);
+		int digit = name_hex(c);
 		if (digit >= (int)base)
 			return fits;
 		if (*v > (UINT64_MAX - (unsigned)digit) / base)
@@ -339,7 +297,7 @@ static unsigned prefix_base(const parser *p)
 static bool is_range_tail(const parser *p, size_t pos)
 {
 	char next = at(p, pos + 1);
-	return (at(p, pos) | 32) == 'l' && (digit_of(next) < 16 || next == '?' || next == '-');
+	return (at(p, pos) | 32) == 'l' && (name_hex(next) < 16 || next == '?' || next == '-');
 }
 
 static err emit_number(parser *p, uint64_t v, bool fits, bool grave, size_t begin, size_t end)
@@ -373,7 +331,7 @@ static err parse_number(parser *p, bool *is)
 	pos = begin;
 	fits = scan_digits(p, &pos, 16, &v, &grave, &count);
 	if (count && (at(p, pos) | 32) == 'h' && !is_name(at(p, pos + 1)) &&
-		at(p, pos + 1) != '!' && (p->env->radix == 16 || is_digit(at(p, begin))))
+		at(p, pos + 1) != '!' && (p->env->radix == 16 || name_is_digit(at(p, begin))))
 		return emit_number(p, v, fits, grave, begin, pos + 1);
 	if (p->env->radix != 16) {
 		pos = begin, count = 0, v = 0, grave = false;
@@ -629,7 +587,7 @@ static err parse_at(parser *p)
 		return take_symbol(p, v, begin, p->pos);
 	}
 	size_t end = begin + 1;
-	while (is_alpha(at(p, end)) || is_digit(at(p, end)) || at(p, end) == '_' ||
+	while (name_is_alpha(at(p, end)) || name_is_digit(at(p, end)) || at(p, end) == '_' ||
 		at(p, end) == '$')
 		end++;
 	if (end == begin + 1)
@@ -698,7 +656,7 @@ static err parse_operand(parser *p)
 		return parse_symbol(p, begin, begin + 1, begin + 1, false);
 	if (c == '.' && !is_name(next))
 		return emit_reg(p, STR("."), begin, begin + 1);
-	if (is_digit(c)) {
+	if (name_is_digit(c)) {
 		TRY(parse_number(p, &is));
 		if (is)
 			return ERR_OK;
@@ -805,7 +763,7 @@ static const binary_row *binary_at(const parser *p, size_t pos)
 	str rest = str_skip(p->text, pos);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *t = rows[i].text;
-		if (is_alpha(t[0]) ? word_is(p, pos, t) : str_starts(rest, str_of(t)))
+		if (name_is_alpha(t[0]) ? word_is(p, pos, t) : str_starts(rest, str_of(t)))
 			return &rows[i];
 	}
 	return NULL;
