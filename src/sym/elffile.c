@@ -937,20 +937,33 @@ static err local_place(sym_file *f, const sym_local *l, uint64_t mod_base, const
 
 /* ---- opening ---- */
 
-static void close_(sym_file *f)
+static elffile *elffile_new(void)
 {
-	elffile *x = xf_of(f);
-	dwf_close(x->dw);
+	elffile *x = mem_alloc(sizeof *x);
+	arena_init(&x->a);
+	map_init(&x->by_name);
+	map_init(&x->given);
+	return x;
+}
+
+static void elffile_drop(sym_store *s, elffile *x)
+{
 	if (x->img)
-		sym_elf_unref(f->store, x->img);
+		sym_elf_unref(s, x->img);
 	if (x->pe)
-		sym_image_unref(f->store, x->pe);
+		sym_image_unref(s, x->pe);
 	sys_map_close(&x->dbg);
 	mem_free(x->packed);
 	map_deinit(&x->by_name);
 	map_deinit(&x->given);
 	arena_deinit(&x->a);
 	mem_free(x);
+}
+
+static void close_(sym_file *f)
+{
+	dwf_close(xf_of(f)->dw);
+	elffile_drop(f->store, xf_of(f));
 }
 
 static const sym_file_ops ops = {.name = "elf",
@@ -1036,16 +1049,6 @@ static void pick_table(elffile *x)
 	}
 }
 
-static void elffile_drop(sym_store *s, elffile *x)
-{
-	sym_elf_unref(s, x->img);
-	sys_map_close(&x->dbg);
-	map_deinit(&x->by_name);
-	map_deinit(&x->given);
-	arena_deinit(&x->a);
-	mem_free(x);
-}
-
 static bool may_wait(const elffile *x, const elf_view *v)
 {
 	uint64_t size = 0;
@@ -1074,10 +1077,7 @@ err sym_elf_open(sym_mod *m, unsigned how, sym_file **ret, diag *d)
 			return ERR_OK;
 		}
 	}
-	elffile *x = mem_alloc(sizeof *x);
-	arena_init(&x->a);
-	map_init(&x->by_name);
-	map_init(&x->given);
+	elffile *x = elffile_new();
 	x->img = g;
 	x->base = g->v.base;
 	sym_elf_ref(g);
@@ -1195,10 +1195,7 @@ err sym_pe_dwarf_open(sym_mod *m, sym_file **ret, diag *d)
 			return ERR_OK;
 		}
 	}
-	elffile *x = mem_alloc(sizeof *x);
-	arena_init(&x->a);
-	map_init(&x->by_name);
-	map_init(&x->given);
+	elffile *x = elffile_new();
 	x->base = pe->preferred_base;
 	x->pe = img;
 	sym_image_ref(img);
@@ -1219,12 +1216,7 @@ err sym_pe_dwarf_open(sym_mod *m, sym_file **ret, diag *d)
 		f->status = SYM_NONE;
 		sym_file_unref(f); /* idle: it goes with the others */
 	} else {
-		sym_image_unref(s, img);
-		mem_free(x->packed);
-		map_deinit(&x->by_name);
-		map_deinit(&x->given);
-		arena_deinit(&x->a);
-		mem_free(x);
+		elffile_drop(s, x);
 	}
 	return e;
 }
