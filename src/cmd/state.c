@@ -18,12 +18,19 @@ enum { PUSH_MAX = 256, SLEEP_SLICE_MS = 50 };
 
 /* ---- .push, .pop ---- */
 
+/* The engine's fields that are saved besides the contexts. */
+#define EACH_SETTING(X)                                                                            \
+	X(radix)                                                                                   \
+	X(reg_mask)                                                                                \
+	X(kframes) X(lines_on) X(show_regs) X(show_source) X(show_disasm) X(show_symbol) X(show_ea)
+
 typedef struct pushed {
 	eng_ctx ctx;
 	bool has_ctx;
 	uint64_t stops; /* tgt_stops when it was saved */
-	unsigned radix, reg_mask, kframes;
-	bool lines_on, show_regs, show_source, show_disasm, show_symbol, show_ea;
+#define FIELD(f) __typeof__(((engine *)NULL)->f) f;
+	EACH_SETTING(FIELD)
+#undef FIELD
 	cmd_memo memo;
 	bool has_temps;
 	uint64_t temps[20];
@@ -60,18 +67,11 @@ static err cmd_push(cmd *c, cmd_call *call)
 			PUSH_MAX);
 	if (!s->v[s->n])
 		s->v[s->n] = arena_new(&e->session, pushed);
-	*s->v[s->n] = (pushed){.radix = e->radix,
-		.reg_mask = e->reg_mask,
-		.kframes = e->kframes,
-		.lines_on = e->lines_on,
-		.show_regs = e->show_regs,
-		.show_source = e->show_source,
-		.show_disasm = e->show_disasm,
-		.show_symbol = e->show_symbol,
-		.show_ea = e->show_ea,
-		.memo = c->memo,
-		.has_temps = temps};
+	*s->v[s->n] = (pushed){.memo = c->memo, .has_temps = temps};
 	pushed *p = s->v[s->n++];
+#define SAVE(f) p->f = e->f;
+	EACH_SETTING(SAVE)
+#undef SAVE
 	memcpy(p->temps, e->temps, sizeof p->temps);
 	if (e->t && e->has_event) {
 		p->ctx = eng_ctx_save(e);
@@ -94,15 +94,9 @@ static err cmd_pop(cmd *c, cmd_call *call)
 		out_as(e, OUT_WARNING, "The pseudo-registers were not saved (.push /r)\n");
 	else if (temps)
 		memcpy(e->temps, p->temps, sizeof p->temps);
-	e->radix = p->radix;
-	e->reg_mask = p->reg_mask;
-	e->kframes = p->kframes;
-	e->lines_on = p->lines_on;
-	e->show_regs = p->show_regs;
-	e->show_source = p->show_source;
-	e->show_disasm = p->show_disasm;
-	e->show_symbol = p->show_symbol;
-	e->show_ea = p->show_ea;
+#define RESTORE(f) e->f = p->f;
+	EACH_SETTING(RESTORE)
+#undef RESTORE
 	c->memo = p->memo;
 	if (p->has_ctx && e->t && tgt_stops(e->t) == p->stops)
 		eng_ctx_restore(e, &p->ctx);
