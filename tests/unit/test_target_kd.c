@@ -88,6 +88,38 @@ static void attach_stopped(void **state)
 	}
 }
 
+/*
+ * The kernel stands at a hit that a debugger left, and a break was asked for before it answers: it
+ * keeps the byte for when it runs, and that stop is nobody's wish.
+ */
+static void attach_at_a_hit_with_a_late_break(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		skip_break();
+		trap(TGT_TRAP_SOFT, USER_FUNC, 1);
+		resume(TGT_GO);
+		until_exception();
+		assert_int_equal(E.pc, USER_FUNC);
+		leave(TGT_ABANDON);
+
+		kill(K.pid, SIGSTOP);
+		attach(&K, true);
+		assert_int_equal(next(150), TGT_EV_TIMEOUT);
+		assert_non_null(strstr(trace_text, "break-in"));
+		kill(K.pid, SIGCONT);
+		usleep(200000); /* nothing follows the byte, so that it counts */
+		until_exception();
+		assert_int_equal(E.pc, USER_FUNC);
+		resume(TGT_GO);
+		assert_int_equal(next(500), TGT_EV_TIMEOUT);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
 static void attach_in_the_middle_of_a_packet(void **state)
 {
 	for (int v = 0; v < 2; v++) {
@@ -1038,6 +1070,7 @@ int main(void)
 		cmocka_unit_test(attach_running),
 		cmocka_unit_test(attach_again_and_again),
 		cmocka_unit_test(attach_stopped),
+		cmocka_unit_test(attach_at_a_hit_with_a_late_break),
 		cmocka_unit_test(attach_in_the_middle_of_a_packet),
 		cmocka_unit_test(boot_text_and_load_events),
 		cmocka_unit_test(silence_is_explained),

@@ -289,6 +289,11 @@ static bool pass_surplus(kd *k, const tgt_event *ev)
 	x64_regs r = {0};
 	if (!k->surplus || ev->kind != TGT_EV_EXCEPTION)
 		return false;
+	if (k->surplus_new) {
+		k->surplus_new = false;
+		k->surplus -= k->surplus_own && is_break_in(k, ev);
+		return false;
+	}
 	bool late = sys_now_ms() >= k->surplus_until;
 	if (late)
 		k->surplus = 0;

@@ -194,8 +194,10 @@ static void deliver(kd *k)
 	kd_traps_dropped(k, &e);
 	if (s->kind == KD_S_EXCEPTION) {
 		if (k->want_break && k->breaks) {
-			/* One byte made this stop, unless the target had stopped before. */
-			k->surplus = k->breaks - !k->was_stopped;
+			/* One of them may have made this stop, unless it was one already. */
+			k->surplus = k->breaks;
+			k->surplus_new = true;
+			k->surplus_own = !k->was_stopped;
 		}
 		k->was_stopped = false;
 		k->want_break = k->break_crossed = false;

@@ -113,6 +113,8 @@ typedef struct kd {
 	unsigned breaks;     /* bytes sent since the last stop */
 	unsigned surplus;    /* bytes the kernel may still find after the next resume */
 	uint64_t surplus_until;
+	bool surplus_new; /* counted at the stop that is about to be handed out ... */
+	bool surplus_own; /* ... which one of them may have made */
 	bool was_stopped; /* it spoke as only a stopped one does: our break-in came too late */
 	atomic_bool interrupt;
 	/* the state change of the current stop */
