@@ -40,6 +40,30 @@ static err parse_id(cmd *c, str *rest, uint32_t *ret)
 
 typedef VEC(uint32_t) id_list;
 
+/*
+ * With several processes in a session the commands are about the current one's breakpoints, and
+ * those that wait for a process to resolve them. Numbers are the session's.
+ */
+static bool is_here(const engine *e, const bp *b)
+{
+	return !b->internal && (!b->owner || b->owner == e->ctx.process);
+}
+
+static err find_here(cmd *c, uint32_t id, bp **ret)
+{
+	bp *b = bp_find(c->e, id);
+	if (!b)
+		return cmd_fail(c, ERR_NOTFOUND, "No breakpoint %u", id);
+	if (!is_here(c->e, b)) {
+		const eng_proc *p = eng_proc_find(c->e, b->owner);
+		return cmd_fail(c, ERR_NOTFOUND,
+			"Breakpoint %u belongs to process %u; |%us makes that the current one", id,
+			p ? p->id : 0, p ? p->id : 0);
+	}
+	*ret = b;
+	return ERR_OK;
+}
+
 static bool name_matches(cmd *c, const bp *b, str pattern)
 {
 	buf o;
@@ -57,7 +81,7 @@ static void add_matching(cmd *c, id_list *l, str pattern)
 {
 	for (size_t i = 0; i < bp_count(c->e); i++) {
 		const bp *b = bp_nth(c->e, i);
-		if (!b->internal && (!pattern.n || name_matches(c, b, pattern)))
+		if (is_here(c->e, b) && (!pattern.n || name_matches(c, b, pattern)))
 			vec_push(l, b->id);
 	}
 }
@@ -90,11 +114,12 @@ static err parse_list(cmd *c, str s, id_list *ret)
 		}
 		if (s.n && !isspace((unsigned char)s.p[0]) && s.p[0] != ',')
 			return cmd_syntax(c, s);
-		if (lo == hi && !bp_find(c->e, lo))
-			return cmd_fail(c, ERR_NOTFOUND, "No breakpoint %u", lo);
+		bp *one;
+		if (lo == hi)
+			TRY(find_here(c, lo, &one));
 		for (size_t i = 0; i < bp_count(c->e); i++) {
 			const bp *b = bp_nth(c->e, i);
-			if (!b->internal && b->id >= lo && b->id <= hi)
+			if (is_here(c->e, b) && b->id >= lo && b->id <= hi)
 				vec_push(ret, b->id);
 		}
 	}
@@ -524,9 +549,7 @@ static err existing(cmd *c, str *rest, bp **ret)
 {
 	uint32_t id;
 	TRY(parse_id(c, rest, &id));
-	*ret = bp_find(c->e, id);
-	if (!*ret)
-		return cmd_fail(c, ERR_NOTFOUND, "No breakpoint %u", id);
+	TRY(find_here(c, id, ret));
 	*rest = str_trim(*rest);
 	return ERR_OK;
 }
@@ -589,7 +612,7 @@ static err cmd_bpcmds(cmd *c, cmd_call *call)
 	buf b;
 	buf_init(&b, 0);
 	for (size_t i = 0; i < bp_count(c->e); i++)
-		if (!bp_nth(c->e, i)->internal) {
+		if (is_here(c->e, bp_nth(c->e, i))) {
 			bp_cmd_line(c->e, bp_nth(c->e, i), &b);
 			buf_addc(&b, '\n');
 		}
@@ -679,7 +702,10 @@ static const cmd_row rows[] = {
 		"Columns: number, e (enabled) or d, u if unresolved, address, access and size of "
 		"ba, passes\n"
 		"left and (at the start), symbol or (expression), \"commands\". /L shows "
-		"addresses, not lines.",
+		"addresses, not lines.\n"
+		"In user mode bl and the commands below are about the current process's "
+		"breakpoints (|Ns\nselects it) and those that are not resolved yet; numbers are "
+		"unique in the session.",
 		CMD_ANY, cmd_bl},
 	{"bc", "bc Breakpoints", "Delete breakpoints",
 		"Numbers, ranges (2-5), [expression], \"pattern\" or *.", CMD_ANY, cmd_bc},

@@ -133,7 +133,7 @@ typedef struct tgt_event {
 	 * TGT_SIGNAL_CODE + number. `signal` is always the number, 0 if none (a stop of our own).
 	 */
 	int signal;
-	bool initial;	    /* the initial break of a process that was created or attached to */
+	bool initial;	    /* the initial break of a process: created, attached to, a child */
 	uint32_t exit_code; /* THREAD_EXIT, PROCESS_EXIT; killed by a signal: 0x80 + its number */
 	uint64_t parent_id; /* PROCESS: the debugged process that forked it, 0 if none */
 	/* control report: what is known without asking */

@@ -59,7 +59,7 @@ static void children_followed(void **state)
 	char b[64];
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(how); i++) {
-		unsigned child_hits = 0, started = 0, ended = 0, execs = 0;
+		unsigned child_hits = 0, started = 0, ended = 0, execs = 0, initials = 0;
 		uint64_t traps = 0;
 		rig_create(&r, "family", how[i], "12", NULL);
 		rig_start(&r);
@@ -81,7 +81,10 @@ static void children_followed(void **state)
 				tgt_trap trap = {TGT_TRAP_SOFT, as_process(r.ev.process_id), at, 0};
 				OK(&r, tgt_trap_add(r.t, &trap, &traps, &r.d));
 			}
-			if (r.ev.kind == TGT_EV_EXCEPTION && r.ev.code == (uint32_t)BREAK) {
+			if (r.ev.initial) { /* where fork returns, or in the new image */
+				assert_true(r.ev.process_id != r.pid && r.ev.pc != at);
+				initials++;
+			} else if (r.ev.kind == TGT_EV_EXCEPTION && r.ev.code == (uint32_t)BREAK) {
 				assert_true(r.ev.process_id != r.pid);
 				assert_int_equal(r.ev.pc, at);
 				child_hits++;
@@ -94,6 +97,8 @@ static void children_followed(void **state)
 		assert_int_equal(ended, 12);
 		assert_true(started >= 12);
 		assert_int_equal(execs, !strcmp(how[i], "spawn") ? 24 : 12);
+		/* vfork's runs in its parent's memory: nothing of its own to stop at */
+		assert_int_equal(initials, !strcmp(how[i], "vfork") ? 0 : 12);
 		rig_output(&r, b, sizeof b);
 		assert_int_equal(atoi(b), 12);
 		rig_close(&r, TGT_KILL);

@@ -8,7 +8,9 @@
  * A created process runs up to the loader's first report of a consistent list: its libraries are
  * mapped then and none of their constructors has run. glibc and musl both call _dl_debug_state at
  * that moment, an empty function; its address is in the loader's own symbol table. A program
- * without a loader (static, static-pie) has its initial break at its entry point.
+ * without a loader (static, static-pie) has its initial break at its entry point. So does what a
+ * child that is followed executes; the child itself has one where fork returns, unless it runs in
+ * its parent's memory (vfork, posix_spawn): that one is about to execute something.
  *
  * Sources: link.h; System V gABI (dynamic section); glibc elf/rtld-debugger-interface.txt.
  */
@@ -458,6 +460,15 @@ static void add_mapped_image(pt *p, pt_proc *pr, pt_thread *th, uint64_t base, c
 		module_add(p, pr, th, base, x.high - x.low, path);
 }
 
+static void initial_break(pt *p, pt_proc *pr, pt_thread *th)
+{
+	tgt_event *ev = pt_event(p, th, pr, TGT_EV_EXCEPTION);
+	ev->code = (uint32_t)PT_CODE_BREAK;
+	ev->exr_address = ev->pc;
+	ev->first_chance = ev->initial = true;
+	ev->n_params = 1;
+}
+
 void pt_loader_start(pt *p, pt_proc *pr, pt_thread *th, bool fresh)
 {
 	char path[TGT_PATH_MAX];
@@ -486,6 +497,8 @@ void pt_loader_start(pt *p, pt_proc *pr, pt_thread *th, bool fresh)
 			brk_plant(p, pr, brk);
 			modules_update(p, pr, th);
 		}
+		if (pr->parent && pr->space->refs == 1)
+			initial_break(p, pr, th);
 		return;
 	}
 	uint64_t brk =
@@ -499,20 +512,15 @@ void pt_loader_start(pt *p, pt_proc *pr, pt_thread *th, bool fresh)
 
 /* ---- stops ---- */
 
-static void initial_break(pt *p, pt_proc *pr, pt_thread *th)
+static void loaded(pt *p, pt_proc *pr, pt_thread *th)
 {
-	bool created = pr->phase == PT_LOADING;
+	bool wanted = pr->phase == PT_LOADING || pr->parent;
 	pr->phase = PT_READY;
 	if (pr->entry_site)
 		pt_site_release(p, pr, pr->entry_site, true);
 	pr->entry_site = NULL;
-	if (!created)
-		return;
-	tgt_event *ev = pt_event(p, th, pr, TGT_EV_EXCEPTION);
-	ev->code = (uint32_t)PT_CODE_BREAK;
-	ev->exr_address = ev->pc;
-	ev->first_chance = ev->initial = true;
-	ev->n_params = 1;
+	if (wanted)
+		initial_break(p, pr, th);
 }
 
 bool pt_loader_hit(pt *p, pt_thread *th, pt_site *s)
@@ -524,14 +532,14 @@ bool pt_loader_hit(pt *p, pt_thread *th, pt_site *s)
 		if (known && debug_read(pr, pr->r_debug, b) && !le32(b + 24)) { /* RT_CONSISTENT */
 			modules_update(p, pr, th);
 			if (pr->phase != PT_READY && pr->interp)
-				initial_break(p, pr, th);
+				loaded(p, pr, th);
 		}
 		return true;
 	}
 	if (s == pr->entry_site) {
 		if (pr->interp && rendezvous(p, pr))
 			modules_update(p, pr, th);
-		initial_break(p, pr, th);
+		loaded(p, pr, th);
 		return true;
 	}
 	return false;
