@@ -4,10 +4,7 @@
  */
 #include "api/internal.h"
 
-#include "os/linux/linux.h"
-
-#include <dirent.h>
-#include <stdio.h>
+#include "os/linux/host.h"
 
 static rs_result user_session(rs_session *s)
 {
@@ -58,8 +55,7 @@ rs_result rs_attach_process(rs_session *s, uint64_t system_id, uint32_t flags)
 	API_ENTER(s);
 	if (flags & ~RS_ATTACH_NONINVASIVE)
 		return RS_E_INVALIDARG;
-	return begun(s,
-		eng_attach_process(s->e, system_id, flags & RS_ATTACH_NONINVASIVE, &s->d));
+	return begun(s, eng_attach_process(s->e, system_id, flags & RS_ATTACH_NONINVASIVE, &s->d));
 }
 
 rs_result rs_get_running_process_system_id_by_executable_name(
@@ -69,28 +65,21 @@ rs_result rs_get_running_process_system_id_by_executable_name(
 	if (!name || !system_id)
 		return RS_E_INVALIDARG;
 	arena a;
+	linux_running *v;
+	size_t n = 0;
 	uint64_t found = 0, count = 0;
-	DIR *dir = opendir("/proc");
-	if (!dir)
-		return RS_E_FAIL;
 	arena_init(&a);
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		uint64_t pid;
-		str text;
-		linux_stat st;
-		if (!str_u64(str_of(entry->d_name), 10, &pid) ||
-			sys_read_file(&a, str_printf(&a, "/proc/%s/stat", entry->d_name).p, 4096,
-				&text, NULL) != ERR_OK ||
-			linux_stat_parse(text, &st) != ERR_OK)
-			continue;
+	err r = linux_host_processes(&a, &v, &n, &s->d);
+	for (size_t i = 0; i < n; i++) {
 		/* The kernel cuts names after 15 characters. */
-		if (str_eq(st.name, str_take(str_of(name), 15))) {
-			found = pid;
+		if (str_eq(v[i].name, str_take(str_of(name), 15))) {
+			found = v[i].pid;
 			count++;
 		}
 	}
-	closedir(dir);
 	arena_deinit(&a);
+	if (r != ERR_OK)
+		return api_result(r);
 	if (!count)
 		diag_set(&s->d, ERR_NOTFOUND, "no process is called %s", name);
 	else if (count > 1)

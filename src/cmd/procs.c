@@ -7,12 +7,10 @@
 #include "cmd/lang.h"
 #include "cmd/nt/ntc.h"
 
+#include "os/linux/host.h"
 #include "os/linux/linux.h"
 
 #include <ctype.h>
-#include <dirent.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum { WORDS_MAX = 1024, CREATEDIR_MAX = 4096 };
@@ -169,13 +167,14 @@ static err each_runs(cmd *c, const chosen *who, str commands)
 	if (is_blocked(commands))
 		return cmd_fail(c, ERR_UNSUPPORTED,
 			"~ e runs no commands that make the target run, and neither j nor z");
-	for (size_t i = 0; i < who->n; i++) {
+	err r = ERR_OK;
+	for (size_t i = 0; i < who->n && r == ERR_OK; i++) {
 		if (eng_ctx_unit(c->e, who->p[i], &c->d) == ERR_OK)
 			(void)!lang_block(c, commands);
-		TRY(lang_cancelled(c));
+		r = lang_cancelled(c);
 	}
 	eng_ctx_restore(c->e, &saved);
-	return ERR_OK;
+	return r;
 }
 
 /* Length of the thread that text starts with: ".", "#", "*", digits, [expr], ~[tid]. */
@@ -433,46 +432,16 @@ static err cmd_kill(cmd *c, cmd_call *call)
 
 /* ---- what runs on this host ---- */
 
-typedef struct running {
-	uint64_t pid;
-	char name[64];
-} running;
-
-static int by_pid(const void *a, const void *b)
-{
-	const running *x = a, *y = b;
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
 static err cmd_tlist(cmd *c, cmd_call *call)
 {
-	VEC(running) v = {0};
+	linux_running *v;
+	size_t n;
 	str pattern = str_trim(call->args);
-	DIR *dir = opendir("/proc");
-	if (!dir)
-		return cmd_fail(c, ERR_IO, "/proc cannot be read");
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		running r = {0};
-		str text;
-		linux_stat st;
-		if (!str_u64(str_of(entry->d_name), 10, &r.pid))
-			continue;
-		str path = str_printf(&c->a, "/proc/%s/stat", entry->d_name);
-		if (sys_read_file(&c->a, path.p, 4096, &text, NULL) != ERR_OK ||
-			linux_stat_parse(text, &st) != ERR_OK)
-			continue;
-		st.name = str_take(st.name, sizeof r.name - 1);
-		if (pattern.n && !str_wild(pattern, st.name, false))
-			continue;
-		memcpy(r.name, st.name.p, st.name.n);
-		vec_push(&v, r);
-	}
-	closedir(dir);
-	if (v.n)
-		qsort(v.p, v.n, sizeof *v.p, by_pid);
-	for (size_t i = 0; i < v.n; i++)
-		out(c->e, " 0n%llu %s\n", (unsigned long long)v.p[i].pid, v.p[i].name);
-	vec_deinit(&v);
+	TRY(linux_host_processes(&c->a, &v, &n, &c->d));
+	for (size_t i = 0; i < n; i++)
+		if (!pattern.n || str_wild(pattern, v[i].name, false))
+			out(c->e, " 0n%llu %.*s\n", (unsigned long long)v[i].pid,
+				STR_ARG(v[i].name));
 	return ERR_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ typedef struct seen {
 	rs_session *s;
 	unsigned hits, processes, exits, threads, thread_exits, loads;
 	uint32_t exit_code;
+	char text[8192];
+	const char *interrupt_at; /* ask for a break when this was output; NULL: never */
 } seen;
 
 static uint32_t on_breakpoint(void *u, rs_breakpoint *bp, uint32_t id)
@@ -134,8 +137,8 @@ static void test_hits(void **state)
 	rs_destroy(c.s);
 }
 
-/* Two processes in one session, chosen by number; the first runs on while the second starts. The end
- * of the session ends both. */
+/* Two processes in one session, chosen by number; the first runs on while the second starts. The
+ * end of the session ends both. */
 static void test_two_processes(void **state)
 {
 	seen c;
@@ -157,6 +160,93 @@ static void test_two_processes(void **state)
 	assert_int_equal(rs_end_session(c.s, RS_END_ACTIVE_TERMINATE), RS_S_OK);
 	assert_int_equal(kill((pid_t)first, 0), -1);
 	assert_int_equal(kill((pid_t)second, 0), -1);
+	rs_destroy(c.s);
+}
+
+static void on_output(void *u, uint32_t mask, const char *text, size_t n)
+{
+	seen *c = u;
+	size_t used = strlen(c->text);
+	snprintf(c->text + used, sizeof c->text - used, "%.*s", (int)n, text);
+	if (c->interrupt_at && strstr(c->text, c->interrupt_at))
+		rs_set_interrupt(c->s, RS_INTERRUPT_ACTIVE);
+}
+
+/* Ctrl+C amid ~*e: the commands for the other threads do not come, the current thread stays. */
+static void test_interrupted_threads(void **state)
+{
+	seen c;
+	uint32_t first, id;
+
+	begin(&c);
+	start(&c, "1", "8");
+	rs_set_event_callbacks(c.s, NULL, NULL); /* a hit stops */
+	rs_set_output_callbacks(c.s, on_output, &c);
+	assert_int_equal(rs_execute(c.s, 0, "bp user_hits!hit; g", 0), RS_S_OK);
+	assert_int_equal(rs_wait_for_event(c.s, 0, 60000), RS_S_OK);
+	c.text[0] = 0;
+	assert_int_equal(rs_execute(c.s, 0, "~*e .echo there", 0), RS_S_OK);
+	assert_non_null(strstr(strstr(c.text, "there") + 1, "there"));
+	c.text[0] = 0;
+	c.interrupt_at = "there 1";
+	assert_int_equal(rs_get_current_thread_id(c.s, &first), RS_S_OK);
+	assert_int_not_equal(first, 0); /* the hit is in another than the first of the list */
+	assert_true(rs_execute(c.s, 0, "~*e .printf \"there %d\\n\", $tid != 0", 0) < 0);
+	assert_null(strstr(strstr(c.text, "there") + 1, "there"));
+	assert_int_equal(rs_get_current_thread_id(c.s, &id), RS_S_OK);
+	assert_int_equal(id, first);
+	rs_destroy(c.s);
+}
+
+static pid_t named_child(const char *name)
+{
+	int ready[2];
+	char byte;
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (!pid) {
+		prctl(PR_SET_NAME, name);
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void end_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Processes of the host, by name: found, not alone, listed. */
+static void test_names(void **state)
+{
+	seen c;
+	uint64_t found = 0;
+	char name[16], row[64], other[64];
+
+	snprintf(name, sizeof name, "rs %d", (int)getpid());
+	begin(&c);
+	rs_set_output_callbacks(c.s, on_output, &c);
+	pid_t one = named_child(name);
+	assert_int_equal(
+		rs_get_running_process_system_id_by_executable_name(c.s, name, &found), RS_S_OK);
+	assert_int_equal(found, one);
+	pid_t two = named_child(name);
+	assert_true(rs_get_running_process_system_id_by_executable_name(c.s, name, &found) < 0);
+	assert_non_null(strstr(rs_error_text(c.s), "2 processes are called"));
+	snprintf(row, sizeof row, ".tlist %s", name);
+	assert_int_equal(rs_execute(c.s, 0, row, 0), RS_S_OK);
+	snprintf(row, sizeof row, " 0n%d %s\n", one < two ? one : two, name);
+	snprintf(other, sizeof other, " 0n%d %s\n", one < two ? two : one, name);
+	assert_int_equal(strncmp(c.text, row, strlen(row)), 0);
+	assert_string_equal(c.text + strlen(row), other);
+	end_child(one);
+	end_child(two);
 	rs_destroy(c.s);
 }
 
@@ -215,6 +305,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hits),
 		cmocka_unit_test(test_two_processes),
+		cmocka_unit_test(test_interrupted_threads),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_refusals),
 	};
