@@ -8,6 +8,7 @@
  */
 #include "cmd/cmd.h"
 
+#include "base/bisect.h"
 #include "base/reader.h"
 #include "fmt/pe.h"
 
@@ -98,14 +99,8 @@ static err read_relocs(chkimg *x)
 static err expected(chkimg *x, uint32_t rva, uint8_t *b, size_t n)
 {
 	TRY(pe_read(&x->file, rva, b, n));
-	size_t lo = 0, hi = x->n_relocs;
-	while (lo < hi) { /* the first that may reach into the piece */
-		size_t mid = lo + (hi - lo) / 2;
-		if (x->relocs[mid].rva + 8 <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	/* the first that may reach into the piece */
+	size_t lo = BISECT(i, x->n_relocs, x->relocs[i].rva + 8 <= rva);
 	for (; lo < x->n_relocs && x->relocs[lo].rva < rva + n; lo++) {
 		const reloc *r = &x->relocs[lo];
 		uint8_t word[8];

@@ -4,6 +4,7 @@
  * be wrong, but nothing outside of tables and sections is touched, and nothing runs in circles
  * (a scope's parent has a smaller number than itself).
  */
+#include "base/bisect.h"
 #include "base/wild.h"
 #include "fmt/dwarf_index_impl.h"
 
@@ -419,14 +420,7 @@ static bool range_get(
 
 err dwx_cu_at(const dwx *x, uint64_t addr, uint64_t *cu, uint64_t *cu_die)
 {
-	size_t lo = 0, hi = x->n_ranges;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (le64(x->ranges + mid * sizeof(dwx_range)) <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, x->n_ranges, le64(x->ranges + i * sizeof(dwx_range)) <= addr);
 	uint64_t begin, end, off, die;
 	if (!lo || !range_get(x, lo - 1, &begin, &end, &off, &die) || addr < begin ||
 		addr - begin >= end - begin)

@@ -15,6 +15,8 @@
  */
 #include "fmt/dwarf_index_impl.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 enum {
@@ -286,15 +288,8 @@ static bool unit_of(
 	dwx_builder *b, uint16_t part, dwx_where where, uint64_t at, dwx_unit *u, size_t *index)
 {
 	const uint64_t *list = b->unit_at[where].p;
-	size_t lo = 0, hi = b->unit_at[where].n;
+	size_t lo = BISECT(i, b->unit_at[where].n, list[i] <= at);
 	uint64_t next;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (list[mid] <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || !dwx_unit_read(&b->part[part], where, part, list[lo - 1], b->dirs, u, &next))
 		return false;
 	*index = lo - 1;

@@ -7,6 +7,8 @@
  */
 #include "fmt/dwarf_index_impl.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 enum { ROWS_MAX = 1 << 26, LIST_MAX = 1 << 20 };
@@ -282,14 +284,7 @@ typedef struct out {
 
 static uint32_t unit_index(const dwx_builder *b, uint64_t off)
 {
-	size_t lo = 0, hi = b->units.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if ((b->units.p[mid] & OFF_MASK) < off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, b->units.n, (b->units.p[i] & OFF_MASK) < off);
 	return lo < b->units.n && (b->units.p[lo] & OFF_MASK) == off ? (uint32_t)lo : UINT32_MAX;
 }
 

@@ -13,6 +13,8 @@
  */
 #include "fmt/dwarf_index_impl.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 enum { CHAIN_MAX = 16, POLL_EVERY = 65536 };
@@ -175,14 +177,7 @@ static bool place_of(const dwx_unit *u, uint8_t form, uint64_t v, place *ret)
 /* The innermost scope whose span holds off. */
 static uint32_t scope_at(const dwx_builder *b, uint64_t off)
 {
-	size_t lo = 0, hi = b->spans.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (b->spans.p[mid].begin <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, b->spans.n, b->spans.p[i].begin <= off);
 	/* Spans nest: walk outwards. */
 	for (uint32_t i = (uint32_t)lo; i;) {
 		const dwx_span *s = &b->spans.p[i - 1];
@@ -401,14 +396,7 @@ static unsigned kind_of(uint8_t cls)
 
 static const dwx_skel *skel_of(const dwx_builder *b, uint64_t id)
 {
-	size_t lo = 0, hi = b->skels.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (b->skels.p[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, b->skels.n, b->skels.p[i].id < id);
 	return lo < b->skels.n && b->skels.p[lo].id == id ? &b->skels.p[lo] : NULL;
 }
 

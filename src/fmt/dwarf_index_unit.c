@@ -4,6 +4,8 @@
  */
 #include "fmt/dwarf_index_impl.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 uint64_t dwx_uleb(const uint8_t *p, uint64_t end, uint64_t *pos)
@@ -29,14 +31,7 @@ static uint64_t get_off(reader *r, unsigned size)
 
 static const dwp_row *row_of(const dwp_dir *d, uint64_t info)
 {
-	size_t lo = 0, hi = d->n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (d->row[mid].info < info)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, d->n, d->row[i].info < info);
 	return lo < d->n && d->row[lo].info == info ? &d->row[lo] : NULL;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "fmt/elf.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -587,14 +589,7 @@ static int by_slot(const void *a, const void *b)
 /* The relocation of a slot in the global offset table, by binary search. */
 static const uint8_t *rela_of(const uint8_t *const *r, size_t n, uint64_t slot)
 {
-	size_t lo = 0, hi = n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (le64(r[mid]) < slot)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, n, le64(r[i]) < slot);
 	return lo < n && le64(r[lo]) == slot ? r[lo] : NULL;
 }
 
@@ -726,6 +721,12 @@ static bool fde_range(const elf_view *v, uint64_t at, uint64_t *begin, uint64_t 
 	return true;
 }
 
+/* The address that four bytes of .eh_frame_hdr's table say, relative to its begin. */
+static uint64_t table_addr(const elf_phdr *h, const uint8_t *p)
+{
+	return h->vaddr + (uint64_t)(int64_t)(int32_t)le32(p);
+}
+
 bool elf_fde_at(const elf_view *v, uint64_t addr, uint64_t *begin, uint64_t *end)
 {
 	for (size_t i = 0; i < v->nph; i++) {
@@ -736,22 +737,13 @@ bool elf_fde_at(const elf_view *v, uint64_t addr, uint64_t *begin, uint64_t *end
 		if (!p || left < 12 || p[0] != 1 || p[2] != PE_UDATA4 ||
 			p[3] != PE_DATAREL_SDATA4 || pointer_size(p[1]) != 4)
 			continue;
-		size_t lo = 0, hi = le32(p + 8);
-		if (hi > (left - 12) / 8)
-			hi = (left - 12) / 8;
-		while (lo < hi) {
-			size_t mid = lo + (hi - lo) / 2;
-			uint64_t from =
-				h->vaddr + (uint64_t)(int64_t)(int32_t)le32(p + 12 + mid * 8);
-			if (from <= addr)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
+		size_t n = le32(p + 8);
+		if (n > (left - 12) / 8)
+			n = (left - 12) / 8;
+		size_t lo = BISECT(k, n, table_addr(h, p + 12 + k * 8) <= addr);
 		if (!lo)
 			continue;
-		uint64_t fde =
-			h->vaddr + (uint64_t)(int64_t)(int32_t)le32(p + 12 + (lo - 1) * 8 + 4);
+		uint64_t fde = table_addr(h, p + 12 + (lo - 1) * 8 + 4);
 		if (fde_range(v, fde, begin, end) && addr >= *begin && addr < *end)
 			return true;
 	}

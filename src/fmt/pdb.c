@@ -6,6 +6,7 @@
  */
 #include "fmt/pdb_impl.h"
 
+#include "base/bisect.h"
 #include "fmt/pe.h"
 
 #include <stdlib.h>
@@ -546,14 +547,7 @@ bool pdb_code_seg(pdb *f, uint16_t seg)
 /* Pairs (from, to), sorted by from; to 0: the code went away. */
 static uint32_t omap_find(const pdb_omap *o, uint32_t rva)
 {
-	size_t lo = 0, hi = o->n;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (le32(o->p + 8 * mid) <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, o->n, le32(o->p + 8 * i) <= rva);
 	if (!lo)
 		return PDB_NO_RVA;
 	uint32_t to = le32(o->p + 8 * lo - 4);

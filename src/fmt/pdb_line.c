@@ -7,6 +7,8 @@
  */
 #include "fmt/pdb_impl.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 enum {
@@ -254,14 +256,7 @@ static void to_line(pdb *f, const pdb_lines *m, const pdb_frag *x, const entry *
  */
 static const pdb_frag *frag_at(const pdb_lines *m, uint32_t rva)
 {
-	size_t lo = 0, hi = m->nfrags;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (m->frags[mid].rva <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, m->nfrags, m->frags[i].rva <= rva);
 	for (size_t back = 0; lo > 0 && back < 64; back++, lo--)
 		if (rva - m->frags[lo - 1].rva < m->frags[lo - 1].size)
 			return &m->frags[lo - 1];

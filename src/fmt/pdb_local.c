@@ -7,6 +7,8 @@
  */
 #include "fmt/pdb_impl.h"
 
+#include "base/bisect.h"
+
 enum { MAX_SCOPES = 128, MAX_LOCALS = 65536, MAX_ROWS = 65536 };
 
 const char *pdb_reg_name(const pdb *f, uint16_t reg)
@@ -18,14 +20,7 @@ const char *pdb_reg_name(const pdb *f, uint16_t reg)
 
 static const pdb_inlinee *inlinee(const pdb_lines *m, uint32_t id)
 {
-	size_t lo = 0, hi = m->ninl;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (m->inl[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, m->ninl, m->inl[i].id < id);
 	return lo < m->ninl && m->inl[lo].id == id ? &m->inl[lo] : NULL;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "fmt/pdb_impl.h"
 
+#include "base/bisect.h"
 #include "fmt/undname.h"
 
 #include <stdlib.h>
@@ -572,15 +573,7 @@ const pdb_entry *pdb_entries(pdb *f, uint32_t mod, size_t *n)
 /* Number of entries at or below rva. */
 static size_t entries_upto(const pdb_entry *e, size_t n, uint32_t rva)
 {
-	size_t lo = 0, hi = n;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (e[mid].rva <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(i, n, e[i].rva <= rva);
 }
 
 static bool entry_sym(pdb *f, uint32_t mod, const pdb_entry *e, pdb_sym *ret)

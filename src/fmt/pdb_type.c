@@ -7,6 +7,8 @@
  */
 #include "fmt/pdb_impl.h"
 
+#include "base/bisect.h"
+
 #include <zlib.h>
 
 enum {
@@ -53,15 +55,7 @@ static uint32_t index_type(pdb *f, const pdb_tpi *t, uint32_t i)
 /* Number of index entries at or below ti. */
 static uint32_t index_upto(pdb *f, const pdb_tpi *t, uint32_t ti)
 {
-	uint32_t lo = 0, hi = t->index.size / 8;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		if (index_type(f, t, mid) <= ti)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return (uint32_t)BISECT(i, t->index.size / 8, index_type(f, t, (uint32_t)i) <= ti);
 }
 
 /* Offsets of the records of index entry i, n of them; 0 for those that are damaged. */

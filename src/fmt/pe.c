@@ -7,6 +7,8 @@
  */
 #include "fmt/pe.h"
 
+#include "base/bisect.h"
+
 /* Sizes and offsets of learn.microsoft.com/windows/win32/debug/pe-format. */
 enum {
 	DOS_SIZE = 64,
@@ -478,14 +480,7 @@ static err func_window(const pe_view *p, size_t lo, size_t hi, uint32_t rva, pe_
 	uint8_t win[WINDOW];
 	TRY(pe_read(p, p->dir[PE_DIR_EXCEPTION].rva + (uint32_t)lo * FUNC_SIZE, win,
 		(hi - lo) * FUNC_SIZE));
-	size_t a = 0, b = hi - lo;
-	while (a < b) {
-		size_t mid = (a + b) / 2;
-		if (le32(win + mid * FUNC_SIZE) <= rva)
-			a = mid + 1;
-		else
-			b = mid;
-	}
+	size_t a = BISECT(i, hi - lo, le32(win + i * FUNC_SIZE) <= rva);
 	if (!a)
 		return ERR_NOTFOUND;
 	*ret = func_of(win + (a - 1) * FUNC_SIZE);

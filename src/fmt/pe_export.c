@@ -7,6 +7,8 @@
  */
 #include "fmt/pe.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 enum { EXPORT_SIZE = 40 };
@@ -212,15 +214,7 @@ err pe_export_ordinal(pe_view *p, arena *a, uint32_t ordinal, pe_export *ret)
 /* Number of sorted entries at or below rva. */
 static size_t upto(const struct pe_exports *x, uint32_t rva)
 {
-	size_t lo = 0, hi = x->nby_rva;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (le32(x->funcs + 4 * (size_t)x->by_rva[mid]) <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(i, x->nby_rva, le32(x->funcs + 4 * (size_t)x->by_rva[i]) <= rva);
 }
 
 err pe_export_at(pe_view *p, arena *a, uint32_t rva, pe_export *ret, uint32_t *disp)

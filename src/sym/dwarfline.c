@@ -7,6 +7,8 @@
  */
 #include "sym/dwarf.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 enum {
@@ -68,14 +70,7 @@ void dwf_rows(dwf *x, dwunit *u)
 /* Index of the last row at or below addr; SIZE_MAX: none. */
 static size_t row_at(const dwunit *u, uint64_t addr)
 {
-	size_t lo = 0, hi = u->rows.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (u->rows.p[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, u->rows.n, u->rows.p[i].addr <= addr);
 	return lo ? lo - 1 : SIZE_MAX;
 }
 

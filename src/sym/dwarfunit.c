@@ -5,6 +5,8 @@
  */
 #include "sym/dwarf.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 /* ---- entries ---- */
@@ -225,14 +227,7 @@ err dwf_func_die(dwf *x, uint64_t vaddr, dwunit **ret_unit, dwfunc *ret)
 	dwunit *u;
 	TRY(dwf_unit_at(x, vaddr, &u));
 	dwf_unit_funcs(x, u);
-	size_t lo = 0, hi = u->funcs.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (u->funcs.p[mid].lo <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, u->funcs.n, u->funcs.p[i].lo <= vaddr);
 	for (int i = 0; i < 8 && lo > 0; i++, lo--)
 		if (vaddr < u->funcs.p[lo - 1].hi) {
 			*ret_unit = u;
@@ -257,14 +252,7 @@ static void add_scope(const dwunit *u, uint32_t scope, buf *out, int depth)
 /* The innermost scope around an offset, as index + 1. */
 static uint32_t scope_at(const dwunit *u, Dwarf_Off off)
 {
-	size_t lo = 0, hi = u->scopes.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (u->scopes.p[mid].begin < off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, u->scopes.n, u->scopes.p[i].begin < off);
 	uint32_t s = (uint32_t)lo;
 	for (int i = 0; s && i < DWF_SCOPE_DEPTH && off >= u->scopes.p[s - 1].end; i++)
 		s = u->scopes.p[s - 1].parent;

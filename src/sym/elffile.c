@@ -8,6 +8,7 @@
  */
 #include "sym/elffile.h"
 
+#include "base/bisect.h"
 #include "base/wild.h"
 #include "fmt/dwarf_index.h"
 #include "fmt/pe.h"
@@ -522,15 +523,7 @@ static uint32_t rva_of(const elffile *x, size_t pos)
 static size_t upper(elffile *x, uint32_t rva)
 {
 	sort_by_addr(x);
-	size_t lo = 0, hi = x->n_by_addr;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (rva_of(x, mid) <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return BISECT(i, x->n_by_addr, rva_of(x, i) <= rva);
 }
 
 static bool better(const esym *a, const esym *b)
@@ -585,14 +578,7 @@ static bool table_at(sym_file *f, uint32_t rva, bool code, sym_rec *r)
 static bool plt_at(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp)
 {
 	const elffile *x = xf_of(f);
-	size_t lo = 0, hi = x->n_plt;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (x->plt[mid].rva <= rva)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, x->n_plt, x->plt[i].rva <= rva);
 	if (!lo || rva - x->plt[lo - 1].rva >= x->plt[lo - 1].size)
 		return false;
 	rec_of(x, SIZE_MAX, &x->plt[lo - 1], ret);

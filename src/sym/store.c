@@ -9,6 +9,8 @@
  */
 #include "sym/priv.h"
 
+#include "base/bisect.h"
+
 #include <stdlib.h>
 
 void sym_touch(sym_store *s)
@@ -146,16 +148,9 @@ sym_space sym_scope(sym_store *s)
 /* Index of the first module not below (space, base). */
 static size_t lower(const sym_store *s, sym_space space, uint64_t base)
 {
-	size_t lo = 0, hi = s->mods.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const sym_mod *m = s->mods.p[mid];
-		if (m->space < space || (m->space == space && m->base < base))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	sym_mod *const *m = s->mods.p;
+	return BISECT(
+		i, s->mods.n, m[i]->space < space || (m[i]->space == space && m[i]->base < base));
 }
 
 sym_mod *sym_mod_in(sym_store *s, sym_space space, uint64_t addr)

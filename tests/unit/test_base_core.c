@@ -1,10 +1,11 @@
-/* base: strings, wildcards, maps, the bounded reader, diagnostics. */
+/* base: strings, wildcards, maps, bisection, the bounded reader, diagnostics. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/bisect.h"
 #include "base/map.h"
 #include "base/reader.h"
 
@@ -117,6 +118,22 @@ static void buffers(void **state)
 	arena_deinit(&a);
 }
 
+/* Among n numbers, each twice, every place: in front, at, between, behind. */
+static void bisecting(void **state)
+{
+	static const int v[] = {2, 2, 4, 4, 6, 6, 8, 8};
+	for (size_t n = 0; n <= ARRAY_LEN(v); n++)
+		for (int x = 0; x < 10; x++) {
+			size_t lower = 0, upper = 0;
+			while (lower < n && v[lower] < x)
+				lower++;
+			while (upper < n && v[upper] <= x)
+				upper++;
+			assert_int_equal(BISECT(i, n, v[i] < x), lower);
+			assert_int_equal(BISECT(i, n, v[i] <= x), upper);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +142,7 @@ int main(void)
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(words),
 		cmocka_unit_test(buffers),
+		cmocka_unit_test(bisecting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
  */
 #include "target/core/core.h"
 
+#include "base/bisect.h"
 #include "base/map.h"
 #include "fmt/elf.h"
 
@@ -122,14 +123,7 @@ void core_regions(core *c)
 
 const core_region *core_region_at(const core *c, uint64_t addr)
 {
-	size_t lo = 0, hi = c->nregion;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->region[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = BISECT(i, c->nregion, c->region[i].end <= addr);
 	return lo < c->nregion && c->region[lo].start <= addr ? &c->region[lo] : NULL;
 }
 
