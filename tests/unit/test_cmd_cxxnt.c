@@ -2,54 +2,12 @@
  * cmd: C++ expressions over the compiled kernel of os_nt/kernel.c, in both layouts: the typed
  * pseudo-registers, pointers to structures, lists. Nothing here may know an offset.
  */
-#include "os_nt/world.h"
-
-#include "cmd/cmd.h"
-#include "target/fake/fake.h"
-
-typedef struct fix {
-	world w;
-	engine *e;
-	cmd *c;
-	fake *f;
-	buf out;
-} fix;
-
-static void output(void *u, unsigned mask, str text)
-{
-	buf_adds(&((fix *)u)->out, text);
-}
+#include "nt_rig.h"
 
 static int start(void **state, bool layout_b)
 {
-	fix *f = mem_alloc(sizeof *f);
-	diag d = {0};
-	tgt_version v = {.major = 0xf, .minor = 19041, .machine = 0x8664, .flags = 5};
-	buf_init(&f->out, 0);
-	world_build(&f->w, "cmd_cxxnt", layout_b, "");
-	f->f = fake_create(NULL);
-	fake_mem(f->f, as_current(), KERNEL_BASE, f->w.image, f->w.n);
-	fake_version(f->f, &v);
-	fake_fact(f->f, TGT_F_KERNEL_BASE, 0, KERNEL_BASE);
-	fake_fact(f->f, TGT_F_MODULE_LIST, 0, 0);
-	fake_fact(f->f, TGT_F_DEBUGGER_DATA, 0, 0);
-	fake_caps(f->f)->kernel = true;
-	fake_regs(f->f, 0)->rip = KERNEL_BASE + 0x1000;
-	f->e = eng_create();
-	f->e->hooks.u = f;
-	f->e->hooks.output = output;
-	sym_path_set(f->e->syms, str_of(f->w.dir));
-	f->c = cmd_create(f->e);
-	tgt_event ev = {.kind = TGT_EV_EXCEPTION,
-		.code = 0x80000003,
-		.pc = KERNEL_BASE + 0x1000,
-		.n_units = 1,
-		.first_chance = true,
-		.n_params = 1};
-	fake_script(f->f, &ev);
-	assert_int_equal(eng_attach(f->e, fake_tgt(f->f), ENG_KERNEL, &d), ERR_OK);
-	if (eng_wait(f->e, 1000, &d) != ERR_OK)
-		fail_msg("first stop: %s", d.text);
+	fix *f = nt_rig_create("cmd_cxxnt", layout_b, 0, 0);
+	nt_rig_stop(f, 1);
 	*state = f;
 	return 0;
 }
@@ -62,17 +20,6 @@ static int setup_a(void **state)
 static int setup_b(void **state)
 {
 	return start(state, true);
-}
-
-static int teardown(void **state)
-{
-	fix *f = *state;
-	cmd_destroy(f->c);
-	eng_destroy(f->e);
-	world_free(&f->w);
-	buf_deinit(&f->out);
-	mem_free(f);
-	return 0;
 }
 
 static const char *run(fix *f, const char *line)

@@ -2,29 +2,11 @@
  * cmd/nt over the compiled kernel of os_nt/kernel.c in the fake target, in both layouts: what the
  * commands print, what they change, what they write into the target.
  */
-#include "os_nt/world.h"
+#include "nt_rig.h"
 
-#include "cmd/cmd.h"
 #include "os/nt/nt.h"
-#include "target/fake/fake.h"
-
-typedef struct fix {
-	world w;
-	bool layout_b;
-	engine *e;
-	cmd *c;
-	fake *f;
-	buf out;
-	arena a;
-	err last;
-} fix;
 
 /* ---- the target ---- */
-
-static void output(void *u, unsigned mask, str text)
-{
-	buf_adds(&((fix *)u)->out, text);
-}
 
 static uint64_t at(fix *f, const char *name)
 {
@@ -98,49 +80,11 @@ static void gates(fix *f)
 	fake_regs(f->f, 0)->idtr_limit = sizeof g - 1;
 }
 
-/* list, data: the kernel's facts, for a run without symbols; 0: found by name. */
+/* list, data: see nt_rig_create. */
 static int start_with(void **state, bool layout_b, uint64_t list, uint64_t data)
 {
-	fix *f = mem_alloc(sizeof *f);
-	diag d = {0};
-	tgt_version v = {.major = 0xf, .minor = 19041, .machine = 0x8664, .flags = 5};
-	f->layout_b = layout_b;
-	arena_init(&f->a);
-	buf_init(&f->out, 0);
-	world_build(&f->w, data ? "cmd_nt_bare" : "cmd_nt", layout_b, "");
-	setenv("XDG_STATE_HOME", f->w.dir, 1);
-	f->f = fake_create(NULL);
-	fake_mem(f->f, as_current(), KERNEL_BASE, f->w.image, f->w.n);
-	fake_version(f->f, &v);
-	fake_fact(f->f, TGT_F_KERNEL_BASE, 0, KERNEL_BASE);
-	fake_fact(f->f, TGT_F_MODULE_LIST, 0, list);
-	fake_fact(f->f, TGT_F_DEBUGGER_DATA, 0, data);
-	*fake_caps(f->f) = (tgt_caps){.kernel = true,
-		.live = true,
-		.spaces = 1u << AS_CURRENT | 1u << AS_PHYS,
-		.max_soft = 32,
-		.max_hard = 4,
-		.phys_write = true,
-		.can_step = true};
-	fake_regs(f->f, 1)->rip = KERNEL_BASE + 0x1000;
-	fake_regs(f->f, 0)->rip = KERNEL_BASE + 0x1000;
-	f->e = eng_create();
-	f->e->hooks.u = f;
-	f->e->hooks.output = output;
-	if (!data)
-		sym_path_set(f->e->syms, str_of(f->w.dir));
-	f->c = cmd_create(f->e);
-	tgt_event ev = {.kind = TGT_EV_EXCEPTION,
-		.code = 0x80000003,
-		.pc = KERNEL_BASE + 0x1000,
-		.n_units = 2,
-		.first_chance = true,
-		.exr_address = KERNEL_BASE + 0x1000,
-		.n_params = 1};
-	fake_script(f->f, &ev);
-	assert_int_equal(eng_attach(f->e, fake_tgt(f->f), ENG_KERNEL, &d), ERR_OK);
-	if (eng_wait(f->e, 1000, &d) != ERR_OK)
-		fail_msg("first stop: %s", d.text);
+	fix *f = nt_rig_create(data ? "cmd_nt_bare" : "cmd_nt", layout_b, list, data);
+	nt_rig_stop(f, 2);
 	if (!data) {
 		map_user(f);
 		gates(f);
@@ -162,18 +106,6 @@ static int setup_a(void **state)
 static int setup_b(void **state)
 {
 	return start(state, true);
-}
-
-static int teardown(void **state)
-{
-	fix *f = *state;
-	cmd_destroy(f->c);
-	eng_destroy(f->e);
-	world_free(&f->w);
-	buf_deinit(&f->out);
-	arena_deinit(&f->a);
-	mem_free(f);
-	return 0;
 }
 
 /* ---- running and looking ---- */
