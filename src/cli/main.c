@@ -222,8 +222,10 @@ static bool first_stop(cli *c)
 {
 	if (!wait_and_show(c))
 		return false;
-	if (c->o.workspace && rs_load_workspace(c->s, c->o.workspace) < 0)
+	if (c->o.workspace && rs_load_workspace(c->s, c->o.workspace) < 0) {
 		complain(c, c->o.workspace);
+		c->o.workspace = NULL; /* nothing of it is to be lost at the end */
+	}
 	if (!access("ntsd.ini", R_OK) && !c->o.n_commands)
 		return execute(c, "$$<ntsd.ini", true);
 	return true;

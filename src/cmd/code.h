@@ -18,6 +18,9 @@ void code_here(cmd *c, const x64_regs *r, buf *b);
  * on. */
 void code_show_stop(cmd *c);
 
+/* How many lines k shows for these frames: inlined calls have lines of their own. */
+size_t stack_lines(cmd *c, const eng_frame *f, size_t n);
+
 /* All registers that mask (rm's bits) selects, as r prints them. Groups that are not valid in r are
  * left out. */
 void regs_format(cmd *c, const x64_regs *r, unsigned mask, buf *b);

@@ -696,14 +696,11 @@ static bool find_local(
 	dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[SYM_PLACE_MAX], size_t *held)
 {
 	engine *e = x->c->e;
-	uint64_t ip;
 	sym_local *l;
 	size_t n;
 	x64_regs r;
 	if (!e->syms || eng_regs(e, X64_SET_CONTROL | X64_SET_INTEGER, &r, NULL) != ERR_OK ||
-		eng_scope_ip(e, &ip, NULL) != ERR_OK)
-		return false;
-	if (sym_locals(e->syms, &x->c->a, ip, &l, &n, NULL) != ERR_OK)
+		eng_locals(e, &x->c->a, false, &l, &n, NULL) != ERR_OK)
 		return false;
 	for (size_t i = n; i-- > 0;) {
 		uint64_t v = 0;

@@ -244,7 +244,7 @@ static err list(dv *x)
 		TRY(eng_regs(e, X64_SET_CONTROL | X64_SET_INTEGER, &x->regs, &x->c->d));
 		x->has_regs = true;
 		TRY(eng_scope_ip(e, &ip, &x->c->d));
-		err e2 = sym_locals(e->syms, &x->c->a, ip, &l, &n, &x->c->d);
+		err e2 = eng_locals(e, &x->c->a, false, &l, &n, &x->c->d);
 		if (e2 == ERR_CANCELLED)
 			return e2;
 		if (e2 != ERR_OK)

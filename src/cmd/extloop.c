@@ -9,6 +9,7 @@
 #include "cmd/lang.h"
 
 #include "base/map.h"
+#include "cmd/code.h"
 
 #include <stdio.h>
 
@@ -297,8 +298,10 @@ static err do_each_frame(cmd *c, cmd_call *call)
 	arena_init(&a);
 	r = eng_stack(e, &a, &regs, FRAMES_MAX, &f, &n, &c->d);
 	/* Why the walk ended early is no failure of this command. */
-	if (r == ERR_OK)
+	if (r == ERR_OK) {
 		diag_clear(&c->d);
+		n = stack_lines(c, f, n);
+	}
 	text = str_dup(&a, text);
 	for (size_t i = 0; r == ERR_OK && i < n; i++) {
 		char frame[32];
@@ -319,16 +322,14 @@ static err do_each_frame(cmd *c, cmd_call *call)
 static err do_each_local(cmd *c, cmd_call *call)
 {
 	engine *e = c->e;
-	uint64_t ip;
 	sym_local *l;
 	size_t n;
 	str text;
 	arena a;
 	TRY(command_string(c, call->args, &text));
-	TRY(eng_scope_ip(e, &ip, &c->d));
 	arena_init(&a);
 	text = str_dup(&a, text);
-	err r = sym_locals(e->syms, &a, ip, &l, &n, &c->d);
+	err r = eng_locals(e, &a, false, &l, &n, &c->d);
 	for (size_t i = 0; r == ERR_OK && i < n; i++) {
 		lang_var v = {STR("@#Local"), l[i].name, NULL};
 		if (text.n)

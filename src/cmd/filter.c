@@ -106,7 +106,11 @@ static err target(cmd *c, str rest, const wish *w)
 	sx_filter *f = sx_find(c->e, code, 0);
 	if (!f) {
 		str text = code;
-		TRY(eng_eval_prefix(c->e, &text, &number, &c->d));
+		uint32_t signal;
+		if (c->e->mode == ENG_USER && sx_real_time(code, &signal))
+			number = signal;
+		else
+			TRY(eng_eval_prefix(c->e, &text, &number, &c->d));
 		if (!number || number > UINT32_MAX)
 			number &= UINT32_MAX; /* a sign-extended c0000005 */
 		f = sx_add(c->e, (uint32_t)number);
@@ -173,7 +177,10 @@ static err cmd_sx_set(cmd *c, cmd_call *call)
 	"exception\n"                                                                              \
 	"counts as handled, not whether it breaks. ld:PATTERN and ud:PATTERN name modules, "       \
 	"out:PATTERN\n"                                                                            \
-	"text of the target. * stands for all exceptions that sx does not list.\n"
+	"text of the target. * stands for all exceptions that sx does not list. In user mode "     \
+	"signals\n"                                                                                \
+	"are exceptions: by name (sigusr1, sigrtmin+3), or as what they mean (av, dz, ii, ip, "    \
+	"cce, bpe).\n"
 
 static const cmd_row rows[] = {
 	{"sx", "sx", "Show what is done about events and exceptions", NULL, CMD_ANY, cmd_sx},

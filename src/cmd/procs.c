@@ -504,7 +504,10 @@ static const cmd_row rows[] = {
 		"address names;\n"
 		"it ends when the target runs.",
 		CMD_ANY | CMD_LIVE | CMD_TARGET | CMD_NOREPEAT, cmd_kill},
-	{".childdbg", ".childdbg [0 | 1]", "Debug processes that the program starts", NULL,
+	{".childdbg", ".childdbg [0 | 1]", "Debug processes that the program starts",
+		"As the command line's -o. A child of fork has its initial break where fork "
+		"returns, what a\nchild executes has one when its libraries are mapped; a child of "
+		"vfork has none of its own.\nsxi ibp and -g do without initial breaks.",
 		CMD_USER, cmd_childdbg},
 	{".tlist", ".tlist [Pattern]", "List the processes of this host", NULL, CMD_ANY, cmd_tlist},
 	{".ttime", ".ttime", "Show how long the current thread ran", NULL, CMD_USER | CMD_TARGET,

@@ -156,6 +156,13 @@ static err line_of(cmd *c, uint64_t addr, sym_line *l)
 	return ERR_OK;
 }
 
+static err line_here(cmd *c, sym_line *l)
+{
+	if (!c->e->lines_on)
+		return cmd_fail(c, ERR_STATE, "Source line support is off; .lines -e turns it on");
+	return eng_scope_line(c->e, l, &c->d);
+}
+
 static err open_line(cmd *c, const sym_line *l, char **path)
 {
 	*path = locate(c, l->file);
@@ -210,12 +217,10 @@ static err cmd_ls(cmd *c, cmd_call *call)
 	str rest = str_trim(call->args);
 	uint32_t first = s->line ? s->line : 1, count = list_count(c);
 	if (rest.n && rest.p[0] == '.') {
-		uint64_t ip;
 		sym_line l;
 		char *path;
 		rest = str_trim(str_skip(rest, 1));
-		TRY(eng_scope_ip(c->e, &ip, &c->d));
-		TRY(line_of(c, ip, &l));
+		TRY(line_here(c, &l));
 		TRY(open_line(c, &l, &path));
 		first = l.line;
 	}
@@ -236,13 +241,18 @@ static err cmd_lsa(cmd *c, cmd_call *call)
 	/* "lsa . ADDRESS": the period only says which file, and that is the one of the address */
 	if (rest.n > 1 && rest.p[0] == '.' && isspace((unsigned char)rest.p[1]))
 		rest = str_trim(str_skip(rest, 1));
-	if (rest.n)
+	bool dot = str_eq(rest, STR(".")) || str_starts(rest, STR(".,"));
+	if (dot) /* the frame's line: what it returns to may be another's */
+		rest = str_skip(rest, 1);
+	bool here = !rest.n || rest.p[0] == ',';
+	if (!here)
 		TRY(cmd_arg_expr(c, &rest, &addr));
-	else
-		TRY(eng_scope_ip(c->e, &addr, &c->d));
 	if (rest.n && rest.p[0] == ',')
 		rest = str_skip(rest, 1);
-	TRY(line_of(c, addr, &l));
+	if (here)
+		TRY(line_here(c, &l));
+	else
+		TRY(line_of(c, addr, &l));
 	uint32_t lead = s->list_set ? s->list_lead : LINES_DEFAULT / 2;
 	uint32_t first = l.line > lead ? l.line - lead : 1, count = list_count(c);
 	TRY(take_numbers(c, &rest, &first, &count));

@@ -64,6 +64,13 @@ static kframe *with_inlines(cmd *c, const eng_frame *f, size_t n, size_t max, si
 	return v;
 }
 
+size_t stack_lines(cmd *c, const eng_frame *f, size_t n)
+{
+	size_t lines = 0;
+	(void)with_inlines(c, f, n, SIZE_MAX, &lines);
+	return lines;
+}
+
 static void add_inline(cmd *c, const eng_frame *f, const sym_inline *in, const kopts *o, buf *b)
 {
 	sym_mod *m = sym_mod_at(c->e->syms, f->ip);
@@ -446,7 +453,8 @@ static err cmd_kframes(cmd *c, cmd_call *call)
 /* ---- .frame ---- */
 
 /* The frame with this number in the register context; inlined calls count as in k. */
-static err frame_at(cmd *c, uint64_t n, eng_frame *ret, kframe *ret_k, unsigned *ret_back)
+static err frame_at(
+	cmd *c, uint64_t n, eng_frame *ret, kframe *ret_k, unsigned *ret_back, uint32_t *ret_out)
 {
 	x64_regs r;
 	eng_frame *frames;
@@ -464,6 +472,10 @@ static err frame_at(cmd *c, uint64_t n, eng_frame *ret, kframe *ret_k, unsigned 
 	*ret = frames[k[n].at];
 	*ret_k = k[n];
 	*ret_back = behind_call(frames, k[n].at);
+	size_t first = n;
+	while (first && k[first - 1].at == k[n].at)
+		first--;
+	*ret_out = (uint32_t)(n - first);
 	return ERR_OK;
 }
 
@@ -473,13 +485,15 @@ static err set_frame(cmd *c, uint64_t n, bool set, bool show_regs)
 	eng_frame f;
 	kframe k = {0};
 	unsigned back = 0;
+	uint32_t further_out = 0;
 	kopts o = {0};
 	buf b;
-	TRY(frame_at(c, n, &f, &k, &back));
+	TRY(frame_at(c, n, &f, &k, &back, &further_out));
 	if (set) {
 		TRY(eng_ctx_frame(e, (uint32_t)k.at, &c->d));
 		e->ctx.frame = (uint32_t)n;
 		e->ctx.frame_call = back;
+		e->ctx.frame_out = further_out;
 	}
 	buf_init(&b, 0);
 	buf_addf(&b, "%02llx ", (unsigned long long)n);

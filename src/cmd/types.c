@@ -83,7 +83,8 @@ static const cmd_row rows[] = {
 		"Display local variables",
 		"Names and values of the parameters and local variables in scope at the current "
 		"instruction "
-		"of the current frame (.frame). Private symbols are needed.\n"
+		"of the current frame (.frame). Private symbols are needed. An inlined call is a "
+		"frame of its own, with its own variables.\n"
 		"\n"
 		"/i  kind of each variable (param, local, static)\n"
 		"/r  mark variables that an inner one of the same name hides\n"

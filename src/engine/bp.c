@@ -250,6 +250,9 @@ err bp_add(engine *e, const bp_spec *s, bp **ret, bool *redefined_ret, diag *d)
 	bp *b = NULL;
 	bool named = s->id != BP_ID_ANY;
 
+	if (e->t && !e->caps.live)
+		return diag_set(d, ERR_STATE,
+			"No runnable debuggees: this target does not run, so nothing can be hit");
 	if (s->kind == BP_BA && !s->disabled)
 		TRY(check_access(s, d));
 	if (s->kind != BP_BA && s->has_addr && !s->disabled && !s->force && e->refuse_mid_insn)

@@ -275,6 +275,7 @@ static void frame_reset(engine *e)
 {
 	e->ctx.frame = 0;
 	e->ctx.frame_set = false;
+	e->ctx.frame_out = 0;
 }
 
 void eng_ctx_reset_regs(engine *e)

@@ -18,6 +18,7 @@ typedef struct kept {
 	arena a;
 	cxx_code *code;
 	uint64_t generation, pc, temps, used;
+	uint32_t frame_out; /* as in the context */
 	unsigned busy;
 } kept;
 
@@ -263,24 +264,13 @@ sym_type eng_cxx_sym_type(engine *e, const cxx_type *t)
 
 /* ---- symbols ---- */
 
-err eng_scope_ip(engine *e, uint64_t *ret, diag *d)
+/* The local of that name at the current instruction, in the current frame (or around it); the
+ * innermost block's wins. Its own memory is in a. */
+static err local_named(engine *e, arena *a, str name, bool around, sym_local *ret)
 {
-	TRY(eng_ip(e, ret, d));
-	if (e->ctx.frame_set && e->ctx.frame_call && *ret)
-		--*ret;
-	return ERR_OK;
-}
-
-/* The local of that name at the current instruction, in the current frame; the innermost block's
- * wins. Its own memory is in a. */
-static err local_named(engine *e, arena *a, str name, sym_local *ret)
-{
-	uint64_t ip;
 	sym_local *l;
 	size_t n;
-	if (eng_scope_ip(e, &ip, NULL) != ERR_OK)
-		return ERR_NOTFOUND;
-	err r = sym_locals(e->syms, a, ip, &l, &n, NULL);
+	err r = eng_locals(e, a, around, &l, &n, NULL);
 	if (r != ERR_OK)
 		return r == ERR_CANCELLED ? r : ERR_NOTFOUND;
 	for (size_t i = n; i-- > 0;)
@@ -302,12 +292,12 @@ static cxx_where where_of(sym_loc_kind k)
 	return (size_t)k < ARRAY_LEN(table) ? table[k] : CXX_AT_NONE;
 }
 
-static err find_local(engine *e, str name, cxx_symbol *ret)
+static err find_local(engine *e, str name, bool around, cxx_symbol *ret)
 {
 	sym_local l;
 	arena a;
 	arena_init(&a);
-	err r = local_named(e, &a, name, &l);
+	err r = local_named(e, &a, name, around, &l);
 	if (r == ERR_OK) {
 		*ret = (cxx_symbol){.where = where_of(l.loc),
 			.local = true,
@@ -340,7 +330,9 @@ static err c_place(void *u, str name, cxx_place *ret, diag *d)
 	arena a;
 	TRY(eng_regs(e, X64_SET_CONTROL | X64_SET_INTEGER, &regs, d));
 	arena_init(&a);
-	err r = local_named(e, &a, name, &l);
+	err r = local_named(e, &a, name, false, &l);
+	if (r == ERR_NOTFOUND)
+		r = local_named(e, &a, name, true, &l);
 	if (r == ERR_OK)
 		r = sym_local_place(e->syms, &l, &regs, &mem, &p, d);
 	arena_deinit(&a);
@@ -392,23 +384,9 @@ static err scoped_enumerator(engine *e, str name, cxx_symbol *ret)
 	return ERR_OK;
 }
 
-static err c_symbol(void *u, str name, bool local, cxx_symbol *ret, diag *d)
+static err find_global(engine *e, str name, bool qualified, cxx_symbol *ret, diag *d)
 {
-	engine *e = u;
 	sym s;
-	bool qualified = str_chr(name, '!') != SIZE_MAX;
-	bool global = str_starts(name, STR("::"));
-	if (!e->syms)
-		return ERR_NOTFOUND;
-	if (global)
-		name = str_skip(name, 2);
-	if (!qualified && !global) {
-		err r = find_local(e, name, ret);
-		if (r != ERR_NOTFOUND || local)
-			return r;
-	}
-	if (local)
-		return ERR_NOTFOUND;
 	err r = sym_find(e->syms, name, &s, d);
 	if (r == ERR_NOTFOUND)
 		return scoped_enumerator(e, name, ret);
@@ -423,6 +401,26 @@ static err c_symbol(void *u, str name, bool local, cxx_symbol *ret, diag *d)
 		.addr = s.addr,
 		.type = handle_of(s.type)};
 	return ERR_OK;
+}
+
+static err c_symbol(void *u, str name, bool local, cxx_symbol *ret, diag *d)
+{
+	engine *e = u;
+	bool qualified = str_chr(name, '!') != SIZE_MAX;
+	bool global = str_starts(name, STR("::"));
+	bool plain = !qualified && !global;
+	if (!e->syms)
+		return ERR_NOTFOUND;
+	if (global)
+		name = str_skip(name, 2);
+	err r = plain ? find_local(e, name, false, ret) : ERR_NOTFOUND;
+	if (r == ERR_NOTFOUND && !local)
+		r = find_global(e, name, qualified, ret, d);
+	/* In an inlined call the names around it are out of scope. Where nothing else has the name
+	 * they are meant: an optimised function's first instruction may be an inlined call's. */
+	if (r == ERR_NOTFOUND && plain)
+		r = find_local(e, name, true, ret);
+	return r;
 }
 
 /* ---- registers ---- */
@@ -710,7 +708,8 @@ static bool still(engine *e, const kept *k, str text, uint64_t pc)
 	if (!k->text || k->n != text.n || memcmp(k->text, text.p, text.n) ||
 		k->generation != sym_generation(e->syms))
 		return false;
-	return !cxx_code_scoped(k->code) || (k->pc == pc && k->temps == e->cxx->temps_generation);
+	return !cxx_code_scoped(k->code) || (k->pc == pc && k->frame_out == e->ctx.frame_out &&
+						    k->temps == e->cxx->temps_generation);
 }
 
 /* A place for a new entry: a free one, one of the same text, or the one that was not used longest.
@@ -759,6 +758,7 @@ static err compiled(engine *e, const cxx_env *env, str text, kept **ret, diag *d
 	}
 	k->generation = sym_generation(e->syms); /* looking names up may have loaded symbols */
 	k->pc = pc;
+	k->frame_out = e->ctx.frame_out;
 	k->temps = s->temps_generation;
 	*ret = k;
 	return ERR_OK;

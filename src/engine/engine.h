@@ -147,6 +147,7 @@ typedef struct eng_ctx {
 	bool frame_set;
 	bool frame_call;     /* when frame_set: it stands behind its call, it was not interrupted */
 	x64_regs frame_regs; /* when frame_set */
+	uint32_t frame_out;  /* how many inlined calls the frame is further out than its registers' */
 } eng_ctx;
 
 /* ---- execution requests ---- */
@@ -365,6 +366,14 @@ err eng_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK; /* no request if the e
 /* The instruction whose locals and line are the current frame's: a caller's is its call, in front of
  * the address that it returns to. */
 err eng_scope_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK;
+/* Its source line: of a function where something is inlined, the call's. */
+err eng_scope_line(engine *e, sym_line *ret, diag *d) MUST_CHECK;
+/*
+ * The current frame's parameters and variables, innermost block last; of an inlined call only its
+ * own. around: those of the functions that it is inlined into, instead.
+ */
+err eng_locals(engine *e, arena *a, bool around, sym_local **ret, size_t *n_ret,
+	diag *d) MUST_CHECK;
 
 /* ---- changing the context ---- */
 
@@ -439,6 +448,10 @@ size_t sx_count(engine *e);
 sx_filter *sx_nth(engine *e, size_t i);
 sx_filter *sx_find(engine *e, str code, uint32_t number); /* NULL if not listed */
 sx_filter *sx_add(engine *e, uint32_t number);		  /* numbered exception */
+/* "sigrtmin+3": the number of its filter, which is not listed before sx_add. Its name; NULL if it
+ * is no such signal's. */
+bool sx_real_time(str code, uint32_t *number_ret);
+const char *sx_real_time_name(uint32_t number);
 void sx_reset(engine *e);
 sx_filter *sx_default(engine *e); /* "*": all others */
 

@@ -21,20 +21,21 @@ static const struct row {
 /* What user mode has besides. */
 static const struct row signals[] = {
 #define SIGNAL(code, name, number, brk) {code, NULL, name, TGT_SIGNAL_CODE + number, brk, false},
-#define OTHER_NAME(code, of, name, number)
 #include "engine/signals.def"
-#undef SIGNAL
-#undef OTHER_NAME
 };
 static const struct {
 	const char *code, *of, *name;
 	uint32_t number;
 } other_names[] = {
-#define SIGNAL(code, name, number, brk)
 #define OTHER_NAME(code, of, name, number) {code, of, name, TGT_SIGNAL_CODE + number},
 #include "engine/signals.def"
-#undef SIGNAL
-#undef OTHER_NAME
+};
+static const struct real_time {
+	const char *code, *name;
+	uint32_t number;
+} real_time[] = {
+#define REAL_TIME(code, name, number) {code, name, TGT_SIGNAL_CODE + number},
+#include "engine/signals.def"
 };
 
 enum { SX_MAX = 256 };
@@ -154,15 +155,42 @@ sx_filter *sx_find(engine *e, str code, uint32_t number)
 	return NULL;
 }
 
+static const struct real_time *real_time_of(str code, uint32_t number)
+{
+	if (str_ieq(code, STR("sigrtmax")))
+		return &real_time[ARRAY_LEN(real_time) - 1];
+	for (size_t i = 0; i < ARRAY_LEN(real_time); i++)
+		if (code.n ? str_ieq(code, str_of(real_time[i].code))
+			   : number == real_time[i].number)
+			return &real_time[i];
+	return NULL;
+}
+
+bool sx_real_time(str code, uint32_t *ret)
+{
+	const struct real_time *rt = code.n ? real_time_of(code, 0) : NULL;
+	if (rt)
+		*ret = rt->number;
+	return rt;
+}
+
+const char *sx_real_time_name(uint32_t number)
+{
+	const struct real_time *rt = real_time_of((str){0}, number);
+	return rt ? rt->name : NULL;
+}
+
 sx_filter *sx_add(engine *e, uint32_t number)
 {
 	struct filter_table *t = e->filters;
 	sx_filter *f = sx_find(e, (str){0}, number);
+	const struct real_time *rt = real_time_of((str){0}, number);
 	if (f || t->n == SX_MAX)
 		return f;
 	f = &t->f[t->n++];
 	*f = (sx_filter){.number = number,
-		.name = "Unknown exception",
+		.code = rt ? rt->code : NULL,
+		.name = rt ? rt->name : "Unknown exception",
 		.brk = t->other.brk,
 		.handled = t->other.handled};
 	return f;
@@ -198,13 +226,13 @@ static void exception_text(engine *e, const sx_filter *f, const tgt_event *ev, b
 	if (e->mode == ENG_USER)
 		buf_addf(b, "(%llx.%x): ", (unsigned long long)ev->process_id, ev->unit);
 	uint32_t number = ev->code - TGT_SIGNAL_CODE;
-	const char *name = f->code ? f->name : "Real-time signal";
+	const char *real_time_name = sx_real_time_name(ev->code);
+	const char *name = real_time_name ? real_time_name : f->name;
 	for (size_t i = 0; i < ARRAY_LEN(other_names); i++)
 		if (other_names[i].number == ev->code)
 			name = other_names[i].name;
 	if (number && number < 128)
-		buf_addf(b, "%s - signal %u (%s)", name, number,
-			chance(e, ev));
+		buf_addf(b, "%s - signal %u (%s)", name, number, chance(e, ev));
 	else
 		buf_addf(b, "%s - code %08x (%s)", f->name, ev->code, chance(e, ev));
 }

@@ -207,6 +207,11 @@ static err ps_exentry(engine *e, uint64_t *ret, diag *d)
 	return r;
 }
 
+static err ps_scopeip(engine *e, uint64_t *ret, diag *d)
+{
+	return eng_scope_ip(e, ret, d);
+}
+
 static err ps_dpid(engine *e, uint64_t *ret, diag *d)
 {
 	*ret = (uint64_t)getpid();
@@ -257,7 +262,7 @@ static const struct pseudo {
 	pseudo_fn *fn;
 } table[] = {
 	{"ip", ps_ip},
-	{"scopeip", ps_ip},
+	{"scopeip", ps_scopeip},
 	{"eventip", ps_eventip},
 	{"previp", ps_previp},
 	{"ra", ps_ra},
@@ -446,11 +451,7 @@ static err env_line(void *u, str module, str file, uint32_t line, uint64_t *ret,
 		return diag_set(
 			d, ERR_STATE, "source line information is off; .lines -e turns it on");
 	if (!file.n) {
-		uint64_t ip;
-		TRY(eng_ip(e, &ip, d));
-		if (sym_line_at(e->syms, ip, &here) != ERR_OK)
-			return diag_set(
-				d, ERR_NOTFOUND, "no source line at the current instruction");
+		TRY(eng_scope_line(e, &here, d));
 		file = here.file;
 	}
 	TRY(sym_line_find(e->syms, &e->stop, module, file, line, &addrs, &n, &exact, d));

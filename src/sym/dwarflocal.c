@@ -294,7 +294,7 @@ static void place_of(locals_ctx *k, Dwarf_Die *die, sym_local *l)
 
 /* ---- locals ---- */
 
-static void add_local(locals_ctx *k, Dwarf_Die *die, int tag, uint32_t depth, bool inl)
+static void add_local(locals_ctx *k, Dwarf_Die *die, int tag, uint32_t depth, uint32_t inl)
 {
 	const char *name = dwf_name(die);
 	if (!name || k->v.n >= DWF_LOCALS_MAX || dwf_flag(die, DW_AT_declaration))
@@ -309,7 +309,7 @@ static void add_local(locals_ctx *k, Dwarf_Die *die, int tag, uint32_t depth, bo
 	vec_push(&k->v, l);
 }
 
-static void locals_in(locals_ctx *k, Dwarf_Die *at, uint32_t depth, bool inl)
+static void locals_in(locals_ctx *k, Dwarf_Die *at, uint32_t depth, uint32_t inl)
 {
 	Dwarf_Die die;
 	if (depth > DWF_SCOPE_DEPTH || dwarf_child(at, &die))
@@ -329,7 +329,7 @@ static void locals_in(locals_ctx *k, Dwarf_Die *at, uint32_t depth, bool inl)
 		if (k->whole ? block : (block || call) && dwf_haspc(&die, k->pc, k->fix)) {
 			/* a block without addresses of its own is only in the inlined copy's origin
 			 */
-			locals_in(k, &die, depth + 1, inl || call);
+			locals_in(k, &die, depth + 1, inl + call);
 			if (!k->whole)
 				break;
 		}
@@ -343,7 +343,7 @@ err dwf_locals(dwf *x, arena *a, uint32_t rva, bool whole, sym_local **ret, size
 	TRY(dwf_func_die(x, x->base + rva, &u, &f));
 	locals_ctx k = {
 		.x = x, .a = a, .func = f.die, .pc = x->base + rva, .fix = u->fix, .whole = whole};
-	locals_in(&k, &f.die, 0, false);
+	locals_in(&k, &f.die, 0, 0);
 	*ret = arena_dup(a, k.v.n ? (void *)k.v.p : "", k.v.n * sizeof(sym_local));
 	*n_ret = k.v.n;
 	vec_deinit(&k.v);

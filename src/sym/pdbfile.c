@@ -581,7 +581,7 @@ static void local_of(sym_file *f, const pdb_local *p, sym_local *r)
 		.n_pieces = p->npieces,
 		.addr = p->loc == PDB_LOC_CONST ? p->value : p->rva,
 		.depth = p->depth,
-		.inlined = p->inl != 0};
+		.inlined = p->inl};
 	if (p->npieces) {
 		r->loc = SYM_LOC_EXPR;
 	} else if (p->loc == PDB_LOC_REG || p->loc == PDB_LOC_REGREL || p->loc == PDB_LOC_INDIR) {

@@ -252,7 +252,7 @@ typedef struct sym_local {
 	int64_t off;		     /* REGREL */
 	uint64_t addr;		     /* STATIC; CONST: the value */
 	uint32_t depth;		     /* nesting of its block, 0 the function's own */
-	bool inlined;		     /* of a function inlined here */
+	uint32_t inlined;	     /* 0: of the function itself; i: of the i-th of sym_inlines */
 	const struct dwf_expr *expr; /* EXPR; addr is then the module's base */
 	/* EXPR of a PDB: at [reg + off] lies a pointer, the variable `inner` behind it; or in
 	 * pieces. */

@@ -256,6 +256,10 @@ def workspace_keeps_bu(build):
         must("140001080" not in saved, saved)
         text, _ = rs(build, d, k + ["-b", "-W", f"{d}/ws"], ["bl", "sx", "q"])
         expect(text, "(nosuch!one)", "(only break for toy)")
+        # a target that cannot have breakpoints leaves the file alone
+        saved = pathlib.Path(d, "ws").read_text()
+        rs(build, d, ["-z", str(ROOT / build / "tests/debuggee/debuggee.exe"), "-W", f"{d}/ws"], ["q"])
+        must(pathlib.Path(d, "ws").read_text() == saved, pathlib.Path(d, "ws").read_text())
 
 
 # ---- recordings of another kernel ----

@@ -401,12 +401,13 @@ static void inlined_in(const char *name)
 	sym_local *v;
 	diag d;
 	assert_int_equal(sym_locals(s, &world, at, &v, &n, &d), ERR_OK);
-	bool outer = false, inner = false;
+	bool outer = false, inner = false, between = false;
 	for (size_t i = 0; i < n; i++) {
 		outer |= str_eq(v[i].name, STR("n")) && v[i].param && !v[i].inlined;
-		inner |= str_eq(v[i].name, STR("doubled")) && v[i].inlined && v[i].depth > 0;
+		between |= str_eq(v[i].name, STR("half")) && v[i].inlined == 1;
+		inner |= str_eq(v[i].name, STR("doubled")) && v[i].inlined == 2 && v[i].depth > 0;
 	}
-	assert_true(outer && inner);
+	assert_true(outer && between && inner);
 	/* all of the function, whatever the block: none of other functions */
 	assert_int_equal(sym_locals_all(s, &world, f.addr, &v, &n, &d), ERR_OK);
 	outer = inner = false;

@@ -463,7 +463,8 @@ static void show_exr(
 			out(e, " (%s)", exceptions[i].name);
 	if (code > TGT_SIGNAL_CODE && code < TGT_SIGNAL_CODE + 128) {
 		const sx_filter *f = sx_find(e, (str){0}, code);
-		out(e, " (%s)", f ? f->name : "Real-time signal");
+		const char *signal = f ? f->name : sx_real_time_name(code);
+		out(e, " (%s)", signal ? signal : "Unknown signal");
 	}
 	out(e, "\n  ExceptionFlags: %08x\nNumberParameters: %u\n", flags, n);
 	for (uint32_t i = 0; i < n && i < TGT_EXR_PARAMS; i++)
@@ -580,8 +581,8 @@ static err do_session(cmd *c, cmd_call *call)
 		TRY(ntc_running_process(c, &addr));
 		TRY(e->os->ops->process(e->os, addr, &p, &c->d));
 		if (p.session >= OS_SESSION_UNKNOWN)
-			return cmd_fail(c, ERR_NOTFOUND, "%s is in no session that is known",
-				p.image);
+			return cmd_fail(
+				c, ERR_NOTFOUND, "%s is in no session that is known", p.image);
 		v = p.session;
 	}
 	b.id = (uint32_t)v;
