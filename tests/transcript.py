@@ -191,15 +191,20 @@ def difference(case, actual):
     return "\n".join(difflib.unified_diff(case.expected.splitlines(), actual.splitlines(), "expected", "actual", lineterm="", n=2))
 
 
-def main(folder):
+def main(folder, others=()):
+    """How many failed. others: names that are no transcripts but may be asked for."""
     ap = argparse.ArgumentParser()
     ap.add_argument("--build", default="build")
     ap.add_argument("--update", action="store_true")
     ap.add_argument("--timeout", type=int, default=120, help="seconds for one session")
     ap.add_argument("names", nargs="*")
     a = ap.parse_args()
-    bad = 0
-    for path in sorted(folder.glob("*.golden")):
+    paths = sorted(folder.glob("*.golden"))
+    unknown = [n for n in a.names if n not in others and n not in [p.stem for p in paths]]
+    for name in unknown:
+        print(f"FAIL {name}: there is no such test", flush=True)
+    bad = len(unknown)
+    for path in paths:
         if a.names and path.stem not in a.names:
             continue
         case = Case(path)
