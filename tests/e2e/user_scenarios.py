@@ -4,6 +4,8 @@ killed, permissions that are missing, files that are damaged.
 Each function is one test, as in scenarios.py. The programs are in tests/debuggee/user.
 """
 import contextlib
+import ctypes
+import errno
 import os
 import pathlib
 import re
@@ -276,16 +278,17 @@ def target_killed(build):
         k.sees(r"^Exit process 0:")
         k.say("q")
         must(k.end() == 0, k.text())
-    for n, (name, then) in enumerate([("beat", "g"), ("tick", "g"), ("beat", "p"), ("tick", "t"), ("beat", "r; k; db @rip L8; ~; g")] * 2):
+    rounds = [("beat", ["g"]), ("tick", ["g"]), ("beat", ["p"]), ("tick", ["t"]), ("beat", ["r", "k", "db @rip L8", "~", "g"])]
+    for n, (name, then) in enumerate(rounds * 2):
         with _ticker(build, "3") as (t, lives), _Debugger(build, "-p", str(t.pid)) as k:
             k.sees(PROMPT)
             k.say(f"bp user_ticker!{name}", "g", ".echo here")
             k.sees(r"^Breakpoint 0 hit")
             k.sees(r"^here$")
             t.kill()
-            if n < 5:  # by then every thread is on its way out
+            if n < len(rounds):  # by then every thread is on its way out
                 time.sleep(0.05)
-            k.say(then)
+            k.say(*then)
             k.sees(r"^Exit process 0:")
             k.say("q")
             must(k.end() == 0, k.text())
@@ -359,6 +362,97 @@ def look_only(build):
             k.p.kill()
             k.p.wait()
         must(lives(), "does not run on after kill -9")
+
+
+# ---- numbers that are used again ----
+
+def _start_as(pid, args, out, seconds=20):
+    """Starts a program under a process number of our choice, when it is free: clone3(2), set_tid."""
+    libc = ctypes.PyDLL(None, use_errno=True)  # which keeps Python's lock: nothing else runs in the child
+    numbers = (ctypes.c_int * 1)(pid)
+    arg = (ctypes.c_uint64 * 11)(0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(numbers), 1, 0)
+    end = time.time() + seconds
+    while time.time() < end:
+        got = libc.syscall(435, arg, ctypes.sizeof(arg))
+        if not got:
+            try:
+                os.dup2(out.fileno(), 1)
+                os.execv(args[0], args)
+            finally:
+                os._exit(127)
+        if got > 0:
+            return
+        if ctypes.get_errno() != errno.EEXIST:
+            raise _Skip("only root can choose a process's number")
+        time.sleep(0.02)
+    raise _Skip(f"the number {pid} stays in use")
+
+
+def pid_reused(build):
+    """Another program under the number of one that was debugged: it is attached to as what it is, nothing of the old
+    one's is in it or shown, and the guard of the old one leaves it alone."""
+    ended = r"^Exit process 0:.*$"
+    with _ticker(build) as (t, lives), _Debugger(build, "-p", str(t.pid)) as k, tempfile.TemporaryFile() as out:
+        k.sees(PROMPT)
+        k.say("bp user_ticker!tick", "g", ".echo here")
+        k.sees(r"^here$")
+        t.kill()
+        k.say("g")
+        k.sees(ended)
+        t.wait()
+        _start_as(t.pid, [_path(build, U + "signals"), "wait"], out)
+        try:
+            k.say(f".attach 0n{t.pid}", "g", ".echo there")
+            k.sees(r"^there$")
+            before = len(k.text())
+            k.say("lm", "x user_ticker!tick", "x user_signals!main", "~", ".detach", ".echo end")
+            k.sees(r"^end$")
+            text = k.text()[before:]
+            must("user_signals!main" in text and "user_ticker   " not in text and "user_ticker!tick  " not in text, text)
+            must(_until(lambda: _state(t.pid) in ("S", "R"), 10), f"state '{_state(t.pid)}'")
+        finally:
+            os.kill(t.pid, signal.SIGKILL)
+            os.waitpid(t.pid, 0)
+
+
+def _guard_of(pid):
+    """The process that cleans up after a debugger of pid's: it has the memory open and little else."""
+    for p in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (p / "comm").read_text() == "ringside-guard\n" and any(os.readlink(f) == f"/proc/{pid}/mem" for f in (p / "fd").iterdir()):
+                return int(p.name)
+    return 0
+
+
+def guard_and_pid_reused(build):
+    """The debugger is killed amid hits, its guard is slow, and the number is another program's by then: that one keeps
+    the affinity that it has."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise _Skip("one processor: no affinity to tell")
+    with _ticker(build) as (t, lives), _Debugger(build, "-p", str(t.pid)) as k, tempfile.TemporaryFile() as out:
+        k.sees(PROMPT)
+        k.say("bp user_ticker!tick 0n100000000", "g")
+        must(_until(lambda: len(os.sched_getaffinity(t.pid)) == 1), "not on one processor with the debugger")
+        guard = _guard_of(t.pid)
+        os.kill(guard, signal.SIGSTOP)
+        try:
+            k.p.kill()
+            k.p.wait()
+            t.kill()
+            t.wait()
+            _start_as(t.pid, [_path(build, U + "signals"), "wait"], out)
+            try:
+                os.sched_setaffinity(t.pid, {cpus[1]})
+                os.kill(guard, signal.SIGCONT)
+                must(_until(lambda: not _state(guard), 10), "the guard stays")
+                must(os.sched_getaffinity(t.pid) == {cpus[1]}, str(os.sched_getaffinity(t.pid)))
+            finally:
+                os.kill(t.pid, signal.SIGKILL)
+                os.waitpid(t.pid, 0)
+        finally:
+            with contextlib.suppress(OSError):
+                os.kill(guard, signal.SIGCONT)
 
 
 # ---- keys ----

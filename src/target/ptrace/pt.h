@@ -15,6 +15,7 @@
  *   pt_watch.c   ends a blocking wait: timeouts and tgt_interrupt
  *   pt_guard.c   who cleans up when the debugger is killed
  *   pt_info.c    texts of /proc
+ *   pt_denied.c  why somebody may not be traced, in words
  *
  * Words: a *space* is an address space (shared by a vfork child and its parent) with its *sites*:
  * addresses where a byte of ours is or was planted. A *trap* is what the caller added.

@@ -9,6 +9,7 @@
  * passes over the bytes until it execs or ends (`shadow`).
  */
 #include "target/ptrace/pt.h"
+#include "target/ptrace/pt_denied.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -202,7 +203,9 @@ static err spawn(pt *p, const tgt_create *how, const char *path, bool terminal, 
 		if (terminal)
 			(void)!setpgid(pid, pid);
 		if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)opts)) {
-			e = diag_set(d, ERR_DENIED, "tracing a new process: %s", strerror(errno));
+			pt_denied f;
+			pt_denied_look(pid, errno, true, &f);
+			e = pt_denied_say(&f, d);
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, __WALL);
 		}
@@ -262,64 +265,6 @@ void pt_process_started(pt *p, pt_proc *pr, pt_thread *th)
 }
 
 /* ---- attach ---- */
-
-static void why_not(pid_t pid, int why, diag *d)
-{
-	buf b;
-	uint64_t tracer = 0, uid = 0, mode = 0;
-	buf_init(&b, 256);
-	bool has_scope = false;
-	int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
-	char scope = '0';
-	if (fd >= 0) {
-		has_scope = read(fd, &scope, 1) == 1;
-		close(fd);
-	}
-	if (pt_status_field(pid, "TracerPid", 10, &tracer) && tracer) {
-		char name[64] = "";
-		if (pt_proc_text((pid_t)tracer, "comm", &b) && b.n)
-			snprintf(name, sizeof name, " (%.*s)", (int)(b.n - 1), b.p);
-		diag_set(d, ERR_DENIED,
-			"process %d is already traced by process %d%s: detach that one "
-			"first, or look only (-pv reads nothing more either)",
-			(int)pid, (int)tracer, name);
-	} else if (pt_status_field(pid, "Uid", 10, &uid) && geteuid() && uid != geteuid()) {
-		diag_set(d, ERR_DENIED,
-			"process %d belongs to user %u and you are user %u: run as that "
-			"user or as root (sudo)",
-			(int)pid, (unsigned)uid, (unsigned)geteuid());
-	} else if (has_scope && scope != '0' && geteuid()) {
-		diag_set(d, ERR_DENIED,
-			"/proc/sys/kernel/yama/ptrace_scope is %c: %s. Allow it with "
-			"`sysctl kernel.yama.ptrace_scope=0` as root, or run as root, or start the "
-			"program from the debugger",
-			scope,
-			scope == '1'   ? "only a process's own ancestors may trace it"
-			: scope == '2' ? "only root may trace"
-				       : "nobody may trace until the system is started again");
-	} else if (scope == '3') {
-		diag_set(d, ERR_DENIED,
-			"/proc/sys/kernel/yama/ptrace_scope is 3: nobody may trace until "
-			"the system is started again with another value");
-	} else if (!geteuid() && pt_status_field(getpid(), "CapEff", 16, &mode) &&
-		   !(mode >> 19 & 1)) { /* CAP_SYS_PTRACE, linux/capability.h */
-		diag_set(d, ERR_DENIED,
-			"this container's root lacks CAP_SYS_PTRACE: start it with "
-			"--cap-add=SYS_PTRACE (and a seccomp profile that allows ptrace)");
-	} else if (pt_status_field(getpid(), "Seccomp", 10, &mode) && mode) {
-		diag_set(d, ERR_DENIED,
-			"ptrace of process %d: %s; a seccomp filter is active here: start "
-			"the container with --security-opt seccomp=unconfined",
-			(int)pid, strerror(why));
-	} else {
-		diag_set(d, ERR_DENIED,
-			"ptrace of process %d: %s; it may have made itself untraceable "
-			"(prctl PR_SET_DUMPABLE 0, or a set-user-ID program): root can attach to "
-			"it",
-			(int)pid, strerror(why));
-	}
-	buf_deinit(&b);
-}
 
 /* Seizes the threads that are not ours yet. Returns how many were new; -1 with errno. */
 static int seize_threads(pt *p, pt_proc *pr, unsigned opts)
@@ -415,9 +360,9 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 		pt_proc_free(p, pr);
 		if (ended)
 			return diag_set(d, ERR_NOTFOUND, "process %d has ended", (int)pid);
-		if (d)
-			why_not(pid, why, d);
-		return ERR_DENIED;
+		pt_denied f;
+		pt_denied_look(pid, why, false, &f);
+		return pt_denied_say(&f, d);
 	}
 	(void)!pt_halt_proc(p, pr, NULL);
 	if (pt_proc_find(p, pid) != pr || !pr->threads.n)
