@@ -41,6 +41,8 @@ static void add_rest(const ex *x, const sym *s, buf *b)
 	sym_type_info in;
 	if (s->kind == SYM_K_CONST) {
 		buf_addf(b, " = 0n%lld", (long long)s->addr);
+	} else if (s->tls && !s->addr) {
+		buf_addz(b, " = <thread-local, not in this thread>");
 	} else if (!s->type.file || sym_type_info_get(s->type, &in) != ERR_OK) {
 		if (s->code)
 			buf_addf(b, "%s(<no parameter info>)", x->tight ? "" : " ");
@@ -76,7 +78,8 @@ static const char *kind_words(const sym *s)
 static void show(const ex *x, const sym *s)
 {
 	buf b;
-	const char *addr = s->kind == SYM_K_CONST ? "" : out_addr(x->c->e, s->addr);
+	bool nowhere = s->kind == SYM_K_CONST || (s->tls && !s->addr);
+	const char *addr = nowhere ? "" : out_addr(x->c->e, s->addr);
 	int width = (int)strlen(out_addr(x->c->e, 0));
 	buf_init(&b, 1 << 20);
 	if (x->addr_only) {

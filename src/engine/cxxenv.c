@@ -319,6 +319,15 @@ static err read_mem(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret)
 	return eng_read((engine *)u, addr, p, n, n_ret, NULL);
 }
 
+/* A thread-local variable: in each thread somewhere else. */
+static err thread_local(engine *e, str name, sym_place *ret, diag *d)
+{
+	sym s;
+	TRY(sym_find(e->syms, str_starts(name, STR("::")) ? str_skip(name, 2) : name, &s, d));
+	*ret = (sym_place){.kind = SYM_PLACE_MEM, .addr = s.addr};
+	return s.tls ? ERR_OK : ERR_NOTFOUND;
+}
+
 /* A local whose place is worked out each time. */
 static err c_place(void *u, str name, cxx_place *ret, diag *d)
 {
@@ -335,6 +344,8 @@ static err c_place(void *u, str name, cxx_place *ret, diag *d)
 		r = local_named(e, &a, name, true, &l);
 	if (r == ERR_OK)
 		r = sym_local_place(e->syms, &l, &regs, &mem, &p, d);
+	else if (r == ERR_NOTFOUND)
+		r = thread_local(e, name, &p, d);
 	arena_deinit(&a);
 	TRY(r);
 	if (p.kind == SYM_PLACE_MEM) {
@@ -397,6 +408,7 @@ static err find_global(engine *e, str name, bool qualified, cxx_symbol *ret, dia
 		return ERR_NOTFOUND;
 	*ret = (cxx_symbol){.where = s.kind == SYM_K_CONST ? CXX_AT_CONST
 				     : s.code		   ? CXX_AT_CODE
+				     : s.tls		   ? CXX_AT_EXPR
 							   : CXX_AT_MEM,
 		.addr = s.addr,
 		.type = handle_of(s.type)};

@@ -64,10 +64,29 @@ static void defaults(engine *e)
 	e->n_units = 1;
 }
 
+static err host_tls(void *u, uint64_t base, uint64_t own, uint64_t *ret, diag *d)
+{
+	engine *e = u;
+	x64_regs r = {0};
+	if (!e->t || !e->caps.threads || !e->os)
+		return diag_set(
+			d, ERR_UNSUPPORTED, "this target has no threads with such variables");
+	TRY(tgt_regs_get(e->t, e->ctx.unit, X64_SET_BASES, &r, d));
+	if (!r.fs_base)
+		return diag_set(d, ERR_STATE, "the thread has not set its thread pointer yet");
+	if (own) {
+		*ret = r.fs_base - own;
+		return ERR_OK;
+	}
+	if (!e->os->ops->tls_block)
+		return diag_set(d, ERR_UNSUPPORTED, "this system's libraries are not known");
+	return e->os->ops->tls_block(e->os, e->ctx.process, base, r.fs_base, ret, d);
+}
+
 engine *eng_create(void)
 {
 	engine *e = mem_alloc(sizeof *e);
-	sym_host host = {e, host_read, host_note, host_progress, &e->cancel};
+	sym_host host = {e, host_read, host_note, host_progress, &e->cancel, host_tls};
 
 	defaults(e);
 	arena_init(&e->session);
@@ -318,8 +337,8 @@ err eng_connected(engine *e, diag *d)
 		e->os = os_linux_create(&host);
 		banner_user(e);
 		/* Of what does not run nobody reports what it loads. */
-		if (!e->caps.live && e->os->ops->user_modules(
-					     e->os, e->ev.process_id, &why) != ERR_OK)
+		if (!e->caps.live &&
+			e->os->ops->user_modules(e->os, e->ev.process_id, &why) != ERR_OK)
 			out_as(e, OUT_WARNING, "Loaded modules: %s\n", why.text);
 		eng_notice_send(e, ENG_N_SESSION, 0);
 		return ERR_OK;

@@ -411,10 +411,14 @@ static err env_symbol(void *u, str name, uint64_t *ret, diag *d)
 	sym s;
 	if (!e->syms)
 		return diag_set(d, ERR_NOTFOUND, "Couldn't resolve error at '%.*s'", STR_ARG(name));
-	err r = sym_find(e->syms, name, &s, d);
-	if (r == ERR_OK)
-		*ret = s.addr;
-	return r;
+	TRY(sym_find(e->syms, name, &s, d));
+	/* A condition keeps what it is told here, and runs in every thread. */
+	if (s.tls)
+		return diag_set(d, ERR_UNSUPPORTED,
+			"%.*s is thread-local, each thread has its own: use @@c++(&%.*s)",
+			STR_ARG(name), STR_ARG(name));
+	*ret = s.addr;
+	return ERR_OK;
 }
 
 static bool env_is_reg(void *u, str name)

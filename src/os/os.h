@@ -94,6 +94,10 @@ struct os_ops {
 	/* Lines of vertarget. */
 	err (*version)(os *o, buf *out, diag *d);
 	bool (*is_user)(os *o, uint64_t addr);
+	/* Where the thread with this thread pointer has the thread-local variables of the library
+	 * at base. NULL: there is no such thing. */
+	err (*tls_block)(
+		os *o, uint64_t process, uint64_t base, uint64_t pointer, uint64_t *ret, diag *d);
 	/* Value of a global by name through symbols or KDDEBUGGER_DATA64 ("PsActiveProcessHead").
 	 */
 	err (*global)(os *o, str name, uint64_t *addr, diag *d);

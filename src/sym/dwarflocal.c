@@ -441,28 +441,15 @@ static err env_implicit(void *u, const Dwarf_Op *op, const uint8_t **p, size_t *
 	return ERR_OK;
 }
 
-/*
- * A program's own thread-local block ends at the thread pointer (System V ABI for TLS, variant II).
- * Where a shared library's block is, only the C library knows.
- */
 static err env_tls(void *u, uint64_t offset, uint64_t *ret)
 {
 	evaluation *v = u;
-	sym_elf *g = xf_of(v->x->f)->img;
-	if (!g || !(v->regs->valid & X64_SET_BASES) || !v->regs->fs_base)
+	uint64_t block;
+	sym_mod *m = sym_mod_at(v->x->s, v->x->base + v->slide);
+	if (!m || m->file != v->x->f)
 		return ERR_UNSUPPORTED;
-	bool program = g->v.type == ELF_EXEC;
-	const elf_phdr *tls = NULL;
-	for (size_t i = 0; i < g->v.nph; i++) {
-		program |= g->v.ph[i].type == ELF_PT_INTERP;
-		if (g->v.ph[i].type == ELF_PT_TLS)
-			tls = &g->v.ph[i];
-	}
-	if (!program || !tls)
-		return ERR_UNSUPPORTED;
-	uint64_t align = tls->align && !(tls->align & (tls->align - 1)) ? tls->align : 1;
-	uint64_t size = (tls->memsz + align - 1) & ~(align - 1);
-	*ret = v->regs->fs_base - size + offset;
+	TRY(sym_tls_block(m, &block, NULL));
+	*ret = block + offset;
 	return ERR_OK;
 }
 

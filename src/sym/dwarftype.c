@@ -214,6 +214,37 @@ uint32_t dwf_entry_type(dwf *x, const dwx_entry *e)
 	return 0;
 }
 
+bool dwf_entry_tls(dwf *x, const dwx_entry *e, uint64_t *ret)
+{
+	Dwarf_Die die;
+	Dwarf_Attribute a;
+	Dwarf_Op *ops;
+	size_t n;
+	if (!dwf_entry_die(x, e, &die) || !dwf_attr(&die, DW_AT_location, &a) ||
+		dwarf_getlocation(&a, &ops, &n) || n != 2)
+		return false;
+	/* the linker has put the place in the block here */
+	switch (ops[0].atom) {
+	case DW_OP_const4u:
+	case DW_OP_const8u:
+	case DW_OP_constu:
+	case DW_OP_addr:
+		*ret = ops[0].number;
+		return true;
+	case DW_OP_constx:
+	case DW_OP_GNU_const_index: {
+		Dwarf_Attribute in;
+		Dwarf_Word v;
+		if (dwarf_getlocation_attr(&a, &ops[0], &in) || dwarf_formudata(&in, &v))
+			return false;
+		*ret = v;
+		return true;
+	}
+	default:
+		return false;
+	}
+}
+
 /* ---- to the entry itself ---- */
 
 static bool is_modifier(int tag)

@@ -312,6 +312,16 @@ static bool entry_rec(sym_file *f, const dwx *ix, const dwx_entry *e, sym_rec *r
 {
 	elffile *x = xf_of(f);
 	bool constant = e->kind == DWX_ENUMERATOR;
+	uint64_t place;
+	if (e->tls && !e->decl && x->dw && dwf_entry_tls(x->dw, e, &place)) {
+		*r = (sym_rec){.kind = SYM_K_DATA,
+			.is_static = !e->external,
+			.tls = true,
+			.rva = SYM_NO_RVA,
+			.value = place,
+			.pdb = {.mod = FROM_DWARF, .at = e->index}};
+		return true;
+	}
 	if (e->decl ||
 		(!constant && (!e->addr || e->addr < x->base || e->addr - x->base >= SYM_NO_RVA)))
 		return false;
@@ -340,7 +350,7 @@ static bool dwarf_found(void *u, const dwx_entry *e)
 	if (!entry_rec(q->k->f, q->ix, e, &r))
 		return true;
 	/* the table's own record knows sizes, and its name is the one that others print */
-	if (r.kind == SYM_K_CONST || !table_at(q->k->f, r.rva, r.code, &r))
+	if (r.kind == SYM_K_CONST || r.tls || !table_at(q->k->f, r.rva, r.code, &r))
 		r.name = r.raw = entry_name(q->k->f, q->ix, e);
 	r.type = dwf_entry_type(xf_of(q->k->f)->dw, e);
 	q->k->n++;
@@ -777,7 +787,7 @@ static bool each_dwarf(void *u, const dwx_entry *e)
 	dwx *ix = dwf_index_now(x->dw);
 	if (!ix || !entry_rec(k->f, ix, e, &r))
 		return true;
-	if (r.kind != SYM_K_CONST) {
+	if (r.kind != SYM_K_CONST && !r.tls) {
 		/* the table has it, under this name or a decorated one */
 		size_t pos = upper(x, r.rva);
 		if (pos && rva_of(x, pos - 1) == r.rva)

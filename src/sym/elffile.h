@@ -65,6 +65,11 @@ bool sym_file_is_elf(const sym_file *f);
 /* f's DWARF, opened now if it was not; NULL: none. f is an ELF file. */
 dwf *sym_elf_dwarf(sym_file *f);
 
+/* ---- tls.c ---- */
+
+/* Where the current thread has m's thread-local variables. */
+err sym_tls_block(sym_mod *m, uint64_t *ret, diag *d) MUST_CHECK;
+
 /* Range that one entry of the unwind data covers: a function, or a part of it. */
 err sym_cfi_func(sym_mod *m, uint64_t pc, uint64_t *begin, uint64_t *end) MUST_CHECK;
 /* DWARF inside of m's PE image (gcc, clang -gdwarf), with its COFF symbols and exports.
@@ -90,6 +95,8 @@ uint32_t dwf_type_of(dwf *x, uint32_t rva, bool code, str name);
 
 struct dwx_entry;
 uint32_t dwf_entry_type(dwf *x, const struct dwx_entry *e); /* 0: none */
+/* Place of a thread-local variable in its module's block. */
+bool dwf_entry_tls(dwf *x, const struct dwx_entry *e, uint64_t *ret);
 
 err dwf_func(dwf *x, uint32_t rva, sym_rec *ret, str *name) MUST_CHECK;
 err dwf_type_find(dwf *x, str name, bool fold, uint32_t *ret) MUST_CHECK;

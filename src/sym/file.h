@@ -18,6 +18,7 @@ typedef struct sym_rec {
 	str raw;  /* as stored */
 	sym_kind kind;
 	bool code, is_static;
+	bool tls; /* thread-local: value is the place in the module's block, rva none */
 	uint32_t rva;
 	uint64_t size, value;
 	uint32_t type, prolog, prolog_end;

@@ -15,6 +15,12 @@
 
 enum { MATCH_MAX = 4 << 20, COMPLETE_SCAN_MAX = 4096 };
 
+static uint64_t tls_addr(sym_mod *m, uint64_t place)
+{
+	uint64_t block;
+	return sym_tls_block(m, &block, NULL) == ERR_OK ? block + place : 0;
+}
+
 static void sym_of(sym_mod *m, const sym_rec *r, sym *ret)
 {
 	*ret = (sym){.mod = m,
@@ -23,7 +29,10 @@ static void sym_of(sym_mod *m, const sym_rec *r, sym *ret)
 		.kind = r->kind,
 		.code = r->code,
 		.is_static = r->is_static,
-		.addr = r->kind == SYM_K_CONST ? r->value : m->base + r->rva,
+		.tls = r->tls,
+		.addr = r->kind == SYM_K_CONST ? r->value
+			: r->tls	       ? tls_addr(m, r->value)
+					       : m->base + r->rva,
 		.size = r->size,
 		.type = {r->type ? m->file : NULL, r->type}};
 }
@@ -35,6 +44,7 @@ typedef struct pick {
 	sym best;
 	int rank; /* 0: nothing yet */
 	bool ambiguous;
+	bool nowhere; /* the current thread has none of it */
 } pick;
 
 static int rank_of(sym_kind k)
@@ -64,7 +74,7 @@ static bool pick_one(void *u, const sym_rec *r)
 	if (!rank || ((opts & SYMOPT_PUBLICS_ONLY) && rank > 3) ||
 		((opts & SYMOPT_NO_PUBLICS) && r->kind == SYM_K_PUBLIC))
 		return true;
-	if (r->kind != SYM_K_CONST && r->rva == SYM_NO_RVA) {
+	if (r->kind != SYM_K_CONST && r->rva == SYM_NO_RVA && !r->tls) {
 		p->m->file->ops->fill(p->m->file, &full);
 		if (full.rva == SYM_NO_RVA)
 			return true;
@@ -73,6 +83,10 @@ static bool pick_one(void *u, const sym_rec *r)
 		return true;
 	sym s;
 	sym_of(p->m, &full, &s);
+	if (s.tls && !s.addr) {
+		p->nowhere = true;
+		return true;
+	}
 	if (rank == p->rank) {
 		if (s.addr != p->best.addr)
 			p->ambiguous = true;
@@ -125,6 +139,12 @@ static err find_in(sym_mod *m, str name, sym *ret, diag *d)
 		arena_deinit(&a);
 		if (e == ERR_CANCELLED)
 			return diag_set(d, e, "cancelled");
+	}
+	if (!p.rank && p.nowhere) {
+		uint64_t block;
+		err why = sym_tls_block(m, &block, d);
+		return diag_add(d, why == ERR_OK ? ERR_STATE : why, "%.*s!%.*s is thread-local",
+			STR_ARG(m->name), STR_ARG(name));
 	}
 	if (!p.rank)
 		return diag_set(
@@ -422,7 +442,8 @@ static bool match_one(void *u, const sym_rec *r)
 		return true;
 	sym_rec full = *r;
 	x->m->file->ops->fill(x->m->file, &full);
-	if ((full.rva == SYM_NO_RVA && full.kind != SYM_K_CONST) || !wanted_kind(x, &full))
+	if ((full.rva == SYM_NO_RVA && full.kind != SYM_K_CONST && !full.tls) ||
+		!wanted_kind(x, &full))
 		return true;
 	if (x->full.n + x->places.n >= MATCH_MAX) {
 		x->toobig = true;

@@ -67,6 +67,10 @@ typedef struct sym_host {
 	/* Download progress; total 0 if unknown. */
 	void (*progress)(void *u, str what, uint64_t done, uint64_t total);
 	const cancel *cancel;
+	/* Where the current thread keeps the thread-local variables of the module at base. own: it
+	 * is the program, and so many bytes below the thread pointer; 0: a library. NULL: nobody
+	 * knows. */
+	err (*tls)(void *u, uint64_t base, uint64_t own, uint64_t *ret, diag *d);
 } sym_host;
 
 sym_store *sym_store_create(const sym_host *host);
@@ -172,6 +176,7 @@ typedef struct sym {
 	sym_kind kind;
 	bool code;	/* lies in executable memory */
 	bool is_static; /* file scope */
+	bool tls;	/* thread-local: addr is the current thread's, 0 if it has none */
 	uint64_t addr;	/* SYM_K_CONST: the value */
 	uint64_t size;	/* 0 if unknown */
 	sym_type type;

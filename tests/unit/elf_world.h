@@ -30,17 +30,10 @@ HELPER char *program(const char *name)
 
 /* ---- a module that is only a file ---- */
 
-HELPER err no_read(void *u, sym_space space, uint64_t addr, void *p, size_t n, size_t *n_ret)
-{
-	return ERR_FAULT;
-}
-
+/* Nothing is in its memory. */
 HELPER sym_store *file_store(said *x)
 {
-	buf_init(&x->notes, 0);
-	sym_host h = {x, no_read, on_note, on_progress, &x->stop};
-	sym_store *s = sym_store_create(&h);
-	sym_net_limits(s, 2000, 2000);
+	sym_store *s = new_store(x);
 	sym_scope_set(s, SPACE);
 	return s;
 }
@@ -131,7 +124,7 @@ HELPER void run_start(running *r, char *path)
 	r->regs.valid = X64_SET_GENERAL | X64_SET_BASES;
 	r->mem = (mem_reader){r, run_mem};
 	buf_init(&r->x.notes, 0);
-	sym_host h = {r, run_read, run_note, NULL, NULL};
+	sym_host h = {r, run_read, run_note, NULL, NULL, NULL};
 	r->s = sym_store_create(&h);
 	sym_scope_set(r->s, SPACE);
 	add_modules(r);

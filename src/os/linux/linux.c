@@ -273,6 +273,7 @@ static const struct os_ops linux_ops = {
 	.version = linux_version,
 	.is_user = linux_is_user,
 	.global = linux_global,
+	.tls_block = linux_tls_block,
 };
 
 os *os_linux_create(const os_host *host)
