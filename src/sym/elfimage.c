@@ -61,15 +61,8 @@ void sym_elf_unref(sym_store *s, sym_elf *g)
 	if (--g->refs)
 		return;
 	g->idle = s->generation;
-	size_t idle = 0, oldest = SIZE_MAX;
-	for (size_t i = 0; i < s->elfs.n; i++) {
-		if (s->elfs.p[i]->refs)
-			continue;
-		idle++;
-		if (oldest == SIZE_MAX || s->elfs.p[i]->idle < s->elfs.p[oldest]->idle)
-			oldest = i;
-	}
-	if (idle > SYM_FILES_IDLE_MAX) {
+	size_t oldest = SYM_IDLE_OLDEST(s->elfs);
+	if (oldest != SIZE_MAX) {
 		elf_free(s->elfs.p[oldest]);
 		vec_remove(&s->elfs, oldest);
 	}

@@ -140,15 +140,8 @@ void sym_image_unref(sym_store *s, sym_image *g)
 		return;
 	g->idle = s->generation;
 	g->via = NULL;
-	size_t idle = 0, oldest = SIZE_MAX;
-	for (size_t i = 0; i < s->images.n; i++) {
-		if (s->images.p[i]->refs)
-			continue;
-		idle++;
-		if (oldest == SIZE_MAX || s->images.p[i]->idle < s->images.p[oldest]->idle)
-			oldest = i;
-	}
-	if (idle > SYM_FILES_IDLE_MAX) {
+	size_t oldest = SYM_IDLE_OLDEST(s->images);
+	if (oldest != SIZE_MAX) {
 		image_free(s->images.p[oldest]);
 		vec_remove(&s->images, oldest);
 	}

@@ -59,15 +59,8 @@ void sym_file_unref(sym_file *f)
 	if (--f->refs)
 		return;
 	f->idle = s->generation;
-	size_t idle = 0, oldest = SIZE_MAX;
-	for (size_t i = 0; i < s->files.n; i++) {
-		if (s->files.p[i]->refs)
-			continue;
-		idle++;
-		if (oldest == SIZE_MAX || s->files.p[i]->idle < s->files.p[oldest]->idle)
-			oldest = i;
-	}
-	if (idle > SYM_FILES_IDLE_MAX) {
+	size_t oldest = SYM_IDLE_OLDEST(s->files);
+	if (oldest != SIZE_MAX) {
 		file_free(s->files.p[oldest]);
 		vec_remove(&s->files, oldest);
 	}
@@ -529,11 +522,11 @@ void sym_lmi(sym_mod *m, buf *out)
 	case SYM_PUBLIC:
 	case SYM_PRIVATE:
 		if (sym_file_is_elf(m->file))
-			buf_addf(out, "    Symbol Type: %s - Symbols loaded successfully from %s.\n",
+			buf_addf(out,
+				"    Symbol Type: %s - Symbols loaded successfully from %s.\n",
 				m->status == SYM_PRIVATE ? "DWARF   " : "ELF     ",
-				str_eq(m->symfile, sym_mod_image_path(m))
-					? "the image"
-					: "a debug file");
+				str_eq(m->symfile, sym_mod_image_path(m)) ? "the image"
+									  : "a debug file");
 		else
 			buf_addf(out,
 				"    Symbol Type: PDB      - Symbols loaded successfully from "

@@ -24,6 +24,21 @@ enum {
 	SYM_FILES_IDLE_MAX = 48 /* files and images kept with nobody using them */
 };
 
+/* Where in the vector v (of what has refs and idle) the longest idle one stands, if there are more
+ * than are kept; else SIZE_MAX. */
+#define SYM_IDLE_OLDEST(v)                                                                         \
+	({                                                                                         \
+		size_t idle_ = 0, oldest_ = SIZE_MAX;                                              \
+		for (size_t i_ = 0; i_ < (v).n; i_++) {                                            \
+			if ((v).p[i_]->refs)                                                       \
+				continue;                                                          \
+			idle_++;                                                                   \
+			if (oldest_ == SIZE_MAX || (v).p[i_]->idle < (v).p[oldest_]->idle)         \
+				oldest_ = i_;                                                      \
+		}                                                                                  \
+		idle_ > SYM_FILES_IDLE_MAX ? oldest_ : SIZE_MAX;                                   \
+	})
+
 typedef enum sym_opt {
 	SYMOPT_CASE_INSENSITIVE = 0x1,
 	SYMOPT_UNDNAME = 0x2,
@@ -168,10 +183,10 @@ void sym_cfi_free(struct sym_cfi *c); /* NULL legal */
 
 /* The file that holds the debug information of g, if it is another one: build-id, debug link,
  * debuginfod. ERR_NOTFOUND: none; ERR_CANCELLED. */
-err sym_debugfile_find(
-	sym_mod *m, const elf_view *v, arena *a, char **ret, diag *d) MUST_CHECK;
+err sym_debugfile_find(sym_mod *m, const elf_view *v, arena *a, char **ret, diag *d) MUST_CHECK;
 /* The alternate file of dwz. */
-err sym_altfile_find(sym_store *s, const char *of, str name, str id, arena *a, char **ret) MUST_CHECK;
+err sym_altfile_find(
+	sym_store *s, const char *of, str name, str id, arena *a, char **ret) MUST_CHECK;
 
 /* ---- store ---- */
 
