@@ -2,68 +2,13 @@
  * cmd: ?? .expr r? and C++ expressions in other commands, over an image built by clang and lld in a
  * fake target whose memory and registers can be written. The kernel's types: test_cmd_cxxnt.c.
  */
-#include "cmd_rig.h"
-#include "sym_world.h"
-#include "sym_build.h"
-
-#define BASE  0xfffff80012340000ull
-#define STACK 0xffffd00011220000ull
-
-static rig r;
-static laid img;
+#include "demo_rig.h"
 
 static int setup(void **state)
 {
-	world_begin();
-	build_demo(at_world("priv"), "demo", true, "");
-	img = lay_out(at_world("priv/demo.dll"));
-	rig_create(&r);
-	sym_cache_dir_set(r.e->syms, str_of(at_world("cache")));
-	fake_mem(r.f, as_current(), BASE, img.p, img.n);
-	uint8_t zero[4096] = {0};
-	fake_mem(r.f, as_current(), STACK, zero, sizeof zero);
-	fake_regs(r.f, 0)->gpr[X64_RSP] = STACK + 0x800;
-	rig_stop_at(&r, BASE + 0x1000, 1);
-	run_line(&r, arena_printf(&world, ".sympath %s", at_world("priv")));
-	static const char *const lines[] = {
-		".reload demo.dll=fffff80012340000",
-		"ld demo",
-		"r rip=demo!Exported+30",
-		"r rsp=ffffd00011220800",
-		"eq demo!g_outer demo!g_outer+10 demo!g_outer+20",
-		"ed demo!g_outer+20 11 22 33 44 55 66",
-		"ed demo!g_outer+38 0123456d ffffffff",
-		"eq demo!g_outer+40 demo!g_outer",
-		"ea demo!g_outer+48 \"Tagged\"",
-		"eq demo!g_outer+58 demo!Exported",
-		"eq demo!g_text demo!g_outer+48",
-	};
-	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		run_line(&r, lines[i]);
+	demo_begin(state);
+	run_line(r, "ed demo!g_outer+20 11 22 33 44 55 66 0123456d ffffffff");
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_destroy(&r);
-	world_end();
-	return 0;
-}
-
-typedef struct row {
-	const char *line, *want;
-} row;
-
-static void check(const row *rows, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const char *got = run_line(&r, rows[i].line);
-		/* what the rig's empty kernel cannot tell is said once, by whoever asks first */
-		while (!strncmp(got, "*** ERROR: Module load", 22))
-			got = strchr(got, '\n') + 1;
-		if (strcmp(got, rows[i].want))
-			fail_msg("%s\ngave:\n%s\nnot:\n%s", rows[i].line, got, rows[i].want);
-	}
 }
 
 static void values(void **state)
@@ -132,39 +77,39 @@ static void locals(void **state)
 		      {"?? $!n", "int 0n5\n"}, {"?? ::n", "^ Couldn't resolve error at '::n'\n"}},
 		3);
 	/* dv shows what was assigned, and a frame's own variable hides a global one. */
-	HAS(run_line(&r, "dv n"), "n = 0n5");
-	run_line(&r, "?? r = 1234");
-	HAS(run_line(&r, "dv r"), "r = 0n1234");
-	HAS(run_line(&r, "? @@c++(&n)"), "Evaluate expression: ");
+	HAS(run_line(r, "dv n"), "n = 0n5");
+	run_line(r, "?? r = 1234");
+	HAS(run_line(r, "dv r"), "r = 0n1234");
+	HAS(run_line(r, "? @@c++(&n)"), "Evaluate expression: ");
 	/* elsewhere the names are gone */
-	run_line(&r, "r rip=demo!entry+4");
+	run_line(r, "r rip=demo!entry+4");
 	snprintf(line, sizeof line, "?? n");
-	HAS(run_line(&r, line), "Couldn't resolve error at 'n'");
-	run_line(&r, "r rip=demo!Exported+30");
-	HAS(run_line(&r, line), "int 0n5");
+	HAS(run_line(r, line), "Couldn't resolve error at 'n'");
+	run_line(r, "r rip=demo!Exported+30");
+	HAS(run_line(r, line), "int 0n5");
 }
 
 /* @@c++( ) is compiled once, and anew when its names mean something else. */
 static void kept(void **state)
 {
-	HAS(run_line(&r, "?? n = 5"), "int 0n5");
+	HAS(run_line(r, "?? n = 5"), "int 0n5");
 	for (int i = 0; i < 3; i++)
-		HAS(run_line(&r, "? @@c++(n + g_value)"), "Evaluate expression: 47");
-	HAS(run_line(&r, "?? n = 6"), "int 0n6");
-	HAS(run_line(&r, "? @@c++(n + g_value)"), "Evaluate expression: 48");
-	run_line(&r, "r rip=demo!entry+4");
-	HAS(run_line(&r, "? @@c++(n + g_value)"), "Couldn't resolve error at 'n + g_value'");
-	run_line(&r, "r rip=demo!Exported+30");
-	HAS(run_line(&r, "? @@c++(n + g_value)"), "Evaluate expression: 48");
+		HAS(run_line(r, "? @@c++(n + g_value)"), "Evaluate expression: 47");
+	HAS(run_line(r, "?? n = 6"), "int 0n6");
+	HAS(run_line(r, "? @@c++(n + g_value)"), "Evaluate expression: 48");
+	run_line(r, "r rip=demo!entry+4");
+	HAS(run_line(r, "? @@c++(n + g_value)"), "Couldn't resolve error at 'n + g_value'");
+	run_line(r, "r rip=demo!Exported+30");
+	HAS(run_line(r, "? @@c++(n + g_value)"), "Evaluate expression: 48");
 	/* more than are kept */
 	for (int i = 0; i < 100; i++) {
 		char line[64], want[64];
 		snprintf(line, sizeof line, "? @@c++(g_value + %d)", i);
 		snprintf(want, sizeof want, "Evaluate expression: %d = ", 42 + i);
-		HAS(run_line(&r, line), want);
+		HAS(run_line(r, line), want);
 	}
 	/* each inside the other, to a limit */
-	HAS(run_line(&r, "? @@c++(@@masm(@@c++(@@masm(5) + 1) + 1) + 1)"),
+	HAS(run_line(r, "? @@c++(@@masm(@@c++(@@masm(5) + 1) + 1) + 1)"),
 		"Evaluate expression: 8 = ");
 	char deep[2048];
 	size_t n = (size_t)snprintf(deep, sizeof deep, "? ");
@@ -173,7 +118,7 @@ static void kept(void **state)
 	n += (size_t)snprintf(deep + n, sizeof deep - n, "1");
 	for (int i = 0; i < 60; i++)
 		n += (size_t)snprintf(deep + n, sizeof deep - n, "))");
-	HAS(run_line(&r, deep), "nested too deeply");
+	HAS(run_line(r, deep), "nested too deeply");
 }
 
 static void typed_temps(void **state)
@@ -222,7 +167,7 @@ static void typed_temps(void **state)
 		{"?? @$t1", "unsigned int64 5\n"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *got = run_line(&r, rows[i].line);
+		const char *got = run_line(r, rows[i].line);
 		/* errors stand behind a caret */
 		const char *caret = strstr(got, "^ ");
 		if (caret)
@@ -235,21 +180,21 @@ static void typed_temps(void **state)
 /* The default evaluator is what every command's expressions go through. */
 static void default_evaluator(void **state)
 {
-	HAS(run_line(&r, ".expr"), "MASM - Microsoft Assembler expressions");
-	HAS(run_line(&r, ".expr /s c++"), "Current expression evaluator: C++");
-	HAS(run_line(&r, "? g_value"), "Evaluate expression: 42 = ");
-	HAS(run_line(&r, "? 10 + 010"), "Evaluate expression: 18 = ");
-	HAS(run_line(&r, "? @@(10)"), "Evaluate expression: 16 = ");
-	HAS(run_line(&r, "dd &g_value L1"), "fffff800`12343000  0000002a");
-	HAS(run_line(&r, "dd demo!g_outer.Next L1"), "fffff800`12343020  ");
-	HAS(run_line(&r, ".if (g_value == 42) {.echo yes} .else {.echo no}"), "yes");
-	HAS(run_line(&r, "j g_value != 42 '.echo yes'; '.echo no'"), "no");
-	HAS(run_line(&r, ".printf \"%d %d\\n\", g_value, g_value + 1"), "42 43");
-	HAS(run_line(&r, "r $t0 = g_value * 2; ? @$t0"), "Evaluate expression: 84 = ");
-	HAS(run_line(&r, "bp demo!hidden; bl; bc *"), "demo!hidden");
-	HAS(run_line(&r, "? g_outer"), "Type conflict error");
-	HAS(run_line(&r, ".expr /s masm"), "Current expression evaluator: MASM");
-	HAS(run_line(&r, "? 10"), "Evaluate expression: 16 = ");
+	HAS(run_line(r, ".expr"), "MASM - Microsoft Assembler expressions");
+	HAS(run_line(r, ".expr /s c++"), "Current expression evaluator: C++");
+	HAS(run_line(r, "? g_value"), "Evaluate expression: 42 = ");
+	HAS(run_line(r, "? 10 + 010"), "Evaluate expression: 18 = ");
+	HAS(run_line(r, "? @@(10)"), "Evaluate expression: 16 = ");
+	HAS(run_line(r, "dd &g_value L1"), "fffff800`12343000  0000002a");
+	HAS(run_line(r, "dd demo!g_outer.Next L1"), "fffff800`12343020  ");
+	HAS(run_line(r, ".if (g_value == 42) {.echo yes} .else {.echo no}"), "yes");
+	HAS(run_line(r, "j g_value != 42 '.echo yes'; '.echo no'"), "no");
+	HAS(run_line(r, ".printf \"%d %d\\n\", g_value, g_value + 1"), "42 43");
+	HAS(run_line(r, "r $t0 = g_value * 2; ? @$t0"), "Evaluate expression: 84 = ");
+	HAS(run_line(r, "bp demo!hidden; bl; bc *"), "demo!hidden");
+	HAS(run_line(r, "? g_outer"), "Type conflict error");
+	HAS(run_line(r, ".expr /s masm"), "Current expression evaluator: MASM");
+	HAS(run_line(r, "? 10"), "Evaluate expression: 16 = ");
 }
 
 int main(void)
@@ -262,5 +207,5 @@ int main(void)
 		cmocka_unit_test(typed_temps),
 		cmocka_unit_test(default_evaluator),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, demo_teardown);
 }

@@ -2,15 +2,7 @@
  * cmd: the symbol, type and source commands on an image built by clang and lld that lies in a fake
  * target. What is expected is the form of the documentation's samples.
  */
-#include "cmd_rig.h"
-#include "sym_world.h"
-#include "sym_build.h"
-
-#define BASE  0xfffff80012340000ull
-#define STACK 0xffffd00011220000ull
-
-static rig *r;
-static laid img;
+#include "demo_rig.h"
 
 static uint64_t addr_of(const char *name)
 {
@@ -25,58 +17,15 @@ static uint64_t addr_of(const char *name)
 
 static int setup(void **state)
 {
-	world_begin();
-	build_demo(at_world("priv"), "demo", true, "");
-	img = lay_out(at_world("priv/demo.dll"));
-	r = rig_begin(state);
-	sym_cache_dir_set(r->e->syms, str_of(at_world("cache")));
-	fake_mem(r->f, as_current(), BASE, img.p, img.n);
-	uint8_t zero[4096] = {0};
-	fake_mem(r->f, as_current(), STACK, zero, sizeof zero);
-	fake_regs(r->f, 0)->gpr[X64_RSP] = STACK + 0x800;
-	rig_stop_at(r, BASE + 0x1000, 1);
-	run_line(r, arena_printf(&world, ".sympath %s", at_world("priv")));
 	static const char *const lines[] = {
-		".reload demo.dll=fffff80012340000",
-		"ld demo",
-		"r rip=demo!Exported+30",
-		"r rsp=ffffd00011220800",
 		"ed ffffd00011220800 1 2 3 4 5 6 7 8 9 a b c d e f 10 11 12 13",
-		"eq demo!g_outer demo!g_outer+10 demo!g_outer+20",
 		"eq demo!g_outer+10 0000000000080006 demo!g_outer+48",
-		"ed demo!g_outer+38 0123456d -1",
-		"eq demo!g_outer+40 demo!g_outer",
-		"ea demo!g_outer+48 \"Tagged\"",
-		"eq demo!g_outer+58 demo!Exported",
-		"eq demo!g_text demo!g_outer+48",
+		"ed demo!g_outer+38 0123456c",
 	};
-	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		run_line(r, lines[i]);
+	demo_begin(state);
+	run_lines(lines, ARRAY_LEN(lines));
 	assert_true(addr_of("demo!g_outer") > BASE);
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_teardown(state);
-	world_end();
-	return 0;
-}
-
-typedef struct row {
-	const char *line, *want;
-} row;
-
-static void check(const row *rows, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const char *got = run_line(r, rows[i].line);
-		/* what the rig's empty kernel cannot tell is said once, by whoever asks first */
-		while (!strncmp(got, "*** ERROR: Module load", 22))
-			got = strchr(got, '\n') + 1;
-		if (strcmp(got, rows[i].want))
-			fail_msg("%s\ngave:\n%s\nnot:\n%s", rows[i].line, got, rows[i].want);
-	}
 }
 
 static void dt_types(void **state)
@@ -576,5 +525,5 @@ int main(void)
 		cmocka_unit_test(x_forms), cmocka_unit_test(ln_forms),
 		cmocka_unit_test(source_lines), cmocka_unit_test(paths),
 		cmocka_unit_test(module_commands), cmocka_unit_test(cancelling)};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, demo_teardown);
 }
