@@ -615,6 +615,128 @@ static void frames(void **state)
 		frames_of(all[i]);
 }
 
+/* ---- every row of .eh_frame ---- */
+
+static uint64_t word_at(uint64_t addr)
+{
+	return addr * 0x9e3779b97f4a7c15ull >> 8;
+}
+
+static err made_stack(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret)
+{
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)p)[i] = (uint8_t)(word_at((addr + i) & ~7ull) >> 8 * ((addr + i) & 7));
+	*n_ret = n;
+	return ERR_OK;
+}
+
+static x64_regs made_regs(uint64_t pc)
+{
+	x64_regs r = {.valid = X64_SET_GENERAL, .rip = pc};
+	for (unsigned i = 0; i < X64_NGPR; i++)
+		r.gpr[i] = 0x700000000000ull + i * 0x10000ull;
+	return r;
+}
+
+static unsigned reg_of(const char *name)
+{
+	static const char *const names[X64_NGPR] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi",
+		"rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+	for (unsigned i = 0; i < X64_NGPR; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	fail_msg("no register %s", name);
+	return 0;
+}
+
+/* A row as readelf has it: "rsp+16" for the frame address, "c-8" for what is saved below it, "u" or
+ * "s" for what is not. False: a rule that has no such form. */
+static bool by_readelf(char *cells, char *columns, x64_regs *r, uint64_t *slot)
+{
+	char *a, *b, *reg = strtok_r(cells, " \n", &a), *sign = strpbrk(reg, "+-");
+	x64_regs was = *r;
+	if (!sign)
+		return false;
+	uint64_t cfa = (uint64_t)strtoll(sign, NULL, 10);
+	*sign = 0;
+	cfa += was.gpr[reg_of(reg)];
+	r->gpr[X64_RSP] = cfa;
+	r->rip = *slot = 0;
+	for (char *name = strtok_r(columns, " \n", &b); name; name = strtok_r(NULL, " \n", &b)) {
+		char *rule = strtok_r(NULL, " \n", &a);
+		if (!rule || (rule[0] != 'c' && strcmp(rule, "u") && strcmp(rule, "s")))
+			return false;
+		if (rule[0] != 'c')
+			continue;
+		uint64_t at = cfa + (uint64_t)strtoll(rule + 1, NULL, 10);
+		if (!strcmp(name, "ra")) {
+			r->rip = word_at(at);
+			*slot = at;
+		} else {
+			r->gpr[reg_of(name)] = word_at(at);
+		}
+	}
+	return true;
+}
+
+/* Asked for the first time, again, and after others that may have taken its place. */
+static void rows_of(const char *path, size_t least)
+{
+	char cmd[1024], line[512], columns[512] = "", copy[512];
+	mem_reader mem = {NULL, made_stack};
+	uint64_t last[16] = {0};
+	size_t rows = 0;
+	s = file_store(&x);
+	assert_non_null(sym_mod_add(s, SPACE, BASE, 0x10000000, 0, 0, STR("it"), str_of(path)));
+	snprintf(cmd, sizeof cmd, "readelf --debug-dump=frames-interp '%s' 2>/dev/null", path);
+	FILE *f = popen(cmd, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		char *end;
+		uint64_t vaddr = strtoull(line, &end, 16), slot;
+		if (strstr(line, " LOC ")) {
+			snprintf(columns, sizeof columns, "%s", strstr(line, "CFA") + 3);
+			continue;
+		}
+		/* a row, and not that of a CIE */
+		if (end != line + 16 || !vaddr || strstr(line, "CIE") || strstr(line, "FDE"))
+			continue;
+		x64_regs want = made_regs(BASE + vaddr);
+		strcpy(copy, columns);
+		if (!by_readelf(end, copy, &want, &slot))
+			continue;
+		for (int turn = 0; turn < 3; turn++) {
+			x64_regs r = made_regs(BASE + vaddr), other = made_regs(0);
+			x64_frame_info info = {0}, none;
+			if (turn == 2)
+				for (size_t i = 0; i < ARRAY_LEN(last); i++) {
+					other = made_regs(BASE + last[i]);
+					(void)!sym_cfi_unwind(s, &other, false, &mem, &none, NULL);
+				}
+			err e = sym_cfi_unwind(s, &r, false, &mem, &info, NULL);
+			if (e != ERR_OK || r.rip != want.rip ||
+				memcmp(r.gpr, want.gpr, sizeof r.gpr) || info.ret_slot != slot ||
+				info.machine_frame)
+				fail_msg("%s %llx, turn %d: %s, rip %llx for %llx", path,
+					(unsigned long long)vaddr, turn, err_name(e),
+					(unsigned long long)r.rip, (unsigned long long)want.rip);
+		}
+		last[rows++ % ARRAY_LEN(last)] = vaddr;
+	}
+	pclose(f);
+	print_message("  %s: %zu rows\n", path, rows);
+	assert_true(rows >= least);
+	close_program();
+}
+
+static void every_row(void **state)
+{
+	char us[512] = ""; /* a larger one */
+	assert_true(readlink("/proc/self/exe", us, sizeof us - 1) > 0);
+	rows_of(program("c5-o2"), 10);
+	rows_of(us, 500);
+}
+
 /* A deep stack costs little once the tables are open. */
 static void frames_are_fast(void **state)
 {
@@ -701,6 +823,7 @@ int main(void)
 		cmocka_unit_test(inlined),
 		cmocka_unit_test(pe_images),
 		cmocka_unit_test(frames),
+		cmocka_unit_test(every_row),
 		cmocka_unit_test(frames_are_fast),
 		cmocka_unit_test(expressions),
 	};
