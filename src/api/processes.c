@@ -70,13 +70,11 @@ rs_result rs_get_running_process_system_id_by_executable_name(
 	uint64_t found = 0, count = 0;
 	arena_init(&a);
 	err r = linux_host_processes(&a, &v, &n, &s->d);
-	for (size_t i = 0; i < n; i++) {
-		/* The kernel cuts names after 15 characters. */
-		if (str_eq(v[i].name, str_take(str_of(name), 15))) {
+	for (size_t i = 0; i < n; i++)
+		if (linux_is_called(&v[i], str_of(name))) {
 			found = v[i].pid;
 			count++;
 		}
-	}
 	arena_deinit(&a);
 	if (r != ERR_OK)
 		return api_result(r);

@@ -250,6 +250,47 @@ static void test_names(void **state)
 	rs_destroy(c.s);
 }
 
+/* Names that begin alike, and are longer than what the kernel keeps of them. */
+static void test_long_names(void **state)
+{
+	static const char *const names[] = {"rs_a_very_long_name_one", "rs_a_very_long_name_two"};
+	char path[2][1100], row[64];
+	pid_t pid[2];
+	seen c;
+
+	begin(&c);
+	rs_set_output_callbacks(c.s, on_output, &c);
+	for (int i = 0; i < 2; i++) {
+		uint64_t found = 0;
+		snprintf(path[i], sizeof path[i], "%s/%s", getenv("RS_BUILD_ROOT"), names[i]);
+		unlink(path[i]);
+		assert_int_equal(symlink(program("user-ticker"), path[i]), 0);
+		pid[i] = fork();
+		if (!pid[i]) {
+			dup2(open("/dev/null", 1), 1);
+			execl(path[i], path[i], NULL);
+			_exit(127);
+		}
+		for (int k = 0; k < 1000 && found != (uint64_t)pid[i]; k++) {
+			usleep(10000);
+			(void)rs_get_running_process_system_id_by_executable_name(
+				c.s, names[i], &found);
+		}
+		assert_int_equal(found, pid[i]);
+	}
+	assert_true(rs_get_running_process_system_id_by_executable_name(
+			    c.s, "rs_a_very_long_name_six", &(uint64_t){0}) < 0);
+	c.text[0] = 0;
+	assert_int_equal(rs_execute(c.s, 0, ".tlist rs_a_very_long_name_t*", 0), RS_S_OK);
+	snprintf(row, sizeof row, " 0n%d %s\n", pid[1], names[1]);
+	assert_string_equal(c.text, row);
+	for (int i = 0; i < 2; i++) {
+		end_child(pid[i]);
+		unlink(path[i]);
+	}
+	rs_destroy(c.s);
+}
+
 /* Attached to, looked at, left: it lives on. */
 static void test_attach(void **state)
 {
@@ -307,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_two_processes),
 		cmocka_unit_test(test_interrupted_threads),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_attach),
 		cmocka_unit_test(test_refusals),
 	};

@@ -8,10 +8,34 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+enum { NAME_KEPT = 15, CMDLINE_MAX = 4 << 20 };
+
 static int by_pid(const void *a, const void *b)
 {
 	const linux_running *x = a, *y = b;
 	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* A long name's rest stands in the first word of the command line, if that begins with it. */
+static void complete(arena *a, linux_running *p)
+{
+	str line;
+	if (p->name.n < NAME_KEPT)
+		return;
+	p->cut = true;
+	const char *path = str_printf(a, "/proc/%llu/cmdline", (unsigned long long)p->pid).p;
+	if (sys_read_file(a, path, CMDLINE_MAX, &line, NULL) != ERR_OK)
+		return;
+	str word = str_base(str_take(line, strnlen(line.p, line.n)));
+	if (str_starts(word, p->name)) {
+		p->name = word;
+		p->cut = false;
+	}
+}
+
+bool linux_is_called(const linux_running *p, str name)
+{
+	return str_eq(p->name, p->cut ? str_take(name, p->name.n) : name);
 }
 
 err linux_host_processes(arena *a, linux_running **ret, size_t *n_ret, diag *d)
@@ -21,7 +45,7 @@ err linux_host_processes(arena *a, linux_running **ret, size_t *n_ret, diag *d)
 	if (!dir)
 		return diag_set(d, ERR_IO, "/proc cannot be read");
 	for (struct dirent *entry; (entry = readdir(dir));) {
-		linux_running r;
+		linux_running r = {0};
 		linux_stat st;
 		str text;
 		if (!str_u64(str_of(entry->d_name), 10, &r.pid))
@@ -31,6 +55,7 @@ err linux_host_processes(arena *a, linux_running **ret, size_t *n_ret, diag *d)
 			linux_stat_parse(text, &st) != ERR_OK)
 			continue;
 		r.name = st.name;
+		complete(a, &r);
 		vec_push(&v, r);
 	}
 	closedir(dir);
