@@ -280,6 +280,10 @@ bool pt_status(pt *p, pt_thread *th, int status, tgt_event *ret);
 void pt_unknown_status(pt *p, pid_t tid, int status);
 void pt_fill(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind, tgt_event *ev);
 void pt_proc_ended(pt *p, pt_proc *pr, pid_t tid, uint32_t code);
+/* An exception of th's, where it stands: in *ret, or with NULL in the queue. The first is without a
+ * code yet. */
+tgt_event *pt_exception(pt *p, pt_thread *th, tgt_event *ret);
+tgt_event *pt_break_event(pt *p, pt_thread *th, tgt_event *ret);
 bool pt_step_event(pt *p, pt_thread *th, tgt_event *ret);
 bool pt_signal_kills(const pt_thread *th, int sig);
 bool pt_second_chance(pt *p, pt_thread *th);
@@ -398,6 +402,10 @@ bool pt_guard_has_handler(const pt_proc *pr);
 /* pt_info.c */
 err pt_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d);
 bool pt_proc_text(pid_t pid, const char *name, buf *ret);
+/* Field n of /proc/PID/stat, PT_STAT_STATE or later. The name before them may hold blanks and
+ * brackets. */
+enum { PT_STAT_STATE = 3, PT_STAT_START = 22 }; /* proc(5) */
+str pt_stat_word(str text, unsigned n);
 uint64_t pt_start_time(pid_t pid);
 /* A number of /proc/PID/status, in base `base`. */
 bool pt_status_field(pid_t pid, const char *field, unsigned base, uint64_t *ret);

@@ -235,14 +235,10 @@ static uint64_t start_time(pid_t pid)
 	ssize_t n = fd < 0 ? -1 : read(fd, b, sizeof b);
 	if (fd >= 0)
 		close(fd);
-	if (n <= 0)
-		return 0;
-	str rest = {b, (size_t)n};
-	rest = str_skip(rest, str_rchr(rest, ')') + 1); /* the name may hold anything */
 	uint64_t v = 0;
-	for (int i = 3; i < 22; i++)
-		(void)str_word(&rest);
-	return str_u64(str_word(&rest), 10, &v) ? v : 0;
+	if (n > 0)
+		(void)!str_u64(pt_stat_word((str){b, (size_t)n}, PT_STAT_START), 10, &v);
+	return v;
 }
 
 static void __attribute__((noreturn)) guard_main(guard_table *t, int pipe_fd, int mem_fd)

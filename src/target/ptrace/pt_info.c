@@ -37,11 +37,13 @@ bool pt_proc_text(pid_t pid, const char *name, buf *ret)
 	return file_text(path, ret);
 }
 
-/* The fields of /proc/PID/stat behind the name, which may hold blanks and brackets: proc(5). */
-static str stat_fields(str text)
+str pt_stat_word(str text, unsigned n)
 {
 	size_t close_at = str_rchr(text, ')');
-	return close_at == SIZE_MAX ? STR("") : str_trim(str_skip(text, close_at + 1));
+	str rest = close_at == SIZE_MAX ? STR("") : str_skip(text, close_at + 1);
+	for (unsigned i = 3; i < n; i++)
+		(void)str_word(&rest);
+	return str_word(&rest);
 }
 
 uint64_t pt_start_time(pid_t pid)
@@ -49,12 +51,8 @@ uint64_t pt_start_time(pid_t pid)
 	buf b;
 	uint64_t v = 0;
 	buf_init(&b, 8192);
-	if (pt_proc_text(pid, "stat", &b)) {
-		str rest = stat_fields(buf_str(&b));
-		for (int i = 3; i < 22; i++) /* starttime is field 22, state field 3 */
-			(void)str_word(&rest);
-		(void)!str_u64(str_word(&rest), 10, &v);
-	}
+	if (pt_proc_text(pid, "stat", &b))
+		(void)!str_u64(pt_stat_word(buf_str(&b), PT_STAT_START), 10, &v);
 	buf_deinit(&b);
 	return v;
 }
@@ -62,13 +60,11 @@ uint64_t pt_start_time(pid_t pid)
 char pt_task_state(pid_t tid)
 {
 	buf b;
-	char c = 0;
+	str s = STR("");
 	buf_init(&b, 8192);
-	if (pt_proc_text(tid, "stat", &b)) {
-		str rest = stat_fields(buf_str(&b));
-		if (rest.n)
-			c = rest.p[0];
-	}
+	if (pt_proc_text(tid, "stat", &b))
+		s = pt_stat_word(buf_str(&b), PT_STAT_STATE);
+	char c = s.n ? s.p[0] : 0;
 	buf_deinit(&b);
 	return c;
 }
@@ -243,6 +239,7 @@ err pt_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d)
 		[TGT_I_THREAD_NAME] = "comm",
 	};
 	pt *p = pt_of(t);
+	char own[32];
 	if (what == TGT_I_SYSTEM)
 		return system_text(ret, d);
 	/* Nothing is told of strangers. */
@@ -252,7 +249,7 @@ err pt_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d)
 			(unsigned long long)id);
 	pt_proc *pr = pt_proc_find(p, (pid_t)id);
 	if (pr && what != TGT_I_STAT && what != TGT_I_STATUS && what != TGT_I_THREAD_NAME &&
-		what != TGT_I_SIGINFO && what != TGT_I_XSTATE)
+		what != TGT_I_SIGINFO && what != TGT_I_XSTATE && what != TGT_I_THREAD_STAT)
 		id = (uint64_t)pt_via(pr);
 	switch (what) {
 	case TGT_I_EXE:
@@ -267,6 +264,9 @@ err pt_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d)
 		return ERR_OK;
 	case TGT_I_XSTATE:
 		return xstate(th, ret, d);
+	case TGT_I_THREAD_STAT:
+		snprintf(own, sizeof own, "task/%d/stat", (int)id);
+		return pt_proc_text((pid_t)id, own, ret) ? ERR_OK : nothing(d, id);
 	default:
 		break;
 	}

@@ -460,15 +460,6 @@ static void add_mapped_image(pt *p, pt_proc *pr, pt_thread *th, uint64_t base, c
 		module_add(p, pr, th, base, x.high - x.low, path);
 }
 
-static void initial_break(pt *p, pt_proc *pr, pt_thread *th)
-{
-	tgt_event *ev = pt_event(p, th, pr, TGT_EV_EXCEPTION);
-	ev->code = (uint32_t)PT_CODE_BREAK;
-	ev->exr_address = ev->pc;
-	ev->first_chance = ev->initial = true;
-	ev->n_params = 1;
-}
-
 void pt_loader_start(pt *p, pt_proc *pr, pt_thread *th, bool fresh)
 {
 	char path[TGT_PATH_MAX];
@@ -498,7 +489,7 @@ void pt_loader_start(pt *p, pt_proc *pr, pt_thread *th, bool fresh)
 			modules_update(p, pr, th);
 		}
 		if (pr->parent && pr->space->refs == 1)
-			initial_break(p, pr, th);
+			pt_break_event(p, th, NULL)->initial = true;
 		return;
 	}
 	uint64_t brk =
@@ -520,7 +511,7 @@ static void loaded(pt *p, pt_proc *pr, pt_thread *th)
 		pt_site_release(p, pr, pr->entry_site, true);
 	pr->entry_site = NULL;
 	if (wanted)
-		initial_break(p, pr, th);
+		pt_break_event(p, th, NULL)->initial = true;
 }
 
 bool pt_loader_hit(pt *p, pt_thread *th, pt_site *s)

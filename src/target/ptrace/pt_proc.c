@@ -386,11 +386,7 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 		pt_guard_handler(p, pr, th);
 	if (pt_proc_find(p, pid) != pr || th->state != PT_STOPPED)
 		return diag_set(d, ERR_NOTFOUND, "process %d has ended", (int)pid);
-	tgt_event *ev = pt_event(p, th, pr, TGT_EV_EXCEPTION);
-	ev->code = (uint32_t)PT_CODE_BREAK;
-	ev->exr_address = ev->pc;
-	ev->first_chance = ev->initial = true;
-	ev->n_params = 1;
+	pt_break_event(p, th, NULL)->initial = true;
 	return ERR_OK;
 }
 

@@ -54,6 +54,28 @@ tgt_event *pt_event(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind)
 	return ev;
 }
 
+tgt_event *pt_exception(pt *p, pt_thread *th, tgt_event *ret)
+{
+	tgt_event *ev = ret;
+	if (ret)
+		pt_fill(p, th, th->proc, TGT_EV_EXCEPTION, ret);
+	else
+		ev = pt_event(p, th, th->proc, TGT_EV_EXCEPTION);
+	if (th->state == PT_STOPPED)
+		(void)!pt_pc(th, &ev->pc);
+	ev->exr_address = ev->pc;
+	ev->first_chance = true;
+	return ev;
+}
+
+tgt_event *pt_break_event(pt *p, pt_thread *th, tgt_event *ret)
+{
+	tgt_event *ev = pt_exception(p, th, ret);
+	ev->code = (uint32_t)PT_CODE_BREAK;
+	ev->n_params = 1;
+	return ev;
+}
+
 /* Whoever it is about may not be there any more, or not be allowed to run. */
 static bool pop(pt *p, tgt_event *ret)
 {
@@ -125,7 +147,6 @@ static void exception_of(pt_thread *th, const siginfo_t *si, tgt_event *ev)
 	int sig = si->si_signo;
 	uint64_t addr = (uint64_t)(uintptr_t)si->si_addr;
 	ev->signal = sig;
-	ev->exr_address = ev->pc;
 	ev->code = signal_exception_code(sig, si->si_code);
 	if (si->si_code <= 0 || (sig != SIGSEGV && sig != SIGBUS))
 		return;
@@ -164,7 +185,7 @@ bool pt_second_chance(pt *p, pt_thread *th)
 {
 	if (!th->has_si)
 		return false;
-	tgt_event *ev = pt_event(p, th, th->proc, TGT_EV_EXCEPTION);
+	tgt_event *ev = pt_exception(p, th, NULL);
 	exception_of(th, &th->si, ev);
 	if (th->own_break)
 		ev->code = (uint32_t)PT_CODE_BREAK;
@@ -175,14 +196,8 @@ bool pt_second_chance(pt *p, pt_thread *th)
 
 static bool report_signal(pt *p, pt_thread *th, tgt_event *ret)
 {
-	tgt_event *ev = ret;
-	if (ret)
-		pt_fill(p, th, th->proc, TGT_EV_EXCEPTION, ret);
-	else
-		ev = pt_event(p, th, th->proc, TGT_EV_EXCEPTION);
-	(void)!pt_pc(th, &ev->pc);
+	tgt_event *ev = pt_exception(p, th, ret);
 	exception_of(th, &th->si, ev);
-	ev->first_chance = true;
 	th->ev_sig = th->si.si_signo;
 	th->chance = PT_FIRST;
 	stream(th, ev);
@@ -249,15 +264,7 @@ static bool signal_stop(pt *p, pt_thread *th, int sig, tgt_event *ret)
 
 bool pt_step_event(pt *p, pt_thread *th, tgt_event *ret)
 {
-	tgt_event *ev = ret;
-	if (ret)
-		pt_fill(p, th, th->proc, TGT_EV_EXCEPTION, ret);
-	else
-		ev = pt_event(p, th, th->proc, TGT_EV_EXCEPTION);
-	(void)!pt_pc(th, &ev->pc);
-	ev->code = (uint32_t)PT_CODE_STEP;
-	ev->exr_address = ev->pc;
-	ev->first_chance = true;
+	pt_exception(p, th, ret)->code = (uint32_t)PT_CODE_STEP;
 	return ret != NULL;
 }
 
@@ -275,16 +282,10 @@ static bool hit(pt *p, pt_thread *th, pt_site *s, tgt_event *ret)
 		go_on(p, th, true);
 		return false;
 	}
-	tgt_event *ev = ret;
-	if (inner && th->queued)
-		ev = pt_event(p, th, th->proc, TGT_EV_EXCEPTION);
-	else
-		pt_fill(p, th, th->proc, TGT_EV_EXCEPTION, ret);
-	ev->pc = ev->exr_address = s->addr;
-	ev->code = (uint32_t)PT_CODE_BREAK;
-	ev->first_chance = true;
-	ev->n_params = 1;
-	return ev == ret;
+	if (inner && th->queued) /* what the loader did comes first */
+		ret = NULL;
+	(void)pt_break_event(p, th, ret);
+	return ret != NULL;
 }
 
 /* The program's own int3: the pc goes back onto it, as NT has it; running goes on behind it. */
@@ -305,15 +306,8 @@ static bool own_break(pt *p, pt_thread *th, tgt_event *ret)
 
 static bool hard_event(pt *p, pt_thread *th, uint64_t dr6, bool stepped, tgt_event *ret)
 {
-	tgt_event *ev = ret;
-	if (ret)
-		pt_fill(p, th, th->proc, TGT_EV_EXCEPTION, ret);
-	else
-		ev = pt_event(p, th, th->proc, TGT_EV_EXCEPTION);
-	(void)!pt_pc(th, &ev->pc);
+	tgt_event *ev = pt_exception(p, th, ret);
 	ev->code = (uint32_t)PT_CODE_STEP;
-	ev->exr_address = ev->pc;
-	ev->first_chance = true;
 	ev->has_report = true;
 	ev->dr6 = (dr6 & 15) | (stepped ? 0x4000 : 0);
 	(void)!pt_dr_get(th, 7, &ev->dr7);
@@ -600,13 +594,7 @@ static bool break_in(pt *p, tgt_event *ret)
 		atomic_store(&p->watch.want_break, true); /* died meanwhile: another one */
 		return false;
 	}
-	pt_fill(p, th, th->proc, TGT_EV_EXCEPTION, ret);
-	if (th->state == PT_STOPPED)
-		(void)!pt_pc(th, &ret->pc);
-	ret->code = (uint32_t)PT_CODE_BREAK;
-	ret->exr_address = ret->pc;
-	ret->first_chance = true;
-	ret->n_params = 1;
+	(void)pt_break_event(p, th, ret);
 	return true;
 }
 
