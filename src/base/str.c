@@ -135,6 +135,15 @@ str str_lower(arena *a, str s)
 	return (str){z, s.n};
 }
 
+const char *str_span(uint64_t ms, char ret[STR_SPAN_MAX])
+{
+	snprintf(ret, STR_SPAN_MAX, "%llu days %llu:%02llu:%02llu.%03llu",
+		(unsigned long long)(ms / 86400000), (unsigned long long)(ms / 3600000 % 24),
+		(unsigned long long)(ms / 60000 % 60), (unsigned long long)(ms / 1000 % 60),
+		(unsigned long long)(ms % 1000));
+	return ret;
+}
+
 str str_printf(arena *a, const char *fmt, ...)
 {
 	va_list ap;

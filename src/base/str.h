@@ -46,6 +46,8 @@ str str_dup(arena *a, str s);	  /* the copy is NUL-terminated behind its end */
 char *str_z(arena *a, str s);	  /* NUL-terminated copy */
 str str_lower(arena *a, str s);
 str str_printf(arena *a, const char *fmt, ...) PRINTF(2, 3);
+enum { STR_SPAN_MAX = 40 };
+const char *str_span(uint64_t ms, char ret[STR_SPAN_MAX]); /* "0 days 0:00:01.230" */
 /* Digits of the base, all of s, no sign or prefix; false if not so or over 64 bits. */
 bool str_u64(str s, unsigned base, uint64_t *ret);
 /* UTF-16LE code units (unpaired surrogates become U+FFFD) to UTF-8. n in code units. */

@@ -32,14 +32,6 @@ static str time_text(arena *a, uint64_t filetime, bool has_hours, int64_t hours)
 		offset < 0 ? '-' : '+', minutes / 60, minutes % 60);
 }
 
-static str span_text(arena *a, uint64_t t100ns)
-{
-	uint64_t s = t100ns / 10000000;
-	return str_printf(a, "%llu days %llu:%02llu:%02llu.%03llu", (unsigned long long)(s / 86400),
-		(unsigned long long)(s / 3600 % 24), (unsigned long long)(s / 60 % 60),
-		(unsigned long long)(s % 60), (unsigned long long)(t100ns / 10000 % 1000));
-}
-
 /*
  * KUSER_SHARED_DATA lies at KI_USER_SHARED_DATA, a constant of the public wdm.h; where its fields
  * are comes from the symbols.
@@ -79,9 +71,10 @@ static err cmd_time(cmd *c, cmd_call *call)
 		return cmd_fail(c, ERR_STATE, "This target has no clock");
 	TRY(shared_time(c, "SystemTime", &now));
 	TRY(shared_time(c, "InterruptTime", &up));
-	str when = time_text(&c->a, now, has_hours, (int64_t)hours), span = span_text(&c->a, up);
+	char span[STR_SPAN_MAX];
+	str when = time_text(&c->a, now, has_hours, (int64_t)hours);
 	out(c->e, "Debug session time: %.*s\n", STR_ARG(when));
-	out(c->e, "System Uptime: %.*s\n", STR_ARG(span));
+	out(c->e, "System Uptime: %s\n", str_span(up / 10000, span));
 	return ERR_OK;
 }
 

@@ -11,7 +11,6 @@
 #include "os/linux/linux.h"
 
 #include <ctype.h>
-#include <unistd.h>
 
 enum { WORDS_MAX = 1024, CREATEDIR_MAX = 4096 };
 
@@ -445,14 +444,10 @@ static err cmd_tlist(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
-/* "0 days 0:00:01.230" */
 static void show_time(cmd *c, const char *what, uint64_t ticks)
 {
-	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), ms = ticks * 1000 / (hz ? hz : 100);
-	out(c->e, "%s: %llu days %llu:%02llu:%02llu.%03llu\n", what,
-		(unsigned long long)(ms / 86400000), (unsigned long long)(ms / 3600000 % 24),
-		(unsigned long long)(ms / 60000 % 60), (unsigned long long)(ms / 1000 % 60),
-		(unsigned long long)(ms % 1000));
+	char span[STR_SPAN_MAX];
+	out(c->e, "%s: %s\n", what, str_span(linux_ticks_ms(ticks), span));
 }
 
 static err cmd_ttime(cmd *c, cmd_call *call)
@@ -461,7 +456,7 @@ static err cmd_ttime(cmd *c, cmd_call *call)
 	buf b;
 	TRY(cmd_arg_end(c, call->args));
 	buf_init(&b, 4096);
-	err r = tgt_info_get(c->e->t, TGT_I_STAT, c->e->ctx.unit, &b, &c->d);
+	err r = tgt_info_get(c->e->t, TGT_I_THREAD_STAT, c->e->ctx.unit, &b, &c->d);
 	if (r == ERR_OK && linux_stat_parse(buf_str(&b), &st) != ERR_OK)
 		r = cmd_fail(c, ERR_CORRUPT, "the thread's stat text makes no sense");
 	if (r == ERR_OK) {

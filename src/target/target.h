@@ -205,11 +205,12 @@ typedef enum tgt_info {
 	TGT_I_AUXV,	   /* pairs of 64-bit words */
 	TGT_I_MAPS,	   /* lines of /proc/PID/maps */
 	TGT_I_FILES,	   /* "fd<TAB>target\n" */
-	TGT_I_STAT,	   /* /proc/PID/stat; id may be a thread's */
+	TGT_I_STAT,	   /* /proc/PID/stat; id may be a thread's (the first one's has the times of all) */
 	TGT_I_STATUS,	   /* /proc/PID/status; id may be a thread's */
 	TGT_I_THREAD_NAME, /* id is a thread's */
 	TGT_I_SYSTEM,	   /* one line: system, release and machine, as uname(2) has them; id unused */
 	TGT_I_SIGINFO,	   /* id is a thread's: its siginfo_t, 128 bytes, if a signal stopped it */
+	TGT_I_THREAD_STAT, /* id is a thread's: stat with its own times; a core has TGT_I_STAT's */
 	TGT_I_XSTATE	   /* id is a thread's: its XSAVE area, as PTRACE_GETREGSET gives it */
 } tgt_info;
 

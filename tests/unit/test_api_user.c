@@ -198,6 +198,48 @@ static void test_interrupted_threads(void **state)
 	rs_destroy(c.s);
 }
 
+/* What .ttime says of a thread in user mode, in ms. */
+static unsigned thread_time(seen *c, const char *thread)
+{
+	unsigned hours, minutes, seconds, ms;
+	char line[32];
+	c->text[0] = 0;
+	snprintf(line, sizeof line, "%ss; .ttime", thread);
+	assert_int_equal(rs_execute(c->s, 0, line, 0), RS_S_OK);
+	const char *user = strstr(c->text, "User: 0 days ");
+	assert_non_null(user);
+	assert_int_equal(sscanf(user + 13, "%u:%u:%u.%u", &hours, &minutes, &seconds, &ms), 4);
+	return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms;
+}
+
+/* Each thread's time is its own: the first one only waits for the other, which counts. */
+static void test_thread_times(void **state)
+{
+	seen c;
+	unsigned busy = 0;
+	const char *first, *second;
+
+	begin(&c);
+	start(&c, "1000000000000", "2");
+	rs_set_output_callbacks(c.s, on_output, &c);
+	for (int i = 0; i < 100 && busy < 300; i++) {
+		go(c.s);
+		assert_int_equal(rs_wait_for_event(c.s, 0, 200), RS_S_FALSE);
+		assert_int_equal(rs_set_interrupt(c.s, RS_INTERRUPT_ACTIVE), RS_S_OK);
+		assert_int_equal(rs_wait_for_event(c.s, 0, 60000), RS_S_OK);
+		busy = thread_time(&c, "~1");
+	}
+	assert_in_range(busy, 300, 100000);
+	assert_in_range(thread_time(&c, "~0"), 0, 100);
+	c.text[0] = 0;
+	assert_int_equal(rs_execute(c.s, 0, "!runaway", 0), RS_S_OK);
+	first = strstr(c.text, "  0:");
+	second = strstr(c.text, "  1:");
+	assert_true(first && second && first > second); /* the longest first */
+	assert_int_equal(rs_end_session(c.s, RS_END_ACTIVE_TERMINATE), RS_S_OK);
+	rs_destroy(c.s);
+}
+
 static pid_t named_child(const char *name)
 {
 	int ready[2];
@@ -347,6 +389,7 @@ int main(void)
 		cmocka_unit_test(test_hits),
 		cmocka_unit_test(test_two_processes),
 		cmocka_unit_test(test_interrupted_threads),
+		cmocka_unit_test(test_thread_times),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_attach),

@@ -6,7 +6,7 @@
 #include "base/reader.h"
 
 #include <elf.h>
-#include <unistd.h>
+#include <time.h>
 
 err lx_text(cmd *c, tgt_info what, uint64_t id, str *ret)
 {
@@ -190,12 +190,11 @@ static err cmd_handle(cmd *c, cmd_call *call)
 
 typedef struct spent {
 	const eng_thr *t;
-	uint64_t user, system, since;
+	uint64_t user, system, since; /* ms */
 } spent;
 
 static void show_spent(cmd *c, const char *title, const spent *v, size_t n, size_t field)
 {
-	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
 	bool *done = arena_alloc(&c->a, n * sizeof *done);
 	memset(done, 0, n * sizeof *done);
 	out(c->e, " %s\n  Thread       Time\n", title);
@@ -210,12 +209,8 @@ static void show_spent(cmd *c, const char *title, const spent *v, size_t n, size
 			}
 		}
 		done[best] = true;
-		uint64_t ms = most * 1000 / (hz ? hz : 100);
-		out(c->e, "  %3u:%-8x %llu days %llu:%02llu:%02llu.%03llu\n", v[best].t->id,
-			v[best].t->tid, (unsigned long long)(ms / 86400000),
-			(unsigned long long)(ms / 3600000 % 24),
-			(unsigned long long)(ms / 60000 % 60), (unsigned long long)(ms / 1000 % 60),
-			(unsigned long long)(ms % 1000));
+		char span[STR_SPAN_MAX];
+		out(c->e, "  %3u:%-8x %s\n", v[best].t->id, v[best].t->tid, str_span(most, span));
 	}
 }
 
@@ -223,7 +218,7 @@ static err cmd_runaway(cmd *c, cmd_call *call)
 {
 	str rest = call->args, text;
 	uint64_t flags = 1;
-	double uptime = 0;
+	struct timespec boot;
 	size_t n = 0;
 	const eng_proc *p = eng_proc_find(c->e, c->e->ctx.process);
 
@@ -232,16 +227,18 @@ static err cmd_runaway(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (!p)
 		return cmd_fail(c, ERR_STATE, "there is no process");
-	uptime = (double)sys_now_ms() / 1000; /* CLOCK_MONOTONIC: since the host's start */
+	/* A stat counts from the host's start, and while it slept. */
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	uint64_t now = (uint64_t)boot.tv_sec * 1000 + (uint64_t)boot.tv_nsec / 1000000;
 	spent *v = arena_alloc(&c->a, (p->threads.n + 1) * sizeof *v);
 	for (size_t i = 0; i < p->threads.n; i++) {
 		linux_stat st;
-		if (lx_text(c, TGT_I_STAT, p->threads.p[i]->tid, &text) != ERR_OK ||
+		if (lx_text(c, TGT_I_THREAD_STAT, p->threads.p[i]->tid, &text) != ERR_OK ||
 			linux_stat_parse(text, &st) != ERR_OK)
 			continue; /* it ended */
-		uint64_t now = (uint64_t)(uptime * (double)sysconf(_SC_CLK_TCK));
-		v[n++] = (spent){p->threads.p[i], st.user_ticks, st.system_ticks,
-			now > st.start_ticks ? now - st.start_ticks : 0};
+		uint64_t start = linux_ticks_ms(st.start_ticks);
+		v[n++] = (spent){p->threads.p[i], linux_ticks_ms(st.user_ticks),
+			linux_ticks_ms(st.system_ticks), now > start ? now - start : 0};
 	}
 	diag_clear(&c->d);
 	if (flags & 1)

@@ -8,8 +8,6 @@
 
 #include "base/reader.h"
 
-#include <unistd.h>
-
 enum { TEXT_MAX = 64 * 1024 * 1024, UNITS_MAX = 65536, PROCESSES_MAX = 4096 };
 
 static err no(diag *d, const char *what)
@@ -229,13 +227,15 @@ static err linux_version(os *o, buf *out, diag *d)
 		buf_deinit(&b);
 	}
 	if (text_of(o, TGT_I_STAT, pid, &b, NULL) == ERR_OK) {
-		uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
-		if (linux_stat_parse(buf_str(&b), &st) == ERR_OK && hz)
+		if (linux_stat_parse(buf_str(&b), &st) == ERR_OK) {
+			uint64_t user = linux_ticks_ms(st.user_ticks);
+			uint64_t kernel = linux_ticks_ms(st.system_ticks);
 			buf_addf(out, "Process time: user %llu.%02llu s, kernel %llu.%02llu s\n",
-				(unsigned long long)(st.user_ticks / hz),
-				(unsigned long long)(st.user_ticks % hz * 100 / hz),
-				(unsigned long long)(st.system_ticks / hz),
-				(unsigned long long)(st.system_ticks % hz * 100 / hz));
+				(unsigned long long)(user / 1000),
+				(unsigned long long)(user / 10 % 100),
+				(unsigned long long)(kernel / 1000),
+				(unsigned long long)(kernel / 10 % 100));
+		}
 		buf_deinit(&b);
 	}
 	return ERR_OK;

@@ -23,6 +23,7 @@ typedef struct linux_stat {
 } linux_stat;
 /* ERR_CORRUPT: not the text of a stat file. */
 err linux_stat_parse(str text, linux_stat *ret) MUST_CHECK;
+uint64_t linux_ticks_ms(uint64_t ticks); /* of a stat's times */
 /* Value behind "Name:" in a status text, trimmed; "" if there is none. */
 str linux_status_value(str text, str name);
 

@@ -5,6 +5,8 @@
 
 #include "base/reader.h"
 
+#include <unistd.h>
+
 static str line_next(str *rest)
 {
 	size_t nl = str_chr(*rest, '\n');
@@ -67,6 +69,12 @@ err linux_stat_parse(str text, linux_stat *ret)
 	}
 	*ret = s;
 	return ERR_OK;
+}
+
+uint64_t linux_ticks_ms(uint64_t ticks)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+	return ticks * 1000 / (hz ? hz : 100);
 }
 
 str linux_status_value(str text, str name)

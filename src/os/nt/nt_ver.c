@@ -95,11 +95,8 @@ static void times(nt *n, buf *out)
 				(unsigned)(t / 10000 % 1000), tm.tm_year + 1900);
 	}
 	if (shared_time(n, "InterruptTime", &t)) {
-		uint64_t ms = t / 10000, s = ms / 1000;
-		buf_addf(out, "System Uptime: %llu days %llu:%02llu:%02llu.%03llu\n",
-			(unsigned long long)(s / 86400), (unsigned long long)(s / 3600 % 24),
-			(unsigned long long)(s / 60 % 60), (unsigned long long)(s % 60),
-			(unsigned long long)(ms % 1000));
+		char span[STR_SPAN_MAX];
+		buf_addf(out, "System Uptime: %s\n", str_span(t / 10000, span));
 	}
 }
 

@@ -265,6 +265,7 @@ err core_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d)
 	case TGT_I_MAPS:
 		return maps_text(c, ret);
 	case TGT_I_STAT:
+	case TGT_I_THREAD_STAT:
 		return stat_text(c, th, id, ret);
 	case TGT_I_STATUS:
 		return status_text(c, th, id, ret);
