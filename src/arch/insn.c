@@ -52,18 +52,17 @@ static bool is_rip(ZydisRegister reg)
 	return reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP;
 }
 
-/* The value of an address part; false if r cannot tell. */
+/* The value of an address part, 0 for none (-1); false if r cannot tell. */
+static bool gpr_part(const x64_regs *r, int g, uint64_t *ret)
+{
+	*ret = g < 0 ? 0 : r->gpr[g];
+	return g < 0 || r->valid & (g == X64_RSP ? X64_SET_CONTROL : X64_SET_INTEGER);
+}
+
 static bool part(const x64_regs *r, ZydisRegister reg, uint64_t *ret)
 {
 	int g = zinsn_gpr(reg);
-	if (reg == ZYDIS_REGISTER_NONE) {
-		*ret = 0;
-		return true;
-	}
-	if (g < 0 || !(r->valid & (g == X64_RSP ? X64_SET_CONTROL : X64_SET_INTEGER)))
-		return false;
-	*ret = r->gpr[g];
-	return true;
+	return (g >= 0 || reg == ZYDIS_REGISTER_NONE) && gpr_part(r, g, ret);
 }
 
 bool zinsn_ea(const zinsn *z, const ZydisDecodedOperand *op, uint64_t addr, const x64_regs *r,
@@ -135,6 +134,21 @@ static bool has_rep(const zinsn *z)
 	return is_string && z->i.attributes & rep;
 }
 
+/* So that whoever shows an operand again and again need not decode again. */
+static void fill_ea(x64_insn *in, const zinsn *z, const ZydisDecodedOperandMem *m)
+{
+	int base = zinsn_gpr(m->base), index = zinsn_gpr(m->index);
+	bool rip = is_rip(m->base);
+	in->ea_plain = z->i.address_width == 64 && m->segment != ZYDIS_REGISTER_FS &&
+		       m->segment != ZYDIS_REGISTER_GS &&
+		       (rip || base >= 0 || m->base == ZYDIS_REGISTER_NONE) &&
+		       (index >= 0 || m->index == ZYDIS_REGISTER_NONE);
+	in->ea_base = (int8_t)base;
+	in->ea_index = (int8_t)index;
+	in->ea_scale = m->scale;
+	in->ea_disp = rip ? in->rip_target : (uint64_t)m->disp.value;
+}
+
 static void fill_mem(x64_insn *in, const zinsn *z)
 {
 	const ZydisDecodedOperand *m = zinsn_mem(z);
@@ -153,6 +167,7 @@ static void fill_mem(x64_insn *in, const zinsn *z)
 	in->mem_stack = zinsn_gpr(m->mem.base) == X64_RSP || zinsn_gpr(m->mem.base) == X64_RBP;
 	in->mem_size = (uint8_t)(m->size / 8 > UINT8_MAX ? UINT8_MAX : m->size / 8);
 	in->mem_write = m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+	fill_ea(in, z, &m->mem);
 }
 
 err x64_decode(const uint8_t *p, size_t n, uint64_t addr, x64_insn *ret)
@@ -178,7 +193,16 @@ err x64_decode(const uint8_t *p, size_t n, uint64_t addr, x64_insn *ret)
 bool x64_insn_ea(const x64_insn *in, const x64_regs *r, uint64_t *ret)
 {
 	zinsn z;
-	if (!in->has_mem || zinsn_decode(in->bytes, in->len, &z) != ERR_OK)
+	uint64_t base, index;
+	if (!in->has_mem)
+		return false;
+	if (in->ea_plain) {
+		if (!gpr_part(r, in->ea_base, &base) || !gpr_part(r, in->ea_index, &index))
+			return false;
+		*ret = base + index * in->ea_scale + in->ea_disp;
+		return true;
+	}
+	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK)
 		return false;
 	return zinsn_ea(&z, zinsn_mem(&z), in->addr, r, ret);
 }

@@ -135,6 +135,11 @@ typedef struct x64_insn {
 	bool mem_stack; /* addressed by rsp or rbp: the segment is ss */
 	bool rip_relative;
 	uint64_t rip_target; /* address of the rip-relative operand */
+	/* The address of the operand in memory, if it is of 64-bit registers and numbers only. */
+	bool ea_plain;
+	int8_t ea_base, ea_index; /* general registers, -1 none */
+	uint8_t ea_scale;
+	uint64_t ea_disp;
 } x64_insn;
 
 /* The operand of an address, as text ("nt!Foo+0x12 (fffff800`12345678)"); return false for none. */

@@ -76,7 +76,7 @@ void arena_reset(arena *a)
 	a->used = 0;
 }
 
-void *arena_alloc(arena *a, size_t n)
+void *arena_raw(arena *a, size_t n)
 {
 	if (n > SIZE_MAX - BLOCK_MIN)
 		die(n);
@@ -94,7 +94,12 @@ void *arena_alloc(arena *a, size_t n)
 	void *p = b->bytes + b->used;
 	b->used += need;
 	a->used += need;
-	return need ? memset(p, 0, need) : p;
+	return p;
+}
+
+void *arena_alloc(arena *a, size_t n)
+{
+	return memset(arena_raw(a, n), 0, n);
 }
 
 void *arena_array(arena *a, size_t n, size_t size)
@@ -107,7 +112,7 @@ void *arena_array(arena *a, size_t n, size_t size)
 
 void *arena_dup(arena *a, const void *p, size_t n)
 {
-	void *q = arena_alloc(a, n);
+	void *q = arena_raw(a, n);
 	return n ? memcpy(q, p, n) : q;
 }
 

@@ -23,6 +23,8 @@ void arena_reset(arena *a);
 
 /* Zeroed, 16-byte aligned. n = 0 gives a valid pointer. */
 void *arena_alloc(arena *a, size_t n) __attribute__((returns_nonnull));
+/* The same with what stood there before: for what is filled in at once. */
+void *arena_raw(arena *a, size_t n) __attribute__((returns_nonnull));
 /* n elements of size bytes; aborts on overflow. */
 void *arena_array(arena *a, size_t n, size_t size) __attribute__((returns_nonnull));
 void *arena_dup(arena *a, const void *p, size_t n) __attribute__((returns_nonnull));

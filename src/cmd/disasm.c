@@ -118,23 +118,27 @@ bool disasm_label(cmd *c, uint64_t addr, bool line, uint64_t *last, buf *b)
 /* The memory operand's address and value, or whether a branch will be taken. */
 static void add_effect(cmd *c, const x64_insn *in, const x64_regs *r, buf *b)
 {
+	static const char hex[] = "0123456789abcdef"; /* a trace comes here for each step */
 	uint64_t ea;
 	uint8_t raw[16];
 	bool ok[sizeof raw];
 	mem_view v = {.e = c->e};
 	if (in->flow == X64_FLOW_COND)
-		buf_addf(b, " [br=%d]", x64_taken(in, r));
+		buf_addz(b, x64_taken(in, r) ? " [br=1]" : " [br=0]");
 	if (!in->has_mem || in->mem_size > sizeof raw || !x64_insn_ea(in, r, &ea))
 		return;
 	buf_addz(b, in->mem_stack ? " ss:" : " ds:");
+	uint16_t selector = r->seg[in->mem_stack ? X64_SS : X64_DS];
+	for (int shift = 12; r->valid & X64_SET_SEGMENTS && shift >= 0; shift -= 4)
+		buf_addc(b, hex[selector >> shift & 15]);
 	if (r->valid & X64_SET_SEGMENTS)
-		buf_addf(b, "%04x:", r->seg[in->mem_stack ? X64_SS : X64_DS]);
+		buf_addc(b, ':');
 	buf_addz(b, out_addr(c->e, ea));
 	buf_addc(b, '=');
 	(void)mem_fill(&v, ea, raw, ok, in->mem_size);
 	for (size_t i = in->mem_size; i-- > 0;) {
-		buf_addc(b, ok[i] ? "0123456789abcdef"[raw[i] >> 4] : '?');
-		buf_addc(b, ok[i] ? "0123456789abcdef"[raw[i] & 15] : '?');
+		buf_addc(b, ok[i] ? hex[raw[i] >> 4] : '?');
+		buf_addc(b, ok[i] ? hex[raw[i] & 15] : '?');
 	}
 }
 

@@ -45,6 +45,9 @@ struct filter_table {
 	size_t n;
 	sx_filter other;
 	bool signals; /* the rows of user mode are in */
+	/* what was found last by number: each step and hit asks */
+	uint32_t asked;
+	sx_filter *found;
 };
 
 static void forget(sx_filter *f)
@@ -79,6 +82,7 @@ static void empty(struct filter_table *t)
 	for (size_t i = 0; i < t->n; i++)
 		forget(&t->f[i]);
 	forget(&t->other);
+	t->found = NULL;
 }
 
 struct filter_table *filters_create(void)
@@ -134,9 +138,8 @@ sx_filter *sx_default(engine *e)
 	return &e->filters->other;
 }
 
-sx_filter *sx_find(engine *e, str code, uint32_t number)
+static sx_filter *look_up(struct filter_table *t, str code, uint32_t number)
 {
-	struct filter_table *t = e->filters;
 	for (size_t i = 0; code.n && i < ARRAY_LEN(other_names); i++)
 		if (str_ieq(code, str_of(other_names[i].code)))
 			code = str_of(other_names[i].of);
@@ -153,6 +156,17 @@ sx_filter *sx_find(engine *e, str code, uint32_t number)
 			return f;
 	}
 	return NULL;
+}
+
+sx_filter *sx_find(engine *e, str code, uint32_t number)
+{
+	struct filter_table *t = e->filters;
+	if (code.n || !number)
+		return look_up(t, code, number);
+	if (!t->found || t->asked != number)
+		t->found = look_up(t, code, number);
+	t->asked = number;
+	return t->found;
 }
 
 static const struct real_time *real_time_of(str code, uint32_t number)

@@ -162,7 +162,8 @@ static mem_page *page_make(tgt_mem *m, as_t as, uint64_t addr)
 	uint64_t key = space_key(m, as, addr);
 	mem_page *p = map_get(&m->pages, key);
 	if (!p) {
-		p = arena_new(&m->pages_arena, mem_page);
+		p = arena_raw(&m->pages_arena, sizeof *p); /* a line is read before it is valid */
+		p->valid = p->bad = 0;
 		p->age = m->age;
 		map_set(&m->pages, key, p);
 	}

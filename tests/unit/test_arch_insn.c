@@ -288,6 +288,21 @@ static void memory_operands(void **state)
 	assert_true(in.rip_relative && !in.has_mem);
 	in = decode("65488b00");
 	assert_false(x64_insn_ea(&in, &r, &ea));
+	r.valid = X64_SET_GENERAL;
+	in = decode("8b042578563412"); /* mov eax,dword ptr [12345678h] */
+	assert_true(x64_insn_ea(&in, &r, &ea));
+	assert_int_equal(ea, 0x12345678);
+	r.gpr[X64_R12] = 0x2000;
+	r.gpr[X64_R13] = 5;
+	in = decode("438b44acf0"); /* mov eax,dword ptr [r12+r13*4-10h] */
+	assert_true(x64_insn_ea(&in, &r, &ea));
+	assert_int_equal(ea, 0x2004);
+	r.gpr[X64_RAX] = 0xffffffff;
+	in = decode("678b4001"); /* mov eax,dword ptr [eax+1] wraps at 32 bits */
+	assert_true(x64_insn_ea(&in, &r, &ea));
+	assert_int_equal(ea, 0);
+	in = decode("c4e26990040e"); /* vpgatherdd: an index that is a vector */
+	assert_false(x64_insn_ea(&in, &r, &ea));
 	in = decode("0f1f00");
 	assert_false(in.has_mem);
 	assert_true(decode("f3a4").rep);
