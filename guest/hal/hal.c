@@ -30,6 +30,7 @@ enum {
 	ICR_PENDING = 0x1000
 };
 enum { APIC_TIMER_PER_US = 62 }; /* QEMU and KVM run it at 1 GHz; divided by 16 */
+enum { LVT_MASKED = 0x10000, LVT_PERIODIC = 0x20000, ICR_SELF = 0x40000 };
 
 static ULONG64 HalpApic, HalpIoApic;
 
@@ -60,20 +61,41 @@ void HalInitSystem(ULONG64 apic_va, ULONG64 io_apic_va)
 void HalInitializeProcessor(void)
 {
 	apic_write(APIC_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
-	apic_write(APIC_LVT_LINT0, 0x10000);
+	apic_write(APIC_LVT_LINT0, LVT_MASKED);
 }
 
 void HalStartClock(ULONG vector, ULONG microseconds)
 {
 	apic_write(APIC_TIMER_DIVIDE, 3); /* by 16 */
-	apic_write(APIC_LVT_TIMER, vector | 0x20000);
+	apic_write(APIC_LVT_TIMER, vector | LVT_PERIODIC);
 	apic_write(APIC_TIMER_INITIAL, microseconds * APIC_TIMER_PER_US);
 }
 
-/* The running clock of this processor, to another vector. */
-void HalSetClockVector(ULONG vector)
+/* Silences this processor's clock. Its count goes on, so that later ticks come when they would
+ * have. */
+void HalRestClock(HAL_CLOCK *ret)
 {
-	apic_write(APIC_LVT_TIMER, vector | 0x20000);
+	ret->Entry = apic_read(APIC_LVT_TIMER);
+	ret->Left = apic_read(APIC_TIMER_CURRENT);
+	apic_write(APIC_LVT_TIMER, ret->Entry | LVT_MASKED);
+}
+
+/* Meanwhile its ticks may come to another vector. */
+void HalBorrowClock(const HAL_CLOCK *c, ULONG vector)
+{
+	apic_write(APIC_LVT_TIMER, vector ? vector | LVT_PERIODIC : c->Entry | LVT_MASKED);
+}
+
+/*
+ * As it was. More is left of the count than before: a tick fell into the rest and is made up for,
+ * or a kernel that stops often and shortly would have no time at all. By the form that names no
+ * processor: the code that was interrupted may be about to send, and has named one.
+ */
+void HalResumeClock(const HAL_CLOCK *c)
+{
+	if (!(c->Entry & LVT_MASKED) && apic_read(APIC_TIMER_CURRENT) > c->Left)
+		apic_write(APIC_ICR_LOW, ICR_SELF | ICR_ASSERT | (c->Entry & 0xff));
+	apic_write(APIC_LVT_TIMER, c->Entry);
 }
 
 /* COM1's interrupt (ISA 4, edge-triggered) to a processor: redirection register 4 of the I/O APIC.
@@ -93,7 +115,8 @@ void HalEndOfInterrupt(void)
 	apic_write(APIC_EOI, 0);
 }
 
-/* Whether a handler of that vector has begun on this processor and not ended: nothing of its priority comes. */
+/* Whether a handler of that vector has begun on this processor and not ended: nothing of its
+ * priority comes. */
 bool HalInService(ULONG vector)
 {
 	return apic_read(APIC_IN_SERVICE + vector / 32 * 16) >> vector % 32 & 1;

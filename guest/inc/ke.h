@@ -135,6 +135,13 @@ static inline void KiWriteMsr(ULONG msr, ULONG64 v)
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((ULONG)v), "d"((ULONG)(v >> 32)) : "memory");
 }
 
+static inline ULONG64 KiReadTsc(void)
+{
+	ULONG lo, hi;
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return lo | (ULONG64)hi << 32;
+}
+
 static inline ULONG64 KiReadFlags(void)
 {
 	ULONG64 f;
@@ -176,7 +183,12 @@ static inline UCHAR KiInByte(USHORT port)
 
 void HalInitSystem(ULONG64 apic_va, ULONG64 io_apic_va);
 void HalInitializeProcessor(void);
-void HalSetClockVector(ULONG vector);
+typedef struct _HAL_CLOCK {
+	ULONG Entry, Left;
+} HAL_CLOCK;
+void HalRestClock(HAL_CLOCK *ret);
+void HalBorrowClock(const HAL_CLOCK *c, ULONG vector); /* 0: given back */
+void HalResumeClock(const HAL_CLOCK *c);
 void HalRouteSerial(ULONG apic_id, ULONG vector);
 void HalStartClock(ULONG vector, ULONG microseconds);
 void HalRequestIpi(ULONG apic_id, ULONG vector);

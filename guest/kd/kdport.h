@@ -42,7 +42,7 @@
 
 void kd_port_putc(uint8_t byte);
 /* The next byte, or -1 if none came within about wait_us microseconds (0: only what is there now).
- * Called with interrupts off on any processor; poll the UART and count. */
+ * Called with interrupts off, by one processor at a time. */
 int kd_port_getc(uint32_t wait_us);
 
 /* ---- plain memory (no libc in the kernel) ---- */

@@ -8,6 +8,8 @@
  *   the others: KiFreezeTargetExecution saves context and special registers, waits, loads them
  * again two at once: the loser waits for the lock and lets itself be frozen there, showing the
  * context of its own trap; it reports that trap when the winner has left.
+ *
+ * The clocks of all rest during a stop: nothing here needs a tick, and each is work for the host.
  */
 #include "../inc/ke.h"
 #include "../kd/kdport.h"
@@ -31,6 +33,8 @@ ULONG KdPrintBufferSize = sizeof KdPrintDefaultCircularBuffer, KdPrintRolloverCo
 
 static volatile ULONG KdpLock;
 static bool KdpEnable;
+static HAL_CLOCK KdpClock; /* of the processor that is inside */
+static ULONG64 KdpTscPerUs;
 static ULONG64 KdpRoot; /* page tables that the memory functions use */
 
 enum { COM1 = 0x3f8 };
@@ -94,11 +98,15 @@ void KiStrayWakeHandler(KTRAP_FRAME *tf)
 /* The processor's context and special registers are in its KPRCB; returns when the stop is over. */
 static void stay_frozen(KPRCB *prcb)
 {
+	HAL_CLOCK clock;
+
 	KiSaveSpecialRegisters(&prcb->ProcessorState.SpecialRegisters);
 	WRITE_DR(7, 0);
+	HalRestClock(&clock);
 	__atomic_store_n(&prcb->IpiFrozen, IPI_FROZEN_FROZEN, __ATOMIC_SEQ_CST);
 	while (prcb->IpiFrozen == IPI_FROZEN_FROZEN)
 		sleep_until_woken();
+	HalResumeClock(&clock);
 	load_debug_registers(&prcb->ProcessorState.SpecialRegisters);
 }
 
@@ -165,6 +173,7 @@ void kd_port_enter(void)
 	KiSaveSpecialRegisters(&prcb->ProcessorState.SpecialRegisters);
 	WRITE_DR(7, 0);
 	KdpRoot = READ_CR(3);
+	HalRestClock(&KdpClock);
 	freeze_others(prcb);
 }
 
@@ -184,6 +193,7 @@ void kd_port_leave(void)
 	}
 	WRITE_CR(3, READ_CR(3));
 	load_debug_registers(&prcb->ProcessorState.SpecialRegisters);
+	HalResumeClock(&KdpClock);
 	KdpBusy = 0;
 	__atomic_store_n(&KdpLock, 0, __ATOMIC_SEQ_CST);
 	KiRestoreInterrupts(enable);
@@ -400,34 +410,63 @@ void KdPushPackets(void)
 }
 
 /*
- * Waits busily at first (a read of a port costs about a microsecond in a virtual machine), then
- * halts: the port's interrupt or the clock, both turned to VECTOR_WAKE, end that.
+ * What was in the receiver, for the calls to come. Each read of the port takes QEMU's one lock, and
+ * makes its main loop look for more to hand over, for which that needs the same lock. So everything
+ * is read that is there, and then the port is left alone for as long as such a turn takes. After a
+ * while the processor halts: a debugger that takes so long is a person's.
  */
-enum { BUSY_US = 300 };
+enum { RECEIVED = 32, BETWEEN_LOOKS_US = 15, BUSY_US = 300 };
+
+static UCHAR KdpReceived[RECEIVED];
+static ULONG KdpReceivedCount, KdpReceivedNext;
+
+static bool look(void)
+{
+	KdpReceivedCount = KdpReceivedNext = 0;
+	while (KdpReceivedCount < RECEIVED && KiInByte(COM1 + 5) & 1)
+		KdpReceived[KdpReceivedCount++] = KiInByte(COM1);
+	return KdpReceivedCount;
+}
+
+static bool look_busily(ULONG64 until)
+{
+	for (ULONG64 now = KiReadTsc(); now < until;) {
+		ULONG64 next = now + BETWEEN_LOOKS_US * KdpTscPerUs;
+		while ((now = KiReadTsc()) < next)
+			;
+		if (look())
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The port's interrupt or the clock, both turned to VECTOR_WAKE, end each halt. A byte that comes
+ * between look and halt raises its interrupt, which waits: interrupts are off until the halt.
+ */
+static bool look_sleepily(ULONG64 until)
+{
+	bool found;
+
+	HalBorrowClock(&KdpClock, VECTOR_WAKE);
+	HalRouteSerial(KeGetCurrentPrcb()->InitialApicId, VECTOR_WAKE);
+	KiOutByte(COM1 + 1, 1);
+	while (!(found = look()) && KiReadTsc() < until)
+		sleep_until_woken();
+	KiOutByte(COM1 + 1, 0);
+	HalBorrowClock(&KdpClock, 0);
+	return found;
+}
 
 int kd_port_getc(uint32_t wait_us)
 {
-	ULONG apic_id = KeGetCurrentPrcb()->InitialApicId;
-	uint32_t busy = wait_us < BUSY_US || !KdpBusy ? wait_us : BUSY_US;
-	int byte = -1;
-
-	for (uint32_t i = 0; i <= busy; i++)
-		if (KiInByte(COM1 + 5) & 1)
-			return KiInByte(COM1);
-	if (wait_us == busy)
-		return -1;
-	HalSetClockVector(VECTOR_WAKE);
-	HalRouteSerial(apic_id, VECTOR_WAKE);
-	KiOutByte(COM1 + 1, 1);
-	for (uint32_t waited = busy; byte < 0 && waited < wait_us; waited += CLOCK_INTERVAL / 10) {
-		if (!(KiInByte(COM1 + 5) & 1))
-			sleep_until_woken();
-		if (KiInByte(COM1 + 5) & 1)
-			byte = KiInByte(COM1);
+	if (KdpReceivedNext == KdpReceivedCount && !look()) {
+		ULONG64 begin = KiReadTsc(), end = begin + wait_us * KdpTscPerUs,
+			busy = begin + BUSY_US * KdpTscPerUs;
+		if (!look_busily(end < busy ? end : busy) && (end <= busy || !look_sleepily(end)))
+			return -1;
 	}
-	KiOutByte(COM1 + 1, 0);
-	HalSetClockVector(VECTOR_CLOCK);
-	return byte;
+	return KdpReceived[KdpReceivedNext++];
 }
 
 uint32_t kd_port_io_read(uint16_t port, unsigned size)
@@ -628,15 +667,20 @@ bool KdTrap(
 	return handled;
 }
 
-/* In turn, so that a break finds now one processor, now another. */
+/*
+ * In turn, so that a break finds now one processor, now another. The port belongs to whoever holds
+ * the lock: one that was frozen between its status and its byte would take a byte of the stop's.
+ */
 void KdCheckForDebugBreak(void)
 {
 	ULONG64 tick = SharedUserData->TickCount.LowPart;
 
 	if (!KdDebuggerEnabled || tick % KeNumberProcessors != KeGetCurrentPrcb()->Number ||
-		KdpBusy)
+		__atomic_exchange_n(&KdpLock, 1, __ATOMIC_SEQ_CST))
 		return;
-	if (kd_poll_break_in())
+	bool found = kd_poll_break_in();
+	__atomic_store_n(&KdpLock, 0, __ATOMIC_SEQ_CST);
+	if (found)
 		DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C);
 }
 
@@ -715,6 +759,20 @@ static void fill_data_block(void)
 	d->Gdt64R3CmTeb = KGDT64_R3_CMTEB | RPL_MASK;
 }
 
+/* The quickest of some tries: the host may take the processor away in one. */
+static void measure_tsc(void)
+{
+	enum { TRIES = 4, EACH_US = 500 };
+
+	KdpTscPerUs = ~0ull;
+	for (int i = 0; i < TRIES; i++) {
+		ULONG64 begin = KiReadTsc();
+		KeStallExecutionProcessor(EACH_US);
+		ULONG64 rate = (KiReadTsc() - begin) / EACH_US;
+		KdpTscPerUs = rate < KdpTscPerUs ? rate : KdpTscPerUs;
+	}
+}
+
 void KdInitSystem(void)
 {
 	fill_data_block();
@@ -726,13 +784,15 @@ void KdInitSystem(void)
 	KdVersionBlock.ProtocolVersion = 6;
 	KdVersionBlock.KdSecondaryVersion = 2;
 	kd_port_version(&KdVersionBlock);
+	measure_tsc();
 	KiOutByte(COM1 + 1, 0);	   /* no interrupts */
 	KiOutByte(COM1 + 3, 0x80); /* divisor 1: 115200 */
 	KiOutByte(COM1 + 0, 1);
 	KiOutByte(COM1 + 1, 0);
 	KiOutByte(COM1 + 3, 3); /* 8 data bits, no parity */
-	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14: QEMU hands over as
-	 * many bytes at once as the level says, and each hand-over is a turn of its main loop. */
+	/* FIFO on, what is in it stays: the debugger may have spoken already. Trigger level 14:
+	 * QEMU hands over as many bytes at once as the level says, and each hand-over is a turn of
+	 * its main loop. */
 	KiOutByte(COM1 + 2, 0xc1);
 	KiOutByte(COM1 + 4, 0xb); /* DTR, RTS, interrupts */
 	kd_init();

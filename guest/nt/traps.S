@@ -302,9 +302,10 @@ PROC KiWakeInterrupt
 	.seh_endprologue
 	push rax
 	lea rax, [rip + KiHaltResume]
-	cmp [rsp + 8], rax
+	sub rax, [rsp + 8]
+	cmp rax, 1		/* behind hlt, or before it: a non-maskable interrupt came between sti and hlt */
 	pop rax
-	jne STRAY_WAKE		/* came late: nobody sleeps */
+	ja STRAY_WAKE		/* came late: nobody sleeps */
 	mov rsp, [rsp + 24]
 	mov eax, 1
 	jmp KiHaltResume
