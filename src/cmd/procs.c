@@ -335,10 +335,13 @@ static err cmd_create_(cmd *c, cmd_call *call)
 	tgt_create how = {.stdio = {-1, -1, -1}};
 	const char *dir = cmd_state(c, "createdir", CREATEDIR_MAX);
 	const char **v = NULL;
+	bool alone = false;
 
 	while (cmd_arg_switch(&rest, "-", &sw)) {
 		if (str_eq(sw, STR("o")))
 			how.children = true;
+		else if (str_eq(sw, STR("f")))
+			alone = true;
 		else
 			return cmd_fail(c, ERR_SYNTAX, "Unknown option '-%.*s'", STR_ARG(sw));
 	}
@@ -348,7 +351,7 @@ static err cmd_create_(cmd *c, cmd_call *call)
 	how.path = v[0];
 	how.argv = v;
 	how.dir = *dir ? dir : NULL;
-	TRY(eng_create_process(c->e, &how, &c->d));
+	TRY(alone ? eng_create_alone(c->e, &how, &c->d) : eng_create_process(c->e, &how, &c->d));
 	out(c->e, "Create will proceed with next execution\n");
 	return ERR_OK;
 }
@@ -482,8 +485,10 @@ static const cmd_row rows[] = {
 		"id.\n"
 		"A dot marks the current process, # the one of the last event.",
 		CMD_USER | CMD_TARGET | CMD_SUFFIX, cmd_pipe},
-	{".create", ".create [-o] CommandLine", "Start another program in this session",
-		"-o debugs its children, too. The process appears with the next execution.",
+	{".create", ".create [-o] [-f] CommandLine", "Start another program in this session",
+		"-o debugs its children, too. -f freezes all threads of the session until the new "
+		"process has\nan exception, as its initial break is one, or ends. The process "
+		"appears with the next execution.",
 		CMD_USER | CMD_NOREPEAT, cmd_create_},
 	{".createdir", ".createdir [Path]", "Directory in which .create starts programs", NULL,
 		CMD_USER, cmd_createdir},

@@ -197,6 +197,7 @@ typedef struct eng_thr {
 	unit_t tid;
 	int suspend; /* ~n, ~m */
 	bool frozen; /* ~f, ~u */
+	bool waits;  /* frozen until something happens in a new process: .create -f */
 } eng_thr;
 
 typedef struct eng_proc {
@@ -302,6 +303,9 @@ err eng_open_image(engine *e, const char *path, diag *d) MUST_CHECK;
  * eng_wait. ERR_STATE: another kind of target is attached.
  */
 err eng_create_process(engine *e, const tgt_create *how, diag *d) MUST_CHECK;
+/* The same with all other processes frozen until the new one has its first exception, which may be
+ * the initial break, or ends. */
+err eng_create_alone(engine *e, const tgt_create *how, diag *d) MUST_CHECK;
 err eng_attach_process(engine *e, uint64_t pid, bool noninvasive, diag *d) MUST_CHECK;
 /* The last program that was started, again, with the same words; breakpoints by name stay. */
 err eng_restart(engine *e, diag *d) MUST_CHECK;

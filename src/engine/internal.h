@@ -26,6 +26,8 @@ struct eng_procs *procs_create(void);
 void procs_clear(engine *e);
 void procs_destroy(engine *e);
 /* Before and after an event is decided: who came is there already, who goes is there still. */
+/* Freezes all threads that are there until `pid` has an exception or ends. */
+err procs_wait_for(engine *e, uint64_t pid, diag *d) MUST_CHECK;
 void procs_event(engine *e, const tgt_event *ev);
 void procs_event_done(engine *e, const tgt_event *ev);
 /* Breakpoints of a process that ended: those by name wait for the next. */

@@ -72,15 +72,14 @@ static err failed(engine *e, bool fresh, err r)
 	return r;
 }
 
-err eng_create_process(engine *e, const tgt_create *how, diag *d)
+static err create(engine *e, const tgt_create *how, uint64_t *pid, diag *d)
 {
 	bool fresh;
-	uint64_t pid;
 	tgt_create h = *how;
 
 	TRY(user_target(e, &fresh, d));
 	h.children |= e->follow_children;
-	err r = tgt_process_create(e->t, &h, &pid, d);
+	err r = tgt_process_create(e->t, &h, pid, d);
 	if (r != ERR_OK)
 		return failed(e, fresh, r);
 	e->creating = true;
@@ -89,6 +88,19 @@ err eng_create_process(engine *e, const tgt_create *how, diag *d)
 	launch_forget(e);
 	e->launch = l;
 	return ERR_OK;
+}
+
+err eng_create_process(engine *e, const tgt_create *how, diag *d)
+{
+	uint64_t pid;
+	return create(e, how, &pid, d);
+}
+
+err eng_create_alone(engine *e, const tgt_create *how, diag *d)
+{
+	uint64_t pid;
+	TRY(create(e, how, &pid, d));
+	return procs_wait_for(e, pid, d);
 }
 
 err eng_attach_process(engine *e, uint64_t pid, bool noninvasive, diag *d)

@@ -13,6 +13,7 @@
 struct eng_procs {
 	VEC(eng_proc *) v;
 	uint32_t next;
+	uint64_t awaited; /* threads that wait do so for this process; 0 none */
 };
 
 struct eng_procs *procs_create(void)
@@ -36,6 +37,7 @@ void procs_clear(engine *e)
 		proc_free(t->v.p[i]);
 	vec_deinit(&t->v);
 	t->next = 0;
+	t->awaited = 0;
 }
 
 void procs_destroy(engine *e)
@@ -138,9 +140,42 @@ static void threads_sync(engine *e, eng_proc *p)
 	mem_free(u);
 }
 
+err procs_wait_for(engine *e, uint64_t pid, diag *d)
+{
+	for (size_t i = 0; i < e->procs->v.n; i++) {
+		const eng_proc *p = e->procs->v.p[i];
+		for (size_t k = 0; k < p->threads.n; k++) {
+			eng_thr *t = p->threads.p[k];
+			if (t->frozen && !t->waits)
+				continue; /* the user's own wish, which outlasts this */
+			TRY(eng_thr_hold(e, t, t->suspend, true, d));
+			t->waits = true;
+		}
+	}
+	e->procs->awaited = pid;
+	return ERR_OK;
+}
+
+static void wait_over(engine *e)
+{
+	e->procs->awaited = 0;
+	for (size_t i = 0; i < e->procs->v.n; i++) {
+		const eng_proc *p = e->procs->v.p[i];
+		for (size_t k = 0; k < p->threads.n; k++) {
+			eng_thr *t = p->threads.p[k];
+			if (t->waits && t->frozen)
+				(void)!eng_thr_hold(e, t, t->suspend, false, NULL);
+			t->waits = false;
+		}
+	}
+}
+
 void procs_event(engine *e, const tgt_event *ev)
 {
 	eng_proc *p = eng_proc_find(e, ev->process_id);
+	if (e->procs->awaited && ev->process_id == e->procs->awaited &&
+		(ev->kind == TGT_EV_EXCEPTION || ev->kind == TGT_EV_PROCESS_EXIT))
+		wait_over(e);
 	switch (ev->kind) {
 	case TGT_EV_PROCESS:
 		p = proc_add(e, ev);
