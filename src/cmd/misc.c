@@ -2,7 +2,7 @@
  * misc: times, switches of the session, version. Refuses to know terminals: .cls prints a form
  * feed, which a front end with a screen takes for "clear".
  */
-#include "cmd/lang.h"
+#include "cmd/lx/lx.h"
 
 #include <time.h>
 
@@ -53,11 +53,25 @@ static err shared_time(cmd *c, const char *field, uint64_t *ret)
 	return ERR_OK;
 }
 
+static uint64_t now_filetime(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)(ts.tv_sec * 10000000 + ts.tv_nsec / 100 + FILETIME_UNIX);
+}
+
+static void show_span(cmd *c, const char *what, uint64_t ms)
+{
+	char span[STR_SPAN_MAX];
+	out(c->e, "%s: %s\n", what, str_span(ms, span));
+}
+
 static err cmd_time(cmd *c, cmd_call *call)
 {
 	str rest = call->args, sw;
-	bool has_hours = false;
-	uint64_t hours = 0, now, up;
+	bool has_hours = false, user = c->e->mode == ENG_USER;
+	uint64_t hours = 0, now = now_filetime(), up;
+	lx_times t;
 	while (cmd_arg_switch(&rest, "-/", &sw)) {
 		if (!str_ieq(sw, STR("h")))
 			return cmd_syntax(c, sw);
@@ -67,23 +81,29 @@ static err cmd_time(cmd *c, cmd_call *call)
 			return cmd_fail(c, ERR_ARG, "The offset must be -14 to 14 hours");
 	}
 	TRY(cmd_arg_end(c, rest));
-	if (c->e->mode != ENG_KERNEL && c->e->mode != ENG_LOCAL_KERNEL)
+	if (user) {
+		TRY(lx_times_get(c, &t));
+	} else if (c->e->mode == ENG_KERNEL || c->e->mode == ENG_LOCAL_KERNEL) {
+		TRY(shared_time(c, "SystemTime", &now));
+		TRY(shared_time(c, "InterruptTime", &up));
+		t.up = up / 10000;
+	} else {
 		return cmd_fail(c, ERR_STATE, "This target has no clock");
-	TRY(shared_time(c, "SystemTime", &now));
-	TRY(shared_time(c, "InterruptTime", &up));
-	char span[STR_SPAN_MAX];
+	}
 	str when = time_text(&c->a, now, has_hours, (int64_t)hours);
 	out(c->e, "Debug session time: %.*s\n", STR_ARG(when));
-	out(c->e, "System Uptime: %s\n", str_span(up / 10000, span));
+	show_span(c, "System Uptime", t.up);
+	if (user) {
+		show_span(c, "Process Uptime", t.process);
+		show_span(c, "  Kernel time", t.kernel);
+		show_span(c, "  User time", t.user);
+	}
 	return ERR_OK;
 }
 
 str misc_now_text(arena *a)
 {
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return time_text(
-		a, (uint64_t)(ts.tv_sec * 10000000 + ts.tv_nsec / 100 + FILETIME_UNIX), false, 0);
+	return time_text(a, now_filetime(), false, 0);
 }
 
 static err cmd_echotime(cmd *c, cmd_call *call)
@@ -265,8 +285,9 @@ static const char help_prompt[] = "Items: dis (instruction), ea (effective addre
 
 static const cmd_row rows[] = {
 	{".time", ".time [-h Hours]", "Show the time of the target and how long it has been up",
-		"Hours is an offset from UTC to show the time with; a negative one needs "
-		"parentheses.\n",
+		"In user mode also how long the process has run and worked. Hours is an offset "
+		"from "
+		"UTC to show the time with; a negative one needs parentheses.\n",
 		CMD_ANY | CMD_TARGET, cmd_time},
 	{".echotime", ".echotime", "Show the time of the debugger's machine", NULL, CMD_ANY,
 		cmd_echotime},

@@ -214,11 +214,33 @@ static void show_spent(cmd *c, const char *title, const spent *v, size_t n, size
 	}
 }
 
+/* A stat counts from the host's start, and while it slept. */
+static uint64_t host_up_ms(void)
+{
+	struct timespec boot;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return (uint64_t)boot.tv_sec * 1000 + (uint64_t)boot.tv_nsec / 1000000;
+}
+
+err lx_times_get(cmd *c, lx_times *ret)
+{
+	str text;
+	linux_stat st;
+	if (!c->e->caps.live)
+		return cmd_fail(c, ERR_NOTFOUND, "a core file does not tell when it was made");
+	TRY(lx_text(c, TGT_I_STAT, c->e->ctx.process, &text));
+	if (linux_stat_parse(text, &st) != ERR_OK)
+		return cmd_fail(c, ERR_CORRUPT, "the process's stat text makes no sense");
+	uint64_t up = host_up_ms(), start = linux_ticks_ms(st.start_ticks);
+	*ret = (lx_times){up, up > start ? up - start : 0, linux_ticks_ms(st.system_ticks),
+		linux_ticks_ms(st.user_ticks)};
+	return ERR_OK;
+}
+
 static err cmd_runaway(cmd *c, cmd_call *call)
 {
 	str rest = call->args, text;
 	uint64_t flags = 1;
-	struct timespec boot;
 	size_t n = 0;
 	const eng_proc *p = eng_proc_find(c->e, c->e->ctx.process);
 
@@ -227,9 +249,7 @@ static err cmd_runaway(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (!p)
 		return cmd_fail(c, ERR_STATE, "there is no process");
-	/* A stat counts from the host's start, and while it slept. */
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	uint64_t now = (uint64_t)boot.tv_sec * 1000 + (uint64_t)boot.tv_nsec / 1000000;
+	uint64_t now = host_up_ms();
 	spent *v = arena_alloc(&c->a, (p->threads.n + 1) * sizeof *v);
 	for (size_t i = 0; i < p->threads.n; i++) {
 		linux_stat st;

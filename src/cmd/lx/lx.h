@@ -16,4 +16,13 @@ err lx_text(cmd *c, tgt_info what, uint64_t id, str *ret) MUST_CHECK;
 /* !gle in user mode: errno of the current thread, or with -all of every thread. */
 err lx_gle(cmd *c, cmd_call *call) MUST_CHECK;
 
+/* Milliseconds: since the host's start (sleep included), since the process's own, in its kernel and
+ * user code. */
+typedef struct lx_times {
+	uint64_t up, process, kernel, user;
+} lx_times;
+
+/* Of the current process. ERR_NOTFOUND on a core, which does not tell when it was made. */
+err lx_times_get(cmd *c, lx_times *ret) MUST_CHECK;
+
 #endif
