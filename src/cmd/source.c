@@ -190,10 +190,10 @@ bool source_text(cmd *c, uint64_t pc, buf *b)
 	char *path;
 	size_t from = b->n;
 	if (!s->s || !source_numbers(c) || !e->syms || sym_line_at(e->syms, pc, &l) != ERR_OK ||
-		!(path = locate(c, l.file)))
+		!l.line || !(path = locate(c, l.file))) /* 0: the compiler's own code */
 		return false;
 	/* A file that has changed may be too short for the line: nothing of it is shown then. */
-	uint32_t lead = l.line > s->lead ? s->lead : l.line - (l.line != 0);
+	uint32_t lead = l.line > s->lead ? s->lead : l.line - 1;
 	diag before = c->d;
 	if (add_lines(c, path, l.line - lead, lead + 1 + s->trail, l.line, b) != ERR_OK) {
 		b->n = from;
