@@ -354,6 +354,18 @@ static err write_context(cmd *c)
 	return ERR_OK;
 }
 
+/* The registers at the last event's exception; in a dump that is the stored context. */
+static err do_ecxr(cmd *c, cmd_call *call)
+{
+	engine *e = c->e;
+	TRY(cmd_arg_end(c, call->args));
+	if (!e->has_event || e->ev.kind != TGT_EV_EXCEPTION)
+		return cmd_fail(c, ERR_STATE,
+			"Unable to get exception context: the last event is no exception");
+	eng_ctx_reset(e);
+	return show_set_regs(c);
+}
+
 static err do_cxr(cmd *c, cmd_call *call)
 {
 	str rest = call->args, sw;
@@ -375,6 +387,8 @@ static err do_cxr(cmd *c, cmd_call *call)
 		return reset_regs(c);
 	TRY(cmd_arg_expr(c, &rest, &addr));
 	TRY(cmd_arg_end(c, rest));
+	if (addr == ~0ULL && e->mode == ENG_USER && !e->caps.live)
+		return do_ecxr(c, &(cmd_call){.row = call->row});
 	if (addr == ~0ULL)
 		return cmd_fail(c, ERR_UNSUPPORTED,
 			"-1 (the context of a dump) needs a dump file as target");
@@ -668,12 +682,19 @@ static const cmd_row rows[] = {
 		"most kernels refuse.",
 		TARGET | CMD_LIVE, do_pagein},
 	{".cxr", ".cxr [/f Size] [/w] [Address]", "Show a context record and use its registers",
-		"Address is a CONTEXT in the target's memory. Without one the register context "
+		"Address is a CONTEXT in the target's memory, -1 that of a core (.ecxr). Without "
+		"one the register context "
 		"goes back to the "
 		"processor's. /w writes the current registers to memory below the stack and prints "
 		"where. "
 		"Lasts until the target runs, or .thread, .cxr or .trap.",
 		CMD_ANY | CMD_TARGET, do_cxr},
+	{".ecxr", ".ecxr", "Show and use the registers at the exception",
+		"Makes the thread of the last event's exception, with its registers there, the "
+		"context of what follows. In a core that is what the core was written for.",
+		CMD_USER | CMD_TARGET, do_ecxr},
+	{".excr", ".excr", "Show and use the registers at the exception", "The same as .ecxr.",
+		CMD_USER | CMD_TARGET, do_ecxr},
 	{".trap", ".trap [Address]", "Show a trap frame and use its registers",
 		"Address is a KTRAP_FRAME (!thread, kv). Without one the register context goes "
 		"back to the "
