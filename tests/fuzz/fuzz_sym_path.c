@@ -4,6 +4,8 @@
  */
 #include "sym/priv.h"
 
+#include <stdlib.h>
+
 static void path(str text)
 {
 	sym_elems p;
@@ -43,6 +45,12 @@ static void names(str text)
 	if (sym_file_name_ok(text) && (memchr(text.p, '/', text.n) || memchr(text.p, '\\', text.n)))
 		__builtin_trap();
 	sym_store_destroy(s);
+}
+
+/* Nothing is kept from one input to the next, and nothing of it in the user's cache. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	return setenv("XDG_CACHE_HOME", "/dev/null", 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
