@@ -34,8 +34,7 @@ void KiSystemCall64(void);
 
 /* clang-format off */
 #define TRAPS(X) \
-	X(0x00, KiDivideErrorFault, 0, 0) X(0x01, KiDebugTrapOrFault, 0, 0) \
-	X(0x03, KiBreakpointTrap, 3, 0) X(0x04, KiOverflowTrap, 3, 0) X(0x05, KiBoundFault, 0, 0) \
+	X(0x00, KiDivideErrorFault, 0, 0) X(0x04, KiOverflowTrap, 3, 0) X(0x05, KiBoundFault, 0, 0) \
 	X(0x06, KiInvalidOpcodeFault, 0, 0) X(0x07, KiNpxNotAvailableFault, 0, 0) \
 	X(0x0a, KiInvalidTssFault, 0, 0) X(0x0b, KiSegmentNotPresentFault, 0, 0) \
 	X(0x0c, KiStackFault, 0, 0) X(0x0d, KiGeneralProtectionFault, 0, 0) X(0x0e, KiPageFault, 0, 0) \
@@ -48,6 +47,8 @@ void KiSystemCall64(void);
 #define DECLARE(vector, name, dpl, ist) void TRAP(name)(void);
 TRAPS(DECLARE)
 void TRAP(KiUnexpectedInterrupt)(void);
+void KiDebugTrapOrFault(void);
+void KiBreakpointTrap(void);
 void KiNmiInterrupt(void);
 void KiWakeInterrupt(void);
 void KiDoubleFaultAbort(void);
@@ -83,7 +84,9 @@ static void build_idt(void)
 		set_gate(i, TRAP(KiUnexpectedInterrupt), 0, 0);
 #define GATE(vector, name, dpl, ist) set_gate(vector, TRAP(name), dpl, ist);
 	TRAPS(GATE)
+	set_gate(1, KiDebugTrapOrFault, 0, 3);
 	set_gate(2, KiNmiInterrupt, 0, 2);
+	set_gate(3, KiBreakpointTrap, 3, 4);
 	set_gate(VECTOR_WAKE, KiWakeInterrupt, 0, 0);
 	set_gate(8, KiDoubleFaultAbort, 0, 1);
 }
@@ -92,7 +95,7 @@ static void build_idt(void)
  * The processor's own memory: KPCR with KPRCB, then GDT and TSS, then its special stacks. One
  * block, so that variant b can map it in the user roots.
  */
-enum { STACKS_PAGES = 7 };
+enum { STACKS_PAGES = 15 };
 
 KPCR *KiCreateProcessor(ULONG number)
 {
@@ -109,10 +112,12 @@ KPCR *KiCreateProcessor(ULONG number)
 	pcr->TssBase = (KTSS64 *)(block + pcr_size + 0x200);
 	pcr->IdtBase = KiIdt;
 	pcr->MajorVersion = pcr->MinorVersion = 1;
-	pcr->TssBase->Ist[1] = (ULONG64)stacks + 2 * PAGE_SIZE; /* double fault */
-	pcr->TssBase->Ist[2] = (ULONG64)stacks + 6 * PAGE_SIZE; /* NMI */
+	pcr->TssBase->Ist[1] = (ULONG64)stacks + 2 * PAGE_SIZE;	 /* double fault */
+	pcr->TssBase->Ist[2] = (ULONG64)stacks + 6 * PAGE_SIZE;	 /* NMI */
+	pcr->TssBase->Ist[3] = (ULONG64)stacks + 10 * PAGE_SIZE; /* debug trap */
+	pcr->TssBase->Ist[4] = (ULONG64)stacks + 14 * PAGE_SIZE; /* breakpoint */
 	pcr->TssBase->IoMapBase = sizeof(KTSS64);
-	prcb->RspBaseShadow = (ULONG64)stacks + 7 * PAGE_SIZE;
+	prcb->RspBaseShadow = (ULONG64)stacks + 15 * PAGE_SIZE;
 
 	ULONG64 tss = (ULONG64)pcr->TssBase;
 	pcr->GdtBase[KGDT64_R0_CODE / 8].Value = 0x00209b0000000000;

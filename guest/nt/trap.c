@@ -265,6 +265,8 @@ void KiParanoidTrap(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef, ULONG vector)
 {
 	if (vector == 2)
 		KiFreezeTargetExecution(tf, ef);
+	else if (vector == 1 || vector == 3)
+		KiTrap(tf, ef, vector);
 	else
 		KeBugCheckEx(UNEXPECTED_KERNEL_MODE_TRAP, vector, (ULONG_PTR)tf, tf->Rip, tf->Rsp);
 }

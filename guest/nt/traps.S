@@ -8,6 +8,7 @@
  *   exception, kernel:  KiXxx                         KiXxxShadow -> KiXxx at once
  *   syscall:            KiSystemCall64                KiSystemCall64Shadow -> KiSystemServiceStart
  *   back to user:       iretq, sysretq                through KVASCODE, which loads the user root
+ *   debug traps:        KiXxx, on a stack of their own, from anywhere in the above -> KxXxx where they can
  *
  * Each routine describes its frame with unwind codes, so a stack can be followed from kernel code through
  * the trap into user mode. rbp is 0x80 above the KTRAP_FRAME while one is being built or torn down.
@@ -118,9 +119,9 @@
 #endif
 .endm
 
-/* ---- exceptions: KiTrap(trap frame, exception frame, vector) ---- */
+/* ---- exceptions: KiTrap(trap frame, exception frame, vector); own_gs: nobody has changed gs before ---- */
 
-.macro EXCEPTION name, vector, has_code
+.macro EXCEPTION_BODY name, vector, has_code, own_gs
 PROC \name
 	.if \has_code
 	.seh_pushframe @code
@@ -131,7 +132,9 @@ PROC \name
 	.endif
 	TRAP_PROLOGUE
 	SAVE_VOLATILE
+	.if \own_gs
 	ENTER_FROM_USER
+	.endif
 	mov rax, cr2
 	mov [rbp + TrFaultAddress], rax
 	SAVE_NONVOLATILE
@@ -142,6 +145,10 @@ PROC \name
 	RESTORE_NONVOLATILE
 	LEAVE_TRAP
 	.seh_endproc
+.endm
+
+.macro EXCEPTION name, vector, has_code
+	EXCEPTION_BODY \name, \vector, \has_code, 1
 	SHADOW \name, \has_code
 .endm
 
@@ -215,8 +222,8 @@ PROC \name\()Shadow
 
 	.text
 	EXCEPTION KiDivideErrorFault, 0, 0
-	EXCEPTION KiDebugTrapOrFault, 1, 0
-	EXCEPTION KiBreakpointTrap, 3, 0
+	EXCEPTION_BODY KxDebugTrapOrFault, 1, 0, 0
+	EXCEPTION_BODY KxBreakpointTrap, 3, 0, 0
 	EXCEPTION KiOverflowTrap, 4, 0
 	EXCEPTION KiBoundFault, 5, 0
 	EXCEPTION KiInvalidOpcodeFault, 6, 0
@@ -291,6 +298,79 @@ PROC \name
 #endif
 	PARANOID KiNmiInterrupt, 2, 0
 	PARANOID KiDoubleFaultAbort, 8, 1
+
+/*
+ * Debug traps and breakpoints come from any instruction, too: a step or a breakpoint at the beginning or the
+ * end of a system call meets the user's stack, gs or root in the kernel. So they have stacks of their own.
+ * Most come from user mode or from where all three are the kernel's: those move at once to the stack that
+ * any other exception would be on, and go on there (KxXxx) as one; the thread may be switched away, and the
+ * own stack is free for the next. The others are handled where they are: nothing else happens on this
+ * processor meanwhile.
+ */
+.macro DEBUG_EXCEPTION name, vector
+	PARANOID Ki\name\()OnOwnStack, \vector, 0
+PROC Ki\name
+	.seh_pushframe
+	push rax
+	.seh_pushreg rax
+	push rcx
+	.seh_pushreg rcx
+	push rdx
+	.seh_pushreg rdx
+	.seh_endprologue
+	test byte ptr [rsp + 32], 1
+	jz 1f
+	swapgs
+#if KVA_SHADOW
+	mov rax, gs:[PcKernelDirectoryTableBase]
+	mov cr3, rax
+#endif
+	mov rax, gs:[PcRspBase]
+	jmp 2f
+1:	mov ecx, 0xc0000101
+	rdmsr
+	test edx, edx
+	jns 3f
+#if KVA_SHADOW
+	mov rax, cr3
+	cmp rax, gs:[PcKernelDirectoryTableBase]
+	jne 3f
+	mov rax, gs:[PcRspBaseShadow]	/* the transition stack is too small, and carries a frame on its way */
+	sub rax, [rsp + 48]
+	cmp rax, 0x1000
+	jb 3f
+#endif
+	mov rax, [rsp + 48]
+	test rax, rax
+	jns 3f			/* the user's, or a root on its way to cr3 */
+	and rax, -16
+2:	mov rcx, rsp
+	mov rdx, [rcx + 56]
+	mov [rax - 8], rdx
+	mov rdx, [rcx + 48]
+	mov [rax - 16], rdx
+	mov rdx, [rcx + 40]
+	mov [rax - 24], rdx
+	mov rdx, [rcx + 32]
+	mov [rax - 32], rdx
+	mov rdx, [rcx + 24]
+	mov [rax - 40], rdx
+	mov rdx, [rcx + 16]
+	mov [rax - 48], rdx
+	lea rsp, [rax - 48]
+	mov rdx, [rcx]
+	mov rcx, [rcx + 8]
+	pop rax
+	jmp Kx\name
+3:	pop rdx
+	pop rcx
+	pop rax
+	jmp Ki\name\()OnOwnStack
+	.seh_endproc
+.endm
+
+	DEBUG_EXCEPTION DebugTrapOrFault, 1
+	DEBUG_EXCEPTION BreakpointTrap, 3
 
 #if KVA_SHADOW
 #define STRAY_WAKE KiStrayWakeShadow
@@ -382,6 +462,8 @@ KiSystemServiceStart:
 	RESTORE_NONVOLATILE
 	test al, al
 	jnz 1f
+	.globl KiSystemServiceExit
+KiSystemServiceExit:
 	mov rax, [rbp + TrRax]
 	mov rdx, [rbp + TrRdx]
 	mov r8, [rbp + TrR8]

@@ -468,6 +468,51 @@ def guest_heals_after_a_crash_with_ubp(build):
             must(_physical_byte(d, page) != 0xcc, text[-3000:])
 
 
+def guest_traces_through_a_system_call(build):
+    """Steps over and into a system call, to its last instruction and out: user stack, gs and root inside the kernel."""
+    for variant, entry, leave in (("a", "KiSystemCall64", "KiSystemServiceExit"),
+                                  ("b", "KiSystemCall64Shadow", "KiSystemExitShadow")):
+        # One processor: a second one would hit the entry, too, and tell of it after the breakpoint has gone.
+        with _guest(build, variant, "--smp", "1") as (k, d):
+            with _Session(build, k, d) as s:
+                def look(*before):
+                    """rip, rsp, rax, and what was shown on the way."""
+                    begin = s.seen
+                    s.say(*before, ".printf \"at %p %p %p\\n\", @rip, @rsp, @rax")
+                    m = s.wait(r"^at ([0-9a-f]+) ([0-9a-f]+) ([0-9a-f]+)")
+                    return [int(n, 16) for n in m.groups()], s.text[begin:s.seen]
+
+                def to_the_call():
+                    s.say("bp /1 /p @$t2 ntdll!NtWriteFile", "g", "t", "t")
+                    s.wait(r"0f05 +syscall")
+                    return look()[0]
+
+                s.say(*FIND)
+                call, stack, number = to_the_call()
+                # The processor clears the trap flag on the way in: without a breakpoint the step ends behind it.
+                must(look("t")[0] == [call + 2, stack, 0], s.text[-2000:])
+                for trap in "bp", "ba e1":
+                    must(to_the_call() == [call, stack, number], s.text[-2000:])
+                    there, shown = look(f"{trap} /p @$t2 nt!{entry}", "g")
+                    must(f"\nnt!{entry}:" in shown and there[1:] == [stack, number], s.text[-2000:])
+                    s.say("bc *")
+                    for _ in range(6):  # gs, the root (variant b) and the stack become the kernel's
+                        there, shown = look("t")
+                    must(there[1] >> 63 and there[2] == number, f"not on the kernel's stack:\n{s.text[-3000:]}")
+                    there, shown = look(f"{trap} /p @$t2 nt!{leave}", "g")
+                    must(f"\nnt!{leave}:" in shown, s.text[-2000:])
+                    s.say("bc *")
+                    for _ in range(12):
+                        there, shown = look("t")
+                        if "sysretq" in shown:
+                            break
+                    must("sysretq" in shown and there[1:] == [stack, 0], s.text[-3000:])
+                    there, shown = look("t")
+                    must("\nntdll!NtWriteFile+0xa:" in shown and there == [call + 2, stack, 0], s.text[-2000:])
+                s.end()
+            _healthy(build, k, d)
+
+
 def guest_byte_lands_where_it_is_said(build):
     """bp on a user address in another process's view: by QEMU's eyes the byte is in the current process's page."""
     for variant in "ab":
