@@ -212,8 +212,10 @@ static void refused(void **state)
 		{as_filtered, as_nobody, "seccomp filter", false},
 	};
 	(void)state;
-	if (geteuid() || yama() == '3') {
-		print_message("not root, or nobody may trace: nothing to try\n");
+	pt_denied us;
+	pt_denied_look(getpid(), 0, false, &us);
+	if (geteuid() || !us.may_trace || yama() == '3') {
+		print_message("not root, or not one that may trace: nothing to try\n");
 		skip();
 	}
 	for (size_t i = 0; i < ARRAY_LEN(c); i++) {
