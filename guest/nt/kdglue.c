@@ -31,6 +31,8 @@ char *KdPrintCircularBuffer = KdPrintDefaultCircularBuffer;
 char *KdPrintWritePointer = KdPrintDefaultCircularBuffer;
 ULONG KdPrintBufferSize = sizeof KdPrintDefaultCircularBuffer, KdPrintRolloverCount;
 
+/* 0: free. KDP_STOP: a stop has it. Else 1 + the processor that looks for a break-in. */
+enum { KDP_STOP = 0xffff };
 static volatile ULONG KdpLock;
 static bool KdpEnable;
 static HAL_CLOCK KdpClock; /* of the processor that is inside */
@@ -124,11 +126,18 @@ void KiFreezeTargetExecution(KTRAP_FRAME *tf, KEXCEPTION_FRAME *ef)
 	__atomic_store_n(&prcb->IpiFrozen, IPI_FROZEN_RUNNING, __ATOMIC_SEQ_CST);
 }
 
-/* A processor that has its own stop to report, while another one's goes on. */
+static bool change_lock(ULONG from, ULONG to)
+{
+	return __atomic_compare_exchange_n(
+		&KdpLock, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* A processor that has its own stop to report, while another one's goes on, or which is traced
+ * while it looks for a break-in. */
 static void wait_for_lock(KPRCB *prcb, CONTEXT *mine)
 {
 	prcb->DebuggerWait = 1;
-	while (__atomic_exchange_n(&KdpLock, 1, __ATOMIC_SEQ_CST)) {
+	while (!change_lock(0, KDP_STOP) && !change_lock(prcb->Number + 1, KDP_STOP)) {
 		__asm__ volatile("pause");
 		if (prcb->IpiFrozen != IPI_FROZEN_TARGET_FREEZE)
 			continue;
@@ -348,7 +357,7 @@ uint64_t kd_port_user_end(void)
 
 uint64_t kd_port_process(void)
 {
-	return KdpLock && KdpRoot ? KdpRoot : READ_CR(3);
+	return KdpLock == KDP_STOP && KdpRoot ? KdpRoot : READ_CR(3);
 }
 
 bool kd_port_query(uint64_t va, kd_space *space_ret, unsigned *flags_ret)
@@ -674,12 +683,12 @@ bool KdTrap(
 void KdCheckForDebugBreak(void)
 {
 	ULONG64 tick = SharedUserData->TickCount.LowPart;
+	ULONG self = KeGetCurrentPrcb()->Number;
 
-	if (!KdDebuggerEnabled || tick % KeNumberProcessors != KeGetCurrentPrcb()->Number ||
-		__atomic_exchange_n(&KdpLock, 1, __ATOMIC_SEQ_CST))
+	if (!KdDebuggerEnabled || tick % KeNumberProcessors != self || !change_lock(0, self + 1))
 		return;
 	bool found = kd_poll_break_in();
-	__atomic_store_n(&KdpLock, 0, __ATOMIC_SEQ_CST);
+	change_lock(self + 1, 0); /* a stop in between took it over, and gave it back */
 	if (found)
 		DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C);
 }

@@ -545,6 +545,17 @@ def guest_byte_lands_where_it_is_said(build):
             must([_physical_byte(d, p) for p in pages] == before, "a byte was left")
 
 
+def guest_stops_where_it_looks_for_a_break(build):
+    """A breakpoint in the kernel's own poll of the port: the processor holds the debugger's lock there."""
+    for variant in "ab":
+        with _guest(build, variant) as (k, d):
+            text, code = rs(build, d, k, ["bp nt!kd_poll_break_in", "g", "gu", "t", "g", "bc *", "bp /1 nt!NtWriteFile", "g", "q"],
+                            GUEST_PATIENCE)
+            must(code == 0, text[-3000:])
+            must(len(re.findall(r"Breakpoint 0 hit\nnt!kd_poll_break_in:", text)) == 2, text[-3000:])
+            expect(text, "nt!KdCheckForDebugBreak+", "Breakpoint 0 hit\nnt!NtWriteFile:")
+
+
 def guest_pages_in(build):
     """.pagein: a page of the paging file that nothing reads comes in, in the process that is looked at."""
     for variant in "ab":
