@@ -98,10 +98,8 @@ static void attach_at_a_hit_with_a_late_break(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
-		skip_break();
-		trap(TGT_TRAP_SOFT, USER_FUNC, 1);
+		attach_past_break(&K);
+		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		resume(TGT_GO);
 		until_exception();
 		assert_int_equal(E.pc, USER_FUNC);
@@ -252,9 +250,7 @@ static void reclaims_from_a_kernel_that_gave_up(void **state)
 	for (int v = 0; v < 2; v++) {
 		uint64_t base = 0;
 		peer_start(&K, kernels[v], "--print-every 3");
-		attach(&K, true);
-		until_exception();
-		skip_break();
+		attach_past_break(&K);
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 5; i++)
 			trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
@@ -470,9 +466,7 @@ static void execute_trap_at_the_pc(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		peer_start(&K, kernels[v], "--processors 1");
-		attach(&K, true);
-		until_exception();
-		skip_break();
+		attach_past_break(&K);
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		resume(TGT_GO);
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
@@ -503,9 +497,7 @@ static void breakpoint_step_and_hardware(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
-		skip_break();
+		attach_past_break(&K);
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		assert_int_not_equal(number_at(USER_FUNC) & 0xff, 0xcc);
 		resume(TGT_GO);
@@ -560,9 +552,7 @@ static void breakpoint_step_and_hardware(void **state)
 static void passing_over_costs_two_requests(void **state)
 {
 	peer_start(&K, kernels[0], "");
-	attach(&K, true);
-	until_exception();
-	skip_break();
+	attach_past_break(&K);
 	trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 	resume(TGT_GO);
 	assert_int_equal(next(5000), TGT_EV_EXCEPTION);

@@ -186,6 +186,14 @@ static void skip_break(void)
 	assert_int_equal(tgt_regs_set(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
 }
 
+/* Broken in, and ready to go on. */
+static void attach_past_break(const peer *k)
+{
+	attach(k, true);
+	until_exception();
+	skip_break();
+}
+
 static uint64_t trap(tgt_trap_kind kind, uint64_t addr, uint32_t size)
 {
 	uint64_t h = 0;
