@@ -211,6 +211,20 @@ bool x64_emulate_needs(const x64_insn *in, unsigned *sets, bool *reads, bool *wr
 	return true;
 }
 
+/* The manual leaves flags of shl, bt and imul undefined: a processor sets them in its own way. It
+ * leaves AF of and, or, xor, test undefined too, which all of them clear. */
+bool x64_emulate_pure(const x64_insn *in)
+{
+	zinsn z;
+	kind k;
+	unsigned sets;
+	bool reads, writes;
+	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK || !(k = kind_of(&z)))
+		return false;
+	needs_of(&z, k, &sets, &reads, &writes);
+	return !reads && !writes && k != K_SHIFT && k != K_BT && k != K_IMUL;
+}
+
 /* ---- operands ---- */
 
 typedef struct emu {

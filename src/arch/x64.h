@@ -182,6 +182,9 @@ err x64_emulate(x64_regs *r, const x64_insn *in, const x64_mem *m) MUST_CHECK;
 /* Which sets (bits of x64_set) and whether memory the emulation of `in` would touch; false if it is
  * not emulated. Lets a caller fetch the least. */
 bool x64_emulate_needs(const x64_insn *in, unsigned *sets, bool *reads, bool *writes);
+/* Whether it touches general registers and flags only, and no flag that is left undefined: then
+ * nobody can tell the result from the processor's. */
+bool x64_emulate_pure(const x64_insn *in);
 
 /* ---- page tables (4 levels; 5 when la57) ---- */
 

@@ -233,7 +233,7 @@ static bool emulate(engine *e, const x64_insn *in)
 	return true;
 }
 
-static err go(engine *e, tgt_go how, const site *but, diag *d)
+static err go_at(engine *e, tgt_go how, const site *but, const x64_insn *in, diag *d)
 {
 	/* gh and gn say it; g and steps leave it to the filter of the exception that stopped. */
 	bool handled = e->exec.status == ST_GO_HANDLED ||
@@ -245,11 +245,17 @@ static err go(engine *e, tgt_go how, const site *but, diag *d)
 		.go = how,
 		.handled = handled,
 		.alone = e->plan->active && e->plan->x.alone,
-		.unseen = e->plan->passed || e->plan->unseen};
+		.unseen = e->plan->passed || e->plan->unseen,
+		.insn = in};
 	e->plan->passed = e->plan->unseen = false;
 	TRY(tgt_resume(e->t, &run, d));
 	journal_settle(e);
 	return ERR_OK;
+}
+
+static err go(engine *e, tgt_go how, const site *but, diag *d)
+{
+	return go_at(e, how, but, NULL, d);
 }
 
 /* Runs on from pc; a trap that stands there is passed first. */
@@ -349,7 +355,7 @@ err plan_resume(engine *e, diag *d)
 		return run_on(e, d);
 	}
 	p->leg = LEG_STEP;
-	return go(e, TGT_STEP, site_at(e, e->ev.pc), d);
+	return go_at(e, TGT_STEP, site_at(e, e->ev.pc), known ? &in : NULL, d);
 }
 
 /* ---- looking at events ---- */

@@ -187,6 +187,7 @@ typedef struct tgt_run {
 	/* Nobody saw the target stand at its PC: an execute trap there has yet to hit. Otherwise it
 	 * is passed. */
 	bool unseen;
+	const x64_insn *insn; /* STEP: what stands at the unit's PC, if the caller knows it */
 } tgt_run;
 
 /* ---- user mode: processes, threads, what the system shows of them ---- */

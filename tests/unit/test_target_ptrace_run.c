@@ -289,6 +289,112 @@ static void steps(void **state)
 	rig_close(&r, TGT_KILL);
 }
 
+/* Steps before the instruction that stands at the pc, and says so if `tell`. */
+static void step_told(rig *r, bool tell)
+{
+	uint8_t code[X64_INSN_MAX];
+	x64_insn in;
+	OK(r, tgt_read_all(r->t, as_process(r->pid), r->ev.pc, code, sizeof code, &r->d));
+	assert_int_equal(x64_decode(code, sizeof code, r->ev.pc, &in), ERR_OK);
+	tgt_run how = {
+		.unit = r->ev.unit, .go = TGT_STEP, .handled = true, .insn = tell ? &in : NULL};
+	OK(r, tgt_resume(r->t, &how, &r->d));
+	rig_wait(r);
+	assert_int_equal(r->ev.kind, TGT_EV_EXCEPTION);
+}
+
+/* Where the kernel has a thread that stands still, proc(5) "syscall". */
+static uint64_t kernel_pc(const rig *r)
+{
+	char path[64], text[256];
+	unsigned long long sp, pc;
+	snprintf(path, sizeof path, "/proc/%d/syscall", (int)r->pid);
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	assert_true(n > 0);
+	text[n] = 0;
+	const char *last = strrchr(text, ' ');
+	assert_non_null(last);
+	while (last > text && last[-1] != ' ')
+		last--;
+	assert_int_equal(sscanf(last, "%llx %llx", &sp, &pc), 2);
+	return pc;
+}
+
+/* Two programs side by side: one is told what it steps over and need not run for all of it. */
+static void steps_by_hand(void **state)
+{
+	enum { N = 700 };
+	rig r[2];
+	char want[64], got[64];
+	unsigned by_hand = 0;
+	(void)state;
+	plain_output("kinds", want, sizeof want);
+	for (int i = 0; i < 2; i++) {
+		rig_create(&r[i], "kinds", NULL);
+		rig_start(&r[i]);
+		uint64_t h = rig_trap(&r[i], rig_symbol(&r[i], "main"));
+		rig_go(&r[i], TGT_GO, true);
+		rig_wait(&r[i]);
+		OK(&r[i], tgt_trap_del(r[i].t, h, &r[i].d));
+	}
+	for (unsigned n = 0; n < N; n++) {
+		x64_regs regs[2] = {0};
+		for (int i = 0; i < 2; i++) {
+			step_told(&r[i], i);
+			assert_int_equal(r[i].ev.code, (uint32_t)STEP);
+			if (n % 3 == 0) /* not looked at each time: they are kept */
+				OK(&r[i], tgt_regs_get(r[i].t, r[i].ev.unit, X64_SET_GENERAL,
+						  &regs[i], &r[i].d));
+			if (regs[i].gpr[X64_RAX] == r[i].pid) /* getpid in k_syscall */
+				regs[i].gpr[X64_RAX] = 0;
+		}
+		assert_int_equal(r[0].ev.pc, r[1].ev.pc);
+		assert_memory_equal(regs[0].gpr, regs[1].gpr, sizeof regs[0].gpr);
+		if (regs[0].eflags != regs[1].eflags)
+			fail_msg("step %u to %llx: flags %x, %x by hand", n,
+				(unsigned long long)r[0].ev.pc, regs[0].eflags, regs[1].eflags);
+		by_hand += kernel_pc(&r[1]) != r[1].ev.pc;
+		assert_int_equal(kernel_pc(&r[0]), r[0].ev.pc);
+	}
+	assert_true(by_hand > N / 5);
+	for (int i = 1; i >= 0; i--) { /* each gives back the processors that it found */
+		rig_end(&r[i]);
+		assert_string_equal(rig_output(&r[i], got, sizeof got), want);
+		rig_close(&r[i], TGT_KILL);
+	}
+}
+
+/* A signal that comes meanwhile is met soon; what was changed by hand holds behind its handler. */
+static void steps_by_hand_meet_signals(void **state)
+{
+	rig r;
+	(void)state;
+	rig_create(&r, "kinds", NULL);
+	rig_start(&r);
+	uint64_t h = rig_trap(&r, rig_symbol(&r, "k_lea"));
+	rig_go(&r, TGT_GO, true);
+	rig_wait(&r);
+	OK(&r, tgt_trap_del(r.t, h, &r.d));
+	step_told(&r, true);
+	kill((pid_t)r.pid, SIGUSR1);
+	unsigned n = 0;
+	while (!r.ev.signal) {
+		step_told(&r, true);
+		assert_true(++n < 64);
+	}
+	assert_int_equal(r.ev.signal, SIGUSR1);
+	/* killed while it stands where only we have it */
+	rig_go(&r, TGT_STEP, true);
+	rig_wait(&r);
+	while (kernel_pc(&r) == r.ev.pc)
+		step_told(&r, true);
+	kill((pid_t)r.pid, SIGKILL);
+	rig_until(&r, TGT_EV_PROCESS_EXIT);
+	rig_close(&r, TGT_KILL);
+}
+
 /* While hits follow each other both sit on one processor; a shown stop gives both theirs back. */
 static void shares_a_processor(void **state)
 {
@@ -761,6 +867,8 @@ int main(void)
 		cmocka_unit_test(self_modifying),
 		cmocka_unit_test(places_are_forgotten),
 		cmocka_unit_test(steps),
+		cmocka_unit_test(steps_by_hand),
+		cmocka_unit_test(steps_by_hand_meet_signals),
 		cmocka_unit_test(shares_a_processor),
 		cmocka_unit_test(units_and_freezing),
 		cmocka_unit_test(alone_with_a_new_thread),

@@ -26,7 +26,8 @@
  * - Every ptrace call is made by one thread, the owner. Nobody else waits for its children.
  * - A thread in STOPPED is in t->stopped; it has reported everything or has `queued` events.
  * - pc_dirty: the kernel's rip is not the thread's (it stands behind an int3 of ours, or in a
- * copy); th->pc is. It is written before the thread runs or anybody else looks.
+ * copy); th->pc is. It is written before the thread runs or anybody else looks. regs_dirty: so with
+ * all of th->regs, after steps that were emulated.
  * - No thread that is STOPPED has a pc inside of a copy.
  */
 #ifndef RS_TARGET_PTRACE_PT_H
@@ -125,9 +126,10 @@ struct pt_thread {
 	bool poked;	 /* an interrupt is on its way */
 	bool stuck;	 /* does not stop: in an uninterruptible system call */
 	bool step, was_step;
-	bool trapped;  /* in the delivery stop of a SIGTRAP */
-	bool unwaited; /* its stop was looked at, not taken: pt_take_stop */
-	bool leaving;  /* its exit was reported */
+	unsigned by_hand; /* steps that may be emulated before the processor must do one */
+	bool trapped;	  /* in the delivery stop of a SIGTRAP */
+	bool unwaited;	  /* its stop was looked at, not taken: pt_take_stop */
+	bool leaving;	  /* its exit was reported */
 	bool in_vfork;
 	bool in_call;	 /* in a stop inside of a system call, whose result overwrites rax */
 	bool fix_si;	 /* the signal to deliver is not that of the stop it stands in */
@@ -141,7 +143,7 @@ struct pt_thread {
 	pt_site *pass;	    /* run this site's instruction when running next */
 	pt_site *in;	    /* whose copy it was sent to */
 	uint64_t pc;
-	bool pc_known, pc_dirty, regs_known;
+	bool pc_known, pc_dirty, regs_known, regs_dirty;
 	struct user_regs_struct regs;
 	uint32_t exit_code;
 	cpu_set_t cpus; /* before we pinned it */
@@ -313,15 +315,25 @@ void pt_leave_call(pt *p, pt_thread *th);
 /* One instruction by hand, nobody else is affected. False: the thread is gone. */
 bool pt_step_once(pt *p, pt_thread *th);
 
+/* pt_step.c */
+/* th has come to the stop of a step. */
+void pt_stepped(pt_thread *th);
+/* Does a step of th, which stands before *in (NULL: not known), without running it; its event is in
+ * the queue then. False: it must run. */
+bool pt_step_by_hand(pt *p, pt_thread *th, const x64_insn *in);
+
 /* pt_regs.c */
 err pt_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d);
 err pt_regs_set(tgt *t, unit_t u, unsigned sets, const x64_regs *r, diag *d);
 err pt_reg_get(tgt *t, unit_t u, const x64_reg *reg, uint64_t *ret, diag *d);
 bool pt_regs_fetch(pt_thread *th);
 bool pt_regs_store(pt_thread *th);
+/* The integer and control sets are these from now on; written by pt_regs_flush. */
+void pt_regs_later(pt_thread *th, const x64_regs *r);
+/* What the thread's registers are here, they are in the kernel too. */
+bool pt_regs_flush(pt_thread *th);
 bool pt_pc(pt_thread *th, uint64_t *ret);
 void pt_pc_set(pt_thread *th, uint64_t pc);
-bool pt_pc_flush(pt_thread *th);
 bool pt_peek(pt_thread *th, size_t offset, uint64_t *ret);
 bool pt_poke(pt_thread *th, size_t offset, uint64_t v);
 bool pt_dr_get(pt_thread *th, unsigned i, uint64_t *ret);

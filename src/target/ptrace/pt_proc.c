@@ -612,7 +612,7 @@ static void let_go(pt *p, pt_thread *th)
 	uint64_t pc;
 	if (th->own_break && pt_pc(th, &pc) && pc == th->own_break)
 		pt_pc_set(th, pc + 1);
-	(void)!pt_pc_flush(th);
+	(void)!pt_regs_flush(th);
 	if (th->fix_si && last_signal(th))
 		(void)!ptrace(PTRACE_SETSIGINFO, th->tid, NULL, &th->si);
 	(void)!ptrace(PTRACE_DETACH, th->tid, NULL, (void *)(uintptr_t)last_signal(th));

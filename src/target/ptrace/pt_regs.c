@@ -62,8 +62,10 @@ void pt_pc_set(pt_thread *th, uint64_t pc)
 	th->regs.rip = pc;
 }
 
-bool pt_pc_flush(pt_thread *th)
+bool pt_regs_flush(pt_thread *th)
 {
+	if (th->regs_dirty)
+		return pt_regs_store(th);
 	if (!th->pc_dirty)
 		return true;
 	if (!pt_poke(th, REG(rip), th->pc))
@@ -91,7 +93,7 @@ bool pt_regs_store(pt_thread *th)
 		return false;
 	th->pc = th->regs.rip;
 	th->pc_known = true;
-	th->pc_dirty = false;
+	th->pc_dirty = th->regs_dirty = false;
 	return true;
 }
 
@@ -218,6 +220,14 @@ static void from_general(struct user_regs_struct *k, const x64_regs *r, unsigned
 		k->fs_base = r->fs_base;
 		k->gs_base = r->gs_base;
 	}
+}
+
+void pt_regs_later(pt_thread *th, const x64_regs *r)
+{
+	from_general(&th->regs, r, X64_SET_CONTROL | X64_SET_INTEGER);
+	th->regs.orig_rax = (unsigned long long)-1; /* behind the call that it came out of */
+	th->pc = th->regs.rip;
+	th->regs_dirty = true;
 }
 
 static err general_set(pt_thread *th, unsigned sets, const x64_regs *r, diag *d)

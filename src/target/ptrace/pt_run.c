@@ -108,7 +108,7 @@ bool pt_await(const pt_thread *th, int *status)
 static void move_on(pt *p, pt_thread *th)
 {
 	int status;
-	if (!pt_pc_flush(th) || ptrace(PTRACE_INTERRUPT, th->tid, NULL, NULL) ||
+	if (!pt_regs_flush(th) || ptrace(PTRACE_INTERRUPT, th->tid, NULL, NULL) ||
 		ptrace(PTRACE_CONT, th->tid, NULL, NULL))
 		return;
 	th->unwaited = th->trapped = false;
@@ -164,14 +164,14 @@ void pt_run(pt *p, pt_thread *th, bool step)
 	}
 	if (th->sig && th->fix_si)
 		(void)!ptrace(PTRACE_SETSIGINFO, th->tid, NULL, &th->si);
-	if (th->pc_dirty)
-		(void)!pt_pc_flush(th);
+	(void)!pt_regs_flush(th);
 	/* Killed meanwhile: ESRCH; then its end is what we wait for. */
 	(void)!ptrace(req, th->tid, NULL, (void *)(uintptr_t)(req == PTRACE_LISTEN ? 0 : th->sig));
 	th->sig = 0;
 	th->chance = PT_NO_SIGNAL;
 	th->has_si = th->fix_si = th->trapped = th->unwaited = false;
-	th->regs_known = th->pc_known = th->pc_dirty = false;
+	th->regs_known = th->pc_known = th->pc_dirty = th->regs_dirty = false;
+	th->by_hand = 0;
 	th->was_step = step;
 	th->step = false;
 	pt_set_running(p, th, th->leaving ? PT_LEAVING : PT_RUNNING);
@@ -269,7 +269,7 @@ err pt_resume(tgt *t, const tgt_run *how, diag *d)
 		if (p->last_kind == TGT_EV_EXCEPTION)
 			pt_storm(p, th);
 	}
-	if (!p->queue.n)
+	if (!p->queue.n && !(th && th->step && pt_step_by_hand(p, th, how->insn)))
 		pt_launch(p);
 	return ERR_OK;
 }
@@ -381,8 +381,8 @@ err pt_halt(tgt *t, diag *d)
 	/* Should we be killed while they are looked at, they go on from where they show. */
 	for (size_t i = 0; i < p->stopped.n; i++) {
 		pt_thread *th = p->stopped.p[i];
-		if (th->pc_dirty && !th->proc->created)
-			(void)!pt_pc_flush(th);
+		if (!th->proc->created)
+			(void)!pt_regs_flush(th);
 		pt_take_stop(th);
 	}
 	pt_terminal_back(p);
@@ -403,7 +403,7 @@ bool pt_step_once(pt *p, pt_thread *th)
 	int status;
 	for (size_t i = 0; i < ARRAY_LEN(sync); i++)
 		block &= ~(1ull << (sync[i] - 1));
-	if (!pt_pc_flush(th))
+	if (!pt_regs_flush(th))
 		return false;
 	bool masked = !ptrace(PTRACE_GETSIGMASK, th->tid, (void *)8, &old) &&
 		      !ptrace(PTRACE_SETSIGMASK, th->tid, (void *)8, &block);

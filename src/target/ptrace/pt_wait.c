@@ -356,8 +356,10 @@ static bool trap_stop(pt *p, pt_thread *th, tgt_event *ret)
 		bool stepped = th->was_step && code != TRAP_HWBKPT;
 		if (hard)
 			return hard_event(p, th, dr6, stepped, ret);
-		if (stepped)
+		if (stepped) {
+			pt_stepped(th);
 			return pt_step_event(p, th, ret);
+		}
 	} else {
 		pt_pass_home(p, th);
 		/* The step that delivered a signal ends at its handler, which the kernel tells by
