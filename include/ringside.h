@@ -90,7 +90,7 @@ RS_API rs_result rs_set_kernel_connection_options(rs_session *session, const cha
  * no (always so on this system). */
 RS_API rs_result rs_is_kernel_debugger_enabled(rs_session *session);
 
-#define RS_END_PASSIVE		0u /* breakpoints out, target runs on */
+#define RS_END_PASSIVE		0u /* breakpoints out, target runs on; after q or qd as these say */
 #define RS_END_ACTIVE_TERMINATE 1u /* the same for a kernel */
 #define RS_END_ACTIVE_DETACH	2u
 #define RS_END_REENTRANT	3u /* now, whatever is under way; nothing is said to the target */
@@ -175,7 +175,9 @@ RS_API rs_result rs_set_execution_status(rs_session *session, uint32_t status);
 
 #define RS_INTERRUPT_ACTIVE  0u /* break in, or cancel what runs */
 #define RS_INTERRUPT_PASSIVE 1u /* only registers the interrupt */
-#define RS_INTERRUPT_EXIT    2u /* the wait returns RS_E_PENDING without a break */
+/* The wait returns RS_E_PENDING without a break. While the session ends: what is still to be taken out
+ * of a kernel stays in it, and rs_end_session returns soon. */
+#define RS_INTERRUPT_EXIT 2u
 /* SetInterrupt: any thread, any time, signal handlers; returns at once. */
 RS_API rs_result rs_set_interrupt(rs_session *session, uint32_t flags);
 /* GetInterrupt: RS_S_OK if one was set (it is cleared), RS_S_FALSE if not. */

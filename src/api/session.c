@@ -170,12 +170,18 @@ rs_result rs_create(rs_session **session)
 	return RS_S_OK;
 }
 
+/* As the command said that asked for the end, if one did (q, qd). */
+static void end_passively(rs_session *s)
+{
+	eng_end(s->e, s->c->quit ? s->c->quit_how : TGT_DETACH);
+}
+
 void rs_destroy(rs_session *s)
 {
 	if (!s)
 		return;
 	if (s->e->t)
-		eng_end(s->e, s->c->quit ? s->c->quit_how : TGT_DETACH);
+		end_passively(s);
 	/* The interpreter's state may be used by hooks: the engine goes first in what it calls. */
 	s->e->hooks = (eng_hooks){0};
 	cmd_destroy(s->c);
@@ -264,8 +270,12 @@ rs_result rs_end_session(rs_session *s, uint32_t flags)
 		return RS_E_INVALIDARG;
 	if (!s->e->t)
 		return RS_E_UNEXPECTED;
-	bool kill = flags == RS_END_ACTIVE_TERMINATE && s->e->mode == ENG_USER;
-	eng_end(s->e, kill ? TGT_KILL : TGT_DETACH);
+	if (flags == RS_END_PASSIVE)
+		end_passively(s);
+	else
+		eng_end(s->e, flags == RS_END_ACTIVE_TERMINATE && s->e->mode == ENG_USER
+				      ? TGT_KILL
+				      : TGT_DETACH);
 	return RS_S_OK;
 }
 

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TYPED_MAX = 1024, AGAIN_MS = 1500 };
+enum { TYPED_MAX = 1024, AGAIN_MS = 1500, LATE_MS = 1000 };
 
 static struct {
 	cli *c;
@@ -24,6 +24,7 @@ static struct {
 	pthread_t thread;
 	int stop[2];
 	bool watching;
+	const char *late; /* keys count only after a while, when this is said; NULL: at once */
 	struct termios saved;
 	char typed[TYPED_MAX];
 	size_t n_typed;
@@ -121,6 +122,13 @@ static void *watch(void *u)
 	char ch;
 
 	(void)u;
+	/* What is typed before is the shell's. */
+	if (k.late) {
+		if (poll(&p[1], 1, LATE_MS) > 0)
+			return NULL;
+		fputs(k.late, stdout);
+		fflush(stdout);
+	}
 	for (;;) {
 		if (poll(p, 2, -1) < 0)
 			continue;
@@ -135,15 +143,15 @@ static void *watch(void *u)
 	}
 }
 
-void keys_watch_begin(cli *c)
+void keys_watch_begin(cli *c, const char *late)
 {
 	struct termios raw;
 
 	atomic_store(&k.last_break, 0); /* the one that ended an earlier wait is answered */
 	/* A program has the terminal as it is, in its own process group: Ctrl+C reaches it as a
 	 * signal, which stops it. */
-	if (!c->terminal || rs_program_on_terminal(c->s) ||
-		tcgetattr(STDIN_FILENO, &k.saved) || pipe(k.stop))
+	if (!c->terminal || rs_program_on_terminal(c->s) || tcgetattr(STDIN_FILENO, &k.saved) ||
+		pipe(k.stop))
 		return;
 	raw = k.saved;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | IEXTEN);
@@ -151,6 +159,7 @@ void keys_watch_begin(cli *c)
 	raw.c_cc[VTIME] = 0;
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	k.n_typed = 0;
+	k.late = late;
 	sigset_t block, old;
 	sigemptyset(&block);
 	sigaddset(&block, SIGINT);

@@ -33,7 +33,7 @@ static int on_input(void *u, const char *prompt, char *buffer, size_t size)
 	snprintf(text, sizeof text, "%s ", prompt);
 	keys_watch_end(c); /* the terminal is the prompt's while it asks */
 	bool ok = line_read(c, text, buffer, size);
-	keys_watch_begin(c);
+	keys_watch_begin(c, NULL);
 	return ok ? (int)strlen(buffer) : -1;
 }
 
@@ -88,7 +88,7 @@ static bool wait_and_show(cli *c)
 
 	while (running(c)) {
 		fflush(stdout);
-		keys_watch_begin(c);
+		keys_watch_begin(c, NULL);
 		c->waiting = true;
 		rs_result r = rs_wait_for_event(c->s, 0, RS_INFINITE);
 		c->waiting = false;
@@ -231,6 +231,16 @@ static bool first_stop(cli *c)
 	return true;
 }
 
+/* Takes what is ours out of the target; Ctrl+B ends that too. */
+static void leave(cli *c)
+{
+	bool at_once = keys_abandon() > 1 || (keys_abandon() && running(c));
+	keys_watch_begin(
+		c, "Taking breakpoints out of the target. Ctrl+B leaves them where they are.\n");
+	rs_end_session(c->s, at_once ? RS_END_REENTRANT : RS_END_PASSIVE);
+	keys_watch_end(c);
+}
+
 static int run(cli *c, int argc, char **argv)
 {
 	if (c->o.show_help) {
@@ -260,10 +270,8 @@ static int run(cli *c, int argc, char **argv)
 	}
 	if (c->o.workspace && c->exit_code == 0)
 		rs_save_workspace(c->s, c->o.workspace);
-	if (keys_abandon() > 1 || (keys_abandon() && running(c)))
-		rs_end_session(c->s, RS_END_REENTRANT);
-	rs_session *s = c->s;
-	rs_destroy(s);
+	leave(c);
+	rs_destroy(c->s);
 	return c->exit_code;
 }
 

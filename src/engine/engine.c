@@ -161,7 +161,7 @@ static bool file_map(void *u, str target_path, char *host_path, size_t cap)
 
 err eng_attach_kernel(engine *e, str options, diag *d)
 {
-	tgt_host host = {e, &e->cancel, trace_line, file_map};
+	tgt_host host = {e, &e->cancel, &e->abandon, trace_line, file_map};
 	kd_open_opts opts = {.initial_break = e->initial_break, .reclaim = 1};
 	tgt *t;
 
@@ -174,13 +174,13 @@ err eng_attach_kernel(engine *e, str options, diag *d)
 
 err eng_open_user(engine *e, tgt **ret, diag *d)
 {
-	tgt_host host = {e, &e->cancel, trace_line, NULL};
+	tgt_host host = {e, &e->cancel, &e->abandon, trace_line, NULL};
 	return ptrace_open(&host, ret, d);
 }
 
 err eng_open_image(engine *e, const char *path, diag *d)
 {
-	tgt_host host = {e, &e->cancel, trace_line, NULL};
+	tgt_host host = {e, &e->cancel, &e->abandon, trace_line, NULL};
 	tgt *t;
 
 	sys_map file;
@@ -211,6 +211,8 @@ void eng_end(engine *e, tgt_leave how)
 	bool clean = false; /* nothing of ours is in the target afterwards */
 	if (!e->t)
 		return;
+	tgt_leave_begin(e->t);
+	atomic_store(&e->leaving, true);
 	if (how != TGT_ABANDON)
 		(void)!tgt_halt(e->t, NULL); /* traps are taken out below */
 	if (how == TGT_KILL)
@@ -229,6 +231,13 @@ void eng_end(engine *e, tgt_leave how)
 	tgt *t = e->t;
 	e->t = NULL;
 	tgt_close(t, how);
+	atomic_store(&e->leaving, false);
+	if (atomic_exchange(&e->abandon.flag, false)) {
+		clean = false;
+		out_as(e, OUT_WARNING,
+			"Abandoned: what was not taken out of the target yet stays in it, and is "
+			"reclaimed by the next session.\n");
+	}
 	if (clean)
 		journal_forget(e);
 	if (e->os)
@@ -463,5 +472,8 @@ void eng_interrupt(engine *e)
 
 void eng_exit_wait(engine *e)
 {
-	atomic_store(&e->exit_wait, true);
+	if (atomic_load(&e->leaving))
+		atomic_store(&e->abandon.flag, true);
+	else
+		atomic_store(&e->exit_wait, true);
 }

@@ -220,6 +220,8 @@ struct track;
 struct engine {
 	eng_hooks hooks;
 	atomic_bool exit_wait;	  /* eng_exit_wait was called */
+	atomic_bool leaving;	  /* inside of eng_end */
+	cancel abandon;		  /* eng_exit_wait was called meanwhile */
 	atomic_bool break_wanted; /* eng_interrupt was called while the target ran */
 	cancel cancel;		  /* a command that runs is asked to stop */
 	eng_mode mode;

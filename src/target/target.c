@@ -14,10 +14,17 @@ static err absent(const tgt *t, diag *d, const char *what)
 		what, t->ops->name);
 }
 
+void tgt_leave_begin(tgt *t)
+{
+	t->leaving = true;
+	t->host.cancel = NULL;
+}
+
 void tgt_close(tgt *t, tgt_leave how)
 {
 	if (!t)
 		return;
+	tgt_leave_begin(t);
 	if (how == TGT_DETACH)
 		trap_leave(t);
 	tgt_mem_free(t);

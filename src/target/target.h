@@ -236,6 +236,7 @@ typedef enum tgt_leave {
 typedef struct tgt_host {
 	void *u;
 	const cancel *cancel;
+	const cancel *abandon; /* while it is left: what is still to be done there is given up */
 	/* One line of readable packet traffic (Ctrl+D); only when tgt_trace_set(true). */
 	void (*trace)(void *u, str line);
 	/* Driver replacement (.kdfiles): path of the host's file for a target's path; false: none.
@@ -316,10 +317,13 @@ struct tgt {
 	const struct tgt_ops *ops;
 	tgt_host host;
 	struct tgt_mem *mem; /* cache and masking; NULL until tgt_mem_init */
+	bool leaving;	     /* tgt_leave_begin */
 };
 
 /* ---- wrappers: what callers use ---- */
 
+/* From here on only host.abandon cuts anything short: leaving in order is not cancelled. */
+void tgt_leave_begin(tgt *t);
 void tgt_close(tgt *t, tgt_leave how); /* frees t; NULL legal */
 void tgt_caps_get(tgt *t, tgt_caps *ret);
 err tgt_query(tgt *t, tgt_fact f, void *ret, size_t size, diag *d) MUST_CHECK;

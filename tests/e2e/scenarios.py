@@ -716,9 +716,14 @@ class _Terminal:
     def type(self, keys):
         os.write(self.fd, keys.encode())
 
-    def exit_code(self):
+    def lives(self, seconds):
+        """It does not end within that time."""
+        time.sleep(seconds)
+        return not os.waitpid(self.pid, os.WNOHANG)[0]
+
+    def exit_code(self, seconds=20):
         import select
-        until = time.time() + 20
+        until = time.time() + seconds
         while time.time() < until:
             if select.select([self.fd], [], [], 0.05)[0]:
                 with contextlib.suppress(OSError):
@@ -769,6 +774,29 @@ def terminal_keys(build):
         t.type("q\r")
         must(t.exit_code() == 0, "exit code")
         must(epilogue(p)["int3"] == 0, "a byte was left")
+
+
+def second_ctrl_b_abandons(build):
+    """Ctrl+B at the prompt leaves in order; of a target that does not answer a second one abandons it."""
+    for first in "\x02", "q\r":
+        with fake(build, "a", "--stopped") as (p, k, d):
+            t = _Terminal(build, k, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+            t.prompt()
+            t.type(".for (r $t0 = 0; @$t0 < 8; r $t0 = @$t0 + 1) { bp nt+0n4160+@$t0*8 }\r")
+            t.prompt()
+            t.type("p\r")  # now they are in the target's table
+            t.prompt()
+            p.send_signal(signal.SIGSTOP)
+            t.type(first)
+            t.wait("Ctrl+B leaves them where they are.")
+            must(t.lives(3), "it ended by itself")
+            t.type("\x02")
+            t.wait("Abandoned", 2)
+            t.exit_code(2)
+            p.send_signal(signal.SIGCONT)
+            text, code = rs(build, d, k + ["-b"], ["bl", "q"], 60)
+            must(re.search(r"Reclaimed \d breakpoint entries", text), text[-1500:])
+            must(code == 0 and epilogue(p)["int3"] == 0, text[-1500:])
 
 
 def ctrl_b_leaves_at_once(build):

@@ -585,7 +585,6 @@ static void detach(kd *k)
 static void close_(tgt *t, tgt_leave how)
 {
 	kd *k = kd_of(t);
-	k->t.host.cancel = NULL; /* leaving in order is not cut short */
 	if (how == TGT_DETACH)
 		detach(k);
 	else if (how == TGT_LEAVE)

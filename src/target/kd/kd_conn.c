@@ -22,6 +22,7 @@ enum {
 	BREAK_SILENCE_MS = 8000,
 	CONTINUE_TRIES = 8,
 	WRITE_MS = 2000,
+	LEAVE_LOOK_MS = 50,
 	DOZE_BYTES = 32,
 	DOZE_MIN_NS = 20000,
 	DOZE_MAX_NS = 1000000
@@ -637,8 +638,21 @@ static void doze(kd *k)
 	nanosleep(&t, NULL);
 }
 
+/* Whoever leaves does not want to wait any longer. Looked at often, since nobody may wake a link that
+ * is about to be closed. */
+static bool abandoned(kd *k)
+{
+	if (!k->t.leaving || !cancelled(k->t.host.abandon))
+		return false;
+	k->phase = PH_DEAD;
+	k->cut = true;
+	return true;
+}
+
 void kd_pump(kd *k, uint64_t until)
 {
+	if (abandoned(k))
+		return;
 	if (drain(k) || k->got)
 		return;
 	uint64_t now = sys_now_ms();
@@ -653,6 +667,8 @@ void kd_pump(kd *k, uint64_t until)
 	int wait = t == UINT64_MAX ? -1 : t <= now ? 0 : t - now > 60000 ? 60000 : (int)(t - now);
 	if (k->phase == PH_DEAD)
 		return;
+	if (k->t.leaving && (wait < 0 || wait > LEAVE_LOOK_MS))
+		wait = LEAVE_LOOK_MS;
 	doze(k);
 	unsigned got = link_wait(k->link, wait);
 	if (got & LINK_GOT_UP)
