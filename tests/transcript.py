@@ -9,8 +9,10 @@
                                    (`a,b` for the variant: once with each, and both must look the same)
     options: -lines            (more options of ringside; optional; %VARIANT% is the target's)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
+    terminal                   (on a pseudo-terminal; optional)
     > command
     > command
+    < TEXT => KEYS             (on a terminal, while the prompt does not read: typed when TEXT has come; ^C is Ctrl+C)
     ---
     the session, masked
 
@@ -26,6 +28,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from terminal import Terminal
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -57,6 +61,7 @@ class Case:
         self.target = "none"
         self.keep_addresses = False
         self.from_first_prompt = False
+        self.terminal = False
         text = path.read_text()
         front, _, self.expected = text.partition("\n---\n")
         for line in front.splitlines():
@@ -74,8 +79,13 @@ class Case:
                 self.keep_addresses = True
             elif line == "from-first-prompt":
                 self.from_first_prompt = True
+            elif line == "terminal":
+                self.terminal = True
             elif line.startswith("> ") or line == ">":
                 self.commands.append(line[2:])
+            elif line.startswith("< "):
+                wait, _, keys = line[2:].partition(" => ")
+                self.commands.append((wait, re.sub(r"\^([A-Z])", lambda m: chr(ord(m[1]) - 64), keys)))
 
     def normalise(self, text):
         if self.from_first_prompt:
@@ -159,6 +169,24 @@ def ringside(build, args, commands, timeout=120, env=None):
     return out.decode(errors="replace"), p.returncode
 
 
+def on_terminal(build, args, commands, timeout, env):
+    """As ringside(), with somebody at a terminal: commands are for the prompt, pairs (TEXT, KEYS) for the program."""
+    with Terminal(build, args, dict(env, HOME="/nonexistent-home", TZ="UTC")) as t:
+        try:
+            for command in commands:
+                if isinstance(command, str):
+                    t.prompt(timeout)
+                    t.type(command + "\r")
+                else:
+                    t.wait(command[0], timeout)
+                    t.away(timeout)
+                    t.type(command[1])
+            code = t.exit_code(timeout)
+        except AssertionError as e:
+            return f"{Terminal.text(t.all)}\n*** {e}\n", None
+    return Terminal.text(t.all), code
+
+
 def targets(case):
     """The target line, once for each variant that it names."""
     words = case.target.split()
@@ -179,8 +207,10 @@ def run_case(case, build, words, timeout):
                 first, _ = ringside(build, [str(ROOT / build / words[1]), *words[2:]], [expand(c) for c in case.first], timeout, env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
                 if not (tmp / "core").exists():
                     return "no core was written:\n" + first
-            text, code = ringside(build, kd + [expand(o) for o in case.options] + program, [expand(c) for c in case.commands], timeout,
-                                  env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+            run = on_terminal if case.terminal else ringside
+            text, code = run(build, kd + [expand(o) for o in case.options] + program,
+                             [expand(c) if isinstance(c, str) else c for c in case.commands], timeout,
+                             env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
         text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
         text = case.normalise(text)
         return text if code == 0 else text + f"exit code {code}\n"

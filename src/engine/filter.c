@@ -21,6 +21,7 @@ static const struct row {
 /* What user mode has besides. */
 static const struct row signals[] = {
 #define SIGNAL(code, name, number, brk) {code, NULL, name, TGT_SIGNAL_CODE + number, brk, false},
+#define KEY(code, name, number)		{code, NULL, name, TGT_SIGNAL_CODE + number, SX_BREAK, true},
 #include "engine/signals.def"
 };
 static const struct {

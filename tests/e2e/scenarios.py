@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import transcript
+from terminal import Terminal
 from transcript import ROOT
 
 K_WORK = 0x1040        # fakekernel: offsets from its kernel's base, see tests/kdpeer/machine.c
@@ -685,126 +686,80 @@ def command_line(build):
 
 # ---- a person at a terminal ----
 
-class _Terminal:
-    """ringside on a pseudo-terminal."""
-
-    def __init__(self, build, args, env):
-        import pty
-        pid, self.fd = pty.fork()
-        if not pid:
-            os.execve(str(ROOT / build / "src/ringside"), ["ringside", *args],
-                      dict(os.environ, TERM="xterm", NO_COLOR="1", **env))
-        self.pid, self.seen = pid, ""
-
-    def wait(self, text, seconds=30):
-        import select
-        until = time.time() + seconds
-        while text not in self.seen:
-            must(time.time() < until, f"no '{text}' on the terminal:\n{self.seen[-2000:]}")
-            if select.select([self.fd], [], [], 0.1)[0]:
-                try:
-                    self.seen += os.read(self.fd, 65536).decode(errors="replace")
-                except OSError:
-                    must(text in self.seen, f"it ended without '{text}':\n{self.seen[-2000:]}")
-        self.seen = self.seen[self.seen.index(text) + len(text):]
-
-    def prompt(self):
-        """The editor takes the terminal over right behind the prompt's text."""
-        self.wait("kd> ")
-        time.sleep(0.5)
-
-    def type(self, keys):
-        os.write(self.fd, keys.encode())
-
-    def lives(self, seconds):
-        """It does not end within that time."""
-        time.sleep(seconds)
-        return not os.waitpid(self.pid, os.WNOHANG)[0]
-
-    def exit_code(self, seconds=20):
-        import select
-        until = time.time() + seconds
-        while time.time() < until:
-            if select.select([self.fd], [], [], 0.05)[0]:
-                with contextlib.suppress(OSError):
-                    os.read(self.fd, 65536)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-        os.kill(self.pid, signal.SIGKILL)
-        raise AssertionError("it does not end")
+def on_terminal(build, args, d):
+    return Terminal(build, args, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
 
 
 def terminal_keys(build):
     """Ctrl+C breaks in, TAB completes, history comes back, the control keys act, q ends."""
     with fake(build, "a") as (p, k, d):
-        t = _Terminal(build, k, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
-        t.wait("Waiting to reconnect...")
-        time.sleep(1)
-        t.type("\x03")
-        t.prompt()
-        t.type(".sympa\t\r")
-        t.wait("Symbol search path is")
-        t.prompt()
-        t.type("? 6*7\r")
-        t.wait("= 00000000`0000002a")
-        t.prompt()
-        t.type("\x1b[A\r")  # cursor up: the line before
-        t.wait("= 00000000`0000002a")
-        t.prompt()
-        t.type("\x04")
-        t.wait("Packet trace is on.")
-        t.prompt()
-        t.type("\x04")
-        t.wait("Packet trace is off.")
-        t.prompt()
-        t.type("\x0b")
-        t.wait("Will breakin on next boot.")
-        t.prompt()
-        t.type("\x16")
-        t.wait("Verbose mode is on.")
-        t.prompt()
-        t.type("\x12")
-        t.wait("Resynchronising")
-        t.prompt()
-        t.type("g\r")
-        time.sleep(0.5)
-        t.type("\x03")
-        t.prompt()
-        t.type("q\r")
-        must(t.exit_code() == 0, "exit code")
-        must(epilogue(p)["int3"] == 0, "a byte was left")
+        with on_terminal(build, k, d) as t:
+            t.wait("Waiting to reconnect...")
+            time.sleep(1)
+            t.type("\x03")
+            t.prompt()
+            t.type(".sympa\t\r")
+            t.wait("Symbol search path is")
+            t.prompt()
+            t.type("? 6*7\r")
+            t.wait("= 00000000`0000002a")
+            t.prompt()
+            t.type("\x1b[A\r")  # cursor up: the line before
+            t.wait("= 00000000`0000002a")
+            t.prompt()
+            t.type("\x04")
+            t.wait("Packet trace is on.")
+            t.prompt()
+            t.type("\x04")
+            t.wait("Packet trace is off.")
+            t.prompt()
+            t.type("\x0b")
+            t.wait("Will breakin on next boot.")
+            t.prompt()
+            t.type("\x16")
+            t.wait("Verbose mode is on.")
+            t.prompt()
+            t.type("\x12")
+            t.wait("Resynchronising")
+            t.prompt()
+            t.type("g\r")
+            time.sleep(0.5)
+            t.type("\x03")
+            t.prompt()
+            t.type("q\r")
+            must(t.exit_code() == 0, "exit code")
+            must(epilogue(p)["int3"] == 0, "a byte was left")
 
 
 def second_ctrl_b_abandons(build):
     """Ctrl+B at the prompt leaves in order; of a target that does not answer a second one abandons it."""
     for first in "\x02", "q\r":
         with fake(build, "a", "--stopped") as (p, k, d):
-            t = _Terminal(build, k, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
-            t.prompt()
-            t.type(".for (r $t0 = 0; @$t0 < 8; r $t0 = @$t0 + 1) { bp nt+0n4160+@$t0*8 }\r")
-            t.prompt()
-            t.type("p\r")  # now they are in the target's table
-            t.prompt()
-            p.send_signal(signal.SIGSTOP)
-            t.type(first)
-            t.wait("Ctrl+B leaves them where they are.")
-            must(t.lives(3), "it ended by itself")
-            t.type("\x02")
-            t.wait("Abandoned", 2)
-            t.exit_code(2)
-            p.send_signal(signal.SIGCONT)
-            text, code = rs(build, d, k + ["-b"], ["bl", "q"], 60)
-            must(re.search(r"Reclaimed \d breakpoint entries", text), text[-1500:])
-            must(code == 0 and epilogue(p)["int3"] == 0, text[-1500:])
+            with on_terminal(build, k, d) as t:
+                t.prompt()
+                t.type(".for (r $t0 = 0; @$t0 < 8; r $t0 = @$t0 + 1) { bp nt+0n4160+@$t0*8 }\r")
+                t.prompt()
+                t.type("p\r")  # now they are in the target's table
+                t.prompt()
+                p.send_signal(signal.SIGSTOP)
+                t.type(first)
+                t.wait("Ctrl+B leaves them where they are.")
+                must(t.lives(3), "it ended by itself")
+                t.type("\x02")
+                t.wait("Abandoned", 2)
+                t.exit_code(2)
+                p.send_signal(signal.SIGCONT)
+                text, code = rs(build, d, k + ["-b"], ["bl", "q"], 60)
+                must(re.search(r"Reclaimed \d breakpoint entries", text), text[-1500:])
+                must(code == 0 and epilogue(p)["int3"] == 0, text[-1500:])
 
 
 def ctrl_b_leaves_at_once(build):
     with fake(build, "a") as (p, k, d):
-        t = _Terminal(build, k, {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
-        t.wait("Waiting to reconnect...")
-        time.sleep(1)
-        t.type("\x02")
-        t.exit_code()
-        text, code = rs(build, d, k + ["-b"], ["r rip", "q"], 60)
-        expect(text, "rip=")
+        with on_terminal(build, k, d) as t:
+            t.wait("Waiting to reconnect...")
+            time.sleep(1)
+            t.type("\x02")
+            t.exit_code()
+            text, code = rs(build, d, k + ["-b"], ["r rip", "q"], 60)
+            expect(text, "rip=")

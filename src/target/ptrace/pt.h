@@ -240,6 +240,7 @@ struct pt {
 	uint32_t n_threads;
 	int tty;
 	pid_t tty_pgrp; /* who had the terminal before we gave it away; 0 not given */
+	bool shown;	/* halted since the last launch */
 };
 
 static inline pt *pt_of(tgt *t)

@@ -48,19 +48,35 @@ static void set_foreground(int tty, pid_t pgrp)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+static bool stopped_by_job_control(const pt_proc *pr)
+{
+	for (size_t i = 0; i < pr->threads.n; i++)
+		if (pr->threads.p[i]->group_stop)
+			return true;
+	return false;
+}
+
+/* As a shell's fg does for a program that job control has stopped, once somebody has looked. */
 void pt_terminal_give(pt *p)
 {
+	bool shown = p->shown;
+	p->shown = false;
 	if (p->tty < 0 || p->tty_pgrp)
 		return;
-	for (size_t i = 0; i < p->proc_list.n; i++)
-		if (p->proc_list.p[i]->terminal) {
-			pid_t now = tcgetpgrp(p->tty);
-			if (now != getpgrp())
-				return;
-			p->tty_pgrp = now;
-			set_foreground(p->tty, p->proc_list.p[i]->pid);
+	for (size_t i = 0; i < p->proc_list.n; i++) {
+		const pt_proc *pr = p->proc_list.p[i];
+		bool stopped = pr->terminal && stopped_by_job_control(pr);
+		if (!pr->terminal || (stopped && !shown))
+			continue;
+		pid_t now = tcgetpgrp(p->tty);
+		if (now != getpgrp())
 			return;
-		}
+		p->tty_pgrp = now;
+		set_foreground(p->tty, pr->pid);
+		if (stopped)
+			kill(-pr->pid, SIGCONT);
+		return;
+	}
 }
 
 void pt_terminal_back(pt *p)

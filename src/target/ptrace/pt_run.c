@@ -378,6 +378,7 @@ err pt_halt(tgt *t, diag *d)
 	pt *p = pt_of(t);
 	halt_all(p, NULL, NULL);
 	pt_unpin(p);
+	p->shown = true;
 	/* Should we be killed while they are looked at, they go on from where they show. */
 	for (size_t i = 0; i < p->stopped.n; i++) {
 		pt_thread *th = p->stopped.p[i];

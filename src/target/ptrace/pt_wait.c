@@ -470,12 +470,29 @@ static bool trap_behind(pt *p, pt_thread *th)
 	return true;
 }
 
+/* The program at our terminal was stopped by job control, or goes on. As long as it is stopped,
+ * what is typed is for us. */
+static void terminal_follows(pt *p, pt_thread *th)
+{
+	if (!th->group_stop) {
+		pt_terminal_give(p);
+		return;
+	}
+	if (!p->tty_pgrp)
+		return;
+	pt_terminal_back(p);
+	pt_event(p, NULL, th->proc, TGT_EV_NOTICE)->text =
+		STR("The program is stopped. Ctrl+C gives the prompt; g there continues it.");
+}
+
 static void trap_event_stop(pt *p, pt_thread *th, int sig, bool waiting)
 {
 	if (!waiting && !th->new_thread && trap_behind(p, th))
 		return;
 	pt_pass_home(p, th);
 	th->group_stop = sig != SIGTRAP;
+	if (th->proc->terminal && waiting)
+		terminal_follows(p, th);
 	if (th->new_thread) {
 		th->new_thread = false;
 		if (th->proc->n_hard)
