@@ -7,6 +7,7 @@
             | core PATH [ARGUMENT ...]      (the same, in a first session that runs the lines `first: COMMAND`;
                                    the session that is shown opens the core that they wrote, %CORE%)
                                    (`a,b` for the variant: once with each, and both must look the same)
+    debuginfod: PATH           (a server that has this debug file under its build-id, %SERVER%; optional)
     options: -lines            (more options of ringside; optional; %VARIANT% is the target's)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
     terminal                   (on a pseudo-terminal; optional)
@@ -20,6 +21,7 @@ Built-in masks hide what differs from boot to boot: addresses, times, process an
 """
 import argparse
 import contextlib
+import http.server
 import os
 import pathlib
 import re
@@ -27,6 +29,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from terminal import Terminal
@@ -62,6 +65,7 @@ class Case:
         self.keep_addresses = False
         self.from_first_prompt = False
         self.terminal = False
+        self.debuginfod = None
         text = path.read_text()
         front, _, self.expected = text.partition("\n---\n")
         for line in front.splitlines():
@@ -79,6 +83,8 @@ class Case:
                 self.keep_addresses = True
             elif line == "from-first-prompt":
                 self.from_first_prompt = True
+            elif line.startswith("debuginfod: "):
+                self.debuginfod = line[12:]
             elif line == "terminal":
                 self.terminal = True
             elif line.startswith("> ") or line == ">":
@@ -154,6 +160,31 @@ def target(words, build, tmp):
         raise RuntimeError(f"unknown target {kind}")
 
 
+@contextlib.contextmanager
+def debuginfod(path):
+    """Its address; it says that it has nothing but the debug file of path."""
+    if not path:
+        yield ""
+        return
+    ident = re.search("Build ID: ([0-9a-f]+)", subprocess.run(["readelf", "-n", path], capture_output=True, text=True).stdout)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            have = ident and self.path == f"/buildid/{ident[1]}/debuginfo"
+            body = path.read_bytes() if have else b""
+            self.send_response(200 if have else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def ringside(build, args, commands, timeout=120, env=None):
     environment = dict(os.environ, NO_COLOR="1", HOME="/nonexistent-home", TZ="UTC", **(env or {}))
     for name in ("_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH"):
@@ -199,9 +230,9 @@ def run_case(case, build, words, timeout):
     with tempfile.TemporaryDirectory(prefix="ringside-") as d:
         tmp = pathlib.Path(d)
         words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)) for w in words]
-        with target(words, build, tmp) as kd:
+        with target(words, build, tmp) as kd, debuginfod(case.debuginfod and ROOT / build / case.debuginfod) as server:
             variant = words[1] if len(words) > 1 else ""
-            expand = lambda s: s.replace("%VARIANT%", variant).replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)).replace("%CORE%", str(tmp / "core"))
+            expand = lambda s: s.replace("%VARIANT%", variant).replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)).replace("%CORE%", str(tmp / "core")).replace("%SERVER%", server)
             program = [str(ROOT / build / words[1]), *words[2:]] if words[0] == "program" else []
             if words[0] == "core":
                 first, _ = ringside(build, [str(ROOT / build / words[1]), *words[2:]], [expand(c) for c in case.first], timeout, env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
@@ -211,6 +242,7 @@ def run_case(case, build, words, timeout):
             text, code = run(build, kd + [expand(o) for o in case.options] + program,
                              [expand(c) if isinstance(c, str) else c for c in case.commands], timeout,
                              env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+        text = text.replace(server, "%SERVER%") if server else text
         text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
         text = case.normalise(text)
         return text if code == 0 else text + f"exit code {code}\n"

@@ -406,7 +406,7 @@ static err reload_part(const reload *x, bool user)
 		n += m->user == user;
 	if (x->c->e->mode == ENG_KERNEL || x->c->e->mode == ENG_LOCAL_KERNEL)
 		out(x->c->e, "Loading %s Symbols\n", user ? "User" : "Kernel");
-	else
+	else if (n) /* of an image or a program all are of one part */
 		out(x->c->e, "Reloading current modules\n");
 	size_t done = 0;
 	for (size_t i = 0; (m = sym_mod_nth(x->c->e->syms, i)); i++) {
