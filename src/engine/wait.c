@@ -346,6 +346,9 @@ static err resume(engine *e, diag *d)
 	e->inside_wait = false;
 	if (r == ERR_OK)
 		e->running = true;
+	/* One that came while traps went in: the target was still stopped and has forgotten it. */
+	if (r == ERR_OK && atomic_load(&e->break_wanted))
+		tgt_interrupt(e->t);
 	return r;
 }
 

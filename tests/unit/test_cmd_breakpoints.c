@@ -191,6 +191,21 @@ static void every_hit_counts(void **state)
 	}
 }
 
+/* Ctrl+C behind `g`, before the target has set off, is no wish that a stopped target may forget. */
+static void interrupted_while_setting_off(void **state)
+{
+	rig r;
+	start(&r, 1);
+	assert_int_equal(eng_exec_set(r.e, &(eng_exec){.status = ST_GO}, NULL), ERR_OK);
+	eng_interrupt(r.e);
+	assert_int_equal(eng_wait(r.e, 2000, NULL), ERR_OK);
+	assert_int_equal(r.e->status, ST_BREAK);
+	/* It was for this run only. */
+	assert_int_equal(eng_exec_set(r.e, &(eng_exec){.status = ST_GO}, NULL), ERR_OK);
+	assert_int_equal(eng_wait(r.e, 100, NULL), ERR_TIMEOUT);
+	stop(&r);
+}
+
 static void emulation_never_opens(void **state)
 {
 	rig r;
@@ -374,7 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hits_and_passes),
-		cmocka_unit_test(every_hit_counts),
+		cmocka_unit_test(every_hit_counts), cmocka_unit_test(interrupted_while_setting_off),
 		cmocka_unit_test(emulation_never_opens),
 		cmocka_unit_test(behind_a_passed_one_is_unseen),
 		cmocka_unit_test(conditions),
