@@ -545,15 +545,27 @@ static void test_optional(void **variant)
 		assert_int_equal(ping_u32(A.header + 32), 2);
 		assert_int_equal(ask(0x315c, base, 0, 7, NULL, 0), 0xC000000D);
 	}
-	uint32_t port[7] = {1, 1, 0, 1, 0x3fd};
+	uint32_t port[7] = {1, 1, 0, 1, 0x3fd}, out[7] = {1, 1, 0, 1, 0x80, 0, 0x55};
 	assert_true(ping_ask(&P, 0x3144, 0, port, 28, NULL, 0, &A));
-	assert_int_equal(A.status, only_a);
-	assert_int_equal(ask(0x3139, 0x3fd, 1, 0, NULL, 0), 0);
-	assert_int_equal(ping_u32(A.header + 28), 0x60);
-	assert_int_equal(ask(0x3139, 0x3fd, 3, 0, NULL, 0), 0xC000000D);
-	assert_int_equal(ask(0x313a, 0x80, 1 | 0x55ull << 32, 0, NULL, 0), 0);
-	assert_int_equal(ask(0x3139, 0x80, 1, 0, NULL, 0), 0);
-	assert_int_equal(ping_u32(A.header + 28), 0x55);
+	assert_int_equal(A.status, 0);
+	assert_int_equal(ping_u32(A.header + 40), 0x60);
+	port[0] = 3;
+	assert_true(ping_ask(&P, 0x3144, 0, port, 28, NULL, 0, &A));
+	assert_int_equal(A.status, 0xC000000D);
+	port[0] = 1;
+	port[4] = 0x80;
+	assert_true(ping_ask(&P, 0x3145, 0, out, 28, NULL, 0, &A));
+	assert_int_equal(A.status, 0);
+	assert_true(ping_ask(&P, 0x3144, 0, port, 28, NULL, 0, &A));
+	assert_int_equal(ping_u32(A.header + 40), 0x55);
+	assert_int_equal(ask(0x3139, 0x3fd, 1, 0, NULL, 0), only_a);
+	if (!is_b(variant)) {
+		assert_int_equal(ping_u32(A.header + 28), 0x60);
+		assert_int_equal(ask(0x3139, 0x3fd, 3, 0, NULL, 0), 0xC000000D);
+		assert_int_equal(ask(0x313a, 0x80, 1 | 0x56ull << 32, 0, NULL, 0), 0);
+		assert_int_equal(ask(0x3139, 0x80, 1, 0, NULL, 0), 0);
+		assert_int_equal(ping_u32(A.header + 28), 0x56);
+	}
 	assert_int_equal(ask(0x3152, 0x1b, 0, 0, NULL, 0), 0);
 	assert_int_equal(ping_u32(A.header + 20), 0xfee00900);
 	assert_int_equal(
