@@ -820,9 +820,10 @@ static void ask_file(void)
 	uint32_t sum = 0;
 	for (size_t i = 0; i < n; i++)
 		sum += data[i];
+	size_t behind = kd_file_read(&f, f.length, data, 16);
 	kd_file_close(&f);
-	snprintf(text, sizeof(text), "replaced %s: length %llu, read %zu, sum %u\n", M.o.file,
-		(unsigned long long)f.length, n, sum);
+	snprintf(text, sizeof(text), "replaced %s: length %llu, read %zu, sum %u, behind %zu\n",
+		M.o.file, (unsigned long long)f.length, n, sum, behind);
 	print(text);
 }
 

@@ -190,6 +190,11 @@ static void test_process(void **state)
 	run(f, "!process /s 3 0 0");
 	has(f, "fscapture");
 	has_not(f, "multihasher");
+	run(f, "!process /m ntdll*");
+	has(f, "Image: fscapture.exeXY");
+	has_not(f, "Image: System");
+	run(f, "!process /m nosuch.dll");
+	has_not(f, "Image:");
 	run(f, "!process 999 0");
 	assert_int_equal(f->last, ERR_NOTFOUND);
 	run(f, "!process %llx 0", u(at(f, "CaptureThread")));
@@ -234,6 +239,16 @@ static void test_thread(void **state)
 	run(f, "!thread -1 0");
 	has(f, "THREAD %016llx  Cid 0044.0050", u(at(f, "HasherThread")));
 	has_not(f, "Priority");
+	/* the processor's, whatever is looked at; what a thread shows is looked at only for it */
+	eng_ctx before = eng_ctx_save(f->e);
+	run(f, ".thread %llx; !thread", u(at(f, "CaptureThread")));
+	has(f, "THREAD %016llx  Cid 0044.0050", u(at(f, "HasherThread")));
+	run(f, ".process %llx; !thread %llx 16", u(at(f, "HasherProcess")),
+		u(at(f, "CaptureThread")));
+	uint64_t process = 0;
+	assert_int_equal(eng_process(f->e, &process, NULL), ERR_OK);
+	assert_true(process == at(f, "HasherProcess"));
+	eng_ctx_restore(f->e, &before);
 	run(f, "!thread -p -t 54 0");
 	has(f, "Image: fscapture.exeXY");
 	has(f, "THREAD %016llx  Cid 0048.0054", u(at(f, "CaptureThread")));
@@ -246,6 +261,10 @@ static void test_thread(void **state)
 	has(f, "%016llx", u(sub(f, "HasherThread", "_ETHREAD", "Tcb")));
 	run(f, "!running");
 	has_not(f, "\n  1  ");
+	has_not(f, "nt!");
+	run(f, "!running -it");
+	has(f, "\n  1  ");
+	has(f, "nt!KiSwapContext");
 	run(f, "!ready 0");
 	has(f, "Ready Threads at priority 0\n    THREAD %016llx", u(at(f, "CaptureThread2")));
 	has_not(f, "0048.0054");
@@ -349,6 +368,12 @@ static void test_contexts(void **state)
 	assert_true(peek(f, at(f, "ExpDebuggerPageIn"), 8) == 0x140003000);
 	run(f, ".process /i; .pagein %llx", u(KERNEL_BASE));
 	assert_int_equal(f->last, ERR_ARG);
+	/* in the process that is looked at */
+	run(f, ".process /p %llx; .pagein 140003000", u(hash));
+	assert_true(peek(f, at(f, "ExpDebuggerProcessAttach"), 8) == hash);
+	run(f, ".process /i; .process; .thread /p %llx", u(at(f, "CaptureThread")));
+	has(f, "Implicit process is now %s\n.cache forcedecodeuser done\n", tick(f, cap));
+	run(f, ".thread; .process");
 	run(f, ".kill %llx", u(cap));
 	assert_int_equal(f->last, f->layout_b ? ERR_UNSUPPORTED : ERR_OK);
 	run(f, "!session");
@@ -444,6 +469,16 @@ static void test_vm(void **state)
 	run(f, "!vtop 0 140003000");
 	assert_int_equal(f->last, ERR_FAULT);
 	has(f, "page file 0, offset 1234");
+	x64_walk w;
+	uint8_t large[8];
+	assert_int_equal(
+		tgt_translate(f->e->t, f->e->ctx.user.id, 0x140000000, &w, NULL), ERR_OK);
+	put64(large, 0x40000000 | 0xe7);
+	fake_mem(f->f, as_phys(), w.entry[2].addr + 8, large, 8);
+	run(f, ".cache flushall; !pte 140212345");
+	has(f, "LARGE PAGE pfn 40012");
+	run(f, "!vtop 0 140212345");
+	has(f, "translates to physical address 40012345.\n");
 	run(f, "!vad");
 	has(f, "%016llx  1              7f0              7ff         16 Private      READWRITE",
 		u(at(f, "VadLow")));
@@ -537,6 +572,13 @@ static void test_ubp(void **state)
 	assert_false(journalled(f));
 	run(f, "!ubc 0");
 	assert_int_equal(phys(f, 0x20010), 0x77);
+	fake_mem(f->f, as_phys(), 0x20010, &before, 1);
+	run(f, ".cache flushall; !ubp 140000010");
+	fake_mem(f->f, as_phys(), 0x20010, &other, 1);
+	run(f, ".cache flushall; !ubd 0");
+	has(f, "used for something else: nothing was written");
+	assert_int_equal(phys(f, 0x20010), 0x77);
+	run(f, "!ubc 0");
 	run(f, "!ubc 0");
 	assert_int_equal(f->last, ERR_NOTFOUND);
 	run(f, "!ubp 140003000");
@@ -545,6 +587,31 @@ static void test_ubp(void **state)
 	fake_caps(f->f)->phys_write = f->e->caps.phys_write = false;
 	run(f, "!ubp 140000010");
 	assert_int_equal(f->last, ERR_UNSUPPORTED);
+}
+
+/* What a session that died has left: only a page that still holds its byte is mended. */
+static void test_journal(void **state)
+{
+	fix *f = *state;
+	char line[500];
+	size_t mended = 0;
+	uint8_t ours = 0xcc, other = 0x77;
+	run(f, ".process /p %llx", u(at(f, "CaptureProcess")));
+	run(f, "!ubp 140000010"); /* the file has its name from the connection */
+	snprintf(line, sizeof line,
+		"for p in %s/ringside/planted-*; do printf '20100 55 cc\\n20108 66 cc\\n20110 x "
+		"cc\\n20118 1ff cc\\n20120 44' > $p; done",
+		f->w.dir);
+	assert_int_equal(system(line), 0);
+	for (uint64_t at = 0x20100; at < 0x20128; at += 8)
+		fake_mem(f->f, as_phys(), at, at == 0x20108 ? &other : &ours, 1);
+	run(f, ".cache flushall");
+	assert_int_equal(journal_repair(f->e, &mended, NULL), ERR_OK);
+	assert_int_equal(mended, 1);
+	assert_int_equal(phys(f, 0x20100), 0x55);
+	assert_int_equal(phys(f, 0x20108), 0x77);
+	for (uint64_t at = 0x20110; at < 0x20128; at += 8)
+		assert_int_equal(phys(f, at), 0xcc);
 }
 
 /* ---- the machine ---- */
@@ -689,7 +756,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads),
 		BOTH(test_thread), BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers),
-		BOTH(test_vm), BOTH(test_user), BOTH(test_ubp), BOTH(test_machine),
+		BOTH(test_vm), BOTH(test_user), BOTH(test_ubp), BOTH(test_journal), BOTH(test_machine),
 		BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile),
 		cmocka_unit_test_setup_teardown(test_bare, setup_a, teardown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,17 @@
 /* target/kd: the backend against the stub of the guest in a toy machine (both variants). */
 #include "test_target_peer.h"
 
+#include "wire/kd.h"
+
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 static const char *const kernels[] = {"fakekernel-a", "fakekernel-b"};
 static peer K;
+
+/* Offset of room in the kernel's code that nothing runs: the fake kernel counts bytes left there. */
+enum { SPARE = 0x1800 };
 
 /* ---- attaching ---- */
 
@@ -86,7 +91,9 @@ static void attach_stopped(void **state)
 		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
 		assert_int_equal(r.rip, pc + 1);
 		leave(TGT_DETACH);
+		usleep(200000);
 		peer_stop(&K);
+		assert_true(peer_number(&K, "loop0 ") > 0); /* it never ran before */
 	}
 }
 
@@ -173,34 +180,118 @@ static void silence_is_explained(void **state)
 	peer_stop(&K);
 }
 
-/* What is no packet at all is quoted. */
-static void noise_is_quoted(void **state)
+/* ---- what a program of few bytes says ---- */
+
+typedef struct speaker {
+	char dir[32], socket[64];
+	pid_t pid;
+} speaker;
+
+/* Listens where a program then says these bytes and nothing more. */
+static void speaker_start(speaker *s, const void *bytes, size_t n)
 {
-	char dir[] = "/tmp/rs-kd-noise-XXXXXX", path[64], options[96];
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/s", dir);
-	snprintf(options, sizeof options, "com:pipe,port=%s,listen", path);
+	char options[96];
+	strcpy(s->dir, "/tmp/rs-kd-speak-XXXXXX");
+	assert_non_null(mkdtemp(s->dir));
+	snprintf(s->socket, sizeof s->socket, "%s/s", s->dir);
+	snprintf(options, sizeof options, "com:pipe,port=%s,listen", s->socket);
 	attach_with(options, false);
-	pid_t loader = fork();
-	if (!loader) {
+	s->pid = fork();
+	if (!s->pid) {
 		struct sockaddr_un to = {.sun_family = AF_UNIX};
 		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+		snprintf(to.sun_path, sizeof to.sun_path, "%s", s->socket);
 		if (connect(fd, (struct sockaddr *)&to, sizeof to) ||
-			dprintf(fd, "GRUB loading stage two\n") < 0)
+			write(fd, bytes, n) != (ssize_t)n)
 			_exit(1);
 		pause();
 	}
-	for (int s = 0; s < 30 && !strstr(notices, "no packets"); s++)
+}
+
+static void until_said(const char *text, const char *where)
+{
+	for (int s = 0; s < 30 && !strstr(where, text); s++)
 		assert_int_equal(next(1000), TGT_EV_TIMEOUT);
-	kill(loader, SIGKILL);
-	waitpid(loader, NULL, 0);
-	assert_non_null(strstr(notices, "23 bytes came that are no packets"));
+	if (!strstr(where, text))
+		fail_msg("no '%s' in: %s", text, where);
+}
+
+static void speaker_stop(speaker *s)
+{
+	kill(s->pid, SIGKILL);
+	waitpid(s->pid, NULL, 0);
+	leave(TGT_ABANDON);
+	rmdir(s->dir);
+}
+
+/* What is no packet at all is quoted. */
+static void noise_is_quoted(void **state)
+{
+	speaker s;
+	speaker_start(&s, "GRUB loading stage two\n", 23);
+	until_said("23 bytes came that are no packets", notices);
 	assert_non_null(strstr(notices, "GRUB loading stage two"));
 	assert_non_null(strstr(notices, "boot loader"));
-	leave(TGT_ABANDON);
-	rmdir(dir);
+	speaker_stop(&s);
+}
+
+static size_t packet(uint8_t *f, kd_type t, uint32_t id, const void *p, size_t n)
+{
+	bool control = t >= KD_T_ACK && t <= KD_T_RESET;
+	put32(f, control ? KD_LEADER_CONTROL : KD_LEADER_DATA);
+	put16(f + 4, (uint16_t)t);
+	put16(f + 6, (uint16_t)n);
+	put32(f + 8, id);
+	put32(f + 12, kd_checksum(p, n));
+	if (n)
+		memcpy(f + KD_HEADER, p, n);
+	f[KD_HEADER + n] = KD_TRAILER;
+	return control ? KD_HEADER : KD_HEADER + n + 1;
+}
+
+/* Somebody is there, but what comes is no answer to anything. */
+static void packets_without_answer(void **state)
+{
+	speaker s;
+	uint8_t b[KD_HEADER + 1];
+	speaker_start(&s, b, packet(b, KD_T_ACK, KD_ID_FIRST, NULL, 0));
+	until_said("Only acknowledgements came", notices);
+	assert_non_null(strstr(notices, "Packets come but no answer to ours"));
+	speaker_stop(&s);
+}
+
+/* A state change whose sender hears nothing of ours: said, and gone on with. */
+static void reset_without_answer(void **state)
+{
+	speaker s;
+	uint8_t change[240] = {0}, b[300];
+	put32(change, KD_S_EXCEPTION);
+	put32(change + 8, 1);
+	put64(change + 24, 0xfffff80000001000);
+	put32(change + 32, 0x80000003);
+	speaker_start(&s, b, packet(b, KD_T_STATE64, KD_ID_FIRST, change, sizeof change));
+	until_exception();
+	assert_non_null(strstr(notices, "does not answer RESET; going on without"));
+	speaker_stop(&s);
+}
+
+/* Trace I/O means nothing to us: it is acknowledged, and what follows it is heard. */
+static void trace_io_is_passed_over(void **state)
+{
+	speaker s;
+	uint8_t io[KD_DEBUG_IO_SIZE + 6], b[200];
+	kd_debug_io print = {.api = KD_IO_PRINT, .length = 6};
+	size_t n = packet(b, KD_T_TRACE_IO, KD_ID_FIRST | KD_SYNC, "\1\2\3\4", 4);
+	kd_debug_io_pack(&print, io);
+	memcpy(io + KD_DEBUG_IO_SIZE, "behind", 6);
+	n += packet(b + n, KD_T_DEBUG_IO, KD_ID_FIRST | 1, io, sizeof io);
+	speaker_start(&s, b, n);
+	until_said("behind", prints);
+	assert_non_null(strstr(trace_text, "> ACK 80800000"));
+	assert_null(strstr(trace_text, "RESEND"));
+	assert_null(strstr(trace_text, "stray"));
+	speaker_stop(&s);
 }
 
 static void over_tcp_and_a_terminal(void **state)
@@ -231,13 +322,13 @@ static void reclaims_what_was_left_behind(void **state)
 		until_exception();
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 7; i++)
-			trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
+			trap(TGT_TRAP_SOFT, base + SPARE + 32 * i, 0);
 		leave(TGT_ABANDON);
 		attach(&K, true);
 		assert_int_equal(next(8000), TGT_EV_EXCEPTION);
 		assert_non_null(strstr(
 			notices, "Reclaimed 7 breakpoint entries that a previous debugger left"));
-		trap(TGT_TRAP_SOFT, base + 0x10000, 0);
+		trap(TGT_TRAP_SOFT, base + SPARE, 0);
 		leave(TGT_DETACH);
 		peer_stop(&K);
 		assert_int_equal(peer_number(&K, "int3 "), 0);
@@ -253,7 +344,7 @@ static void reclaims_from_a_kernel_that_gave_up(void **state)
 		attach_past_break(&K);
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 5; i++)
-			trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
+			trap(TGT_TRAP_SOFT, base + SPARE + 32 * i, 0);
 		resume(TGT_GO);
 		leave(TGT_ABANDON);
 		usleep(3000000); /* 20 tries of a print */
@@ -295,10 +386,12 @@ static void processors(void **state)
 		unsigned u = (E.unit + 1) % 4;
 		r[u].gpr[X64_R12] = 0x123456789abcdef0;
 		assert_int_equal(tgt_regs_set(T_, u, X64_SET_INTEGER, &r[u], NULL), ERR_OK);
+		/* Asked by a new debugger: nothing of it is remembered here. */
+		leave(TGT_ABANDON);
+		attach(&K, false);
+		until_exception();
 		for (unsigned w = 0; w < 4; w++) {
 			x64_regs now = {0};
-			/* Ask anew, not the cache. */
-			assert_int_equal(tgt_ctl(T_, TGT_CTL_RESYNC, 0, NULL), ERR_OK);
 			assert_int_equal(tgt_regs_get(T_, w, X64_SET_INTEGER, &now, NULL), ERR_OK);
 			assert_int_equal(now.gpr[X64_R12] == 0x123456789abcdef0, w == u);
 		}
@@ -427,9 +520,13 @@ static void devices(void **state)
 		until_exception();
 		as_t io = {AS_IO, 0}, msr = {AS_MSR, 0}, control = {AS_CONTROL, 1},
 		     bus = {AS_BUS, 0};
-		assert_int_equal(tgt_read(T_, io, 0x80, b, 1, &n, &d), ERR_OK);
 		assert_int_equal(tgt_write(T_, io, 0x80, "\x5a", 1, &n, &d), ERR_OK);
+		assert_int_equal(tgt_read(T_, io, 0x80, b, 1, &n, &d), ERR_OK);
+		assert_int_equal(b[0], 0x5a);
+		unsigned asked = requests;
 		assert_int_equal(tgt_read(T_, io, 0x80, b, 3, &n, &d), ERR_ARG);
+		assert_int_equal(tgt_read(T_, io, 0x10000, b, 1, &n, &d), ERR_ARG);
+		assert_int_equal(requests, asked);
 		assert_int_equal(tgt_read(T_, msr, 0xc0000080, b, 8, &n, &d), ERR_OK);
 		assert_true(le64(b) & 0x400); /* EFER.LMA */
 		uint64_t lstar;
@@ -454,6 +551,31 @@ static void devices(void **state)
 		assert_int_equal(tgt_query(T_, TGT_F_MEMORY, &mi, sizeof mi, &d), ERR_OK);
 		assert_int_equal(mi.space, 2);
 		assert_true(mi.flags & 4);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+/* What a kernel has refused once it is not asked again in the session. */
+static void refusals_are_remembered(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint64_t base = 0;
+		unsigned first = 0, later = 0;
+		diag d = {0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		for (int i = 0; i < 2; i++) {
+			unsigned before = requests;
+			assert_int_equal(
+				tgt_fill(T_, as_current(), base + 0x11100, 8, "\x90", 1, &d),
+				ERR_OK);
+			*(i ? &later : &first) = requests - before;
+		}
+		/* One asks in vain and writes, then writes; the other fills each time. */
+		assert_int_equal(first, later + !strstr(trace_text, "FillMemory status 00000000"));
 		leave(TGT_DETACH);
 		peer_stop(&K);
 	}
@@ -593,8 +715,8 @@ static void thirty_two_entries(void **state)
 		until_exception();
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 32; i++)
-			h[i] = trap(TGT_TRAP_SOFT, base + 0x10000 + 32 * i, 0);
-		tgt_trap t = {TGT_TRAP_SOFT, as_current(), base + 0x12000, 0};
+			h[i] = trap(TGT_TRAP_SOFT, base + SPARE + 32 * i, 0);
+		tgt_trap t = {TGT_TRAP_SOFT, as_current(), base + SPARE + 0x400, 0};
 		assert_int_equal(tgt_trap_add(T_, &t, &h[32], &d), ERR_LIMIT);
 		assert_non_null(strstr(d.text, "32"));
 		/* All of them out again when the target goes on: at once where the kernel can. */
@@ -607,10 +729,90 @@ static void thirty_two_entries(void **state)
 		assert_int_equal(next(50), TGT_EV_TIMEOUT);
 		tgt_interrupt(T_);
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
-		trap(TGT_TRAP_SOFT, base + 0x12000, 0);
+		trap(TGT_TRAP_SOFT, base + SPARE + 0x400, 0);
 		/* An absent page is no error: the byte comes when the page does. */
 		trap(TGT_TRAP_SOFT, 0xffff900000001000, 0);
 		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
+/* All entries are cleared, also those that nobody here knows of. */
+static void traps_cleared(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		char o[160];
+		uint64_t base = 0;
+		kd_open_opts opts = {true, 0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		trap(TGT_TRAP_SOFT, base + SPARE, 0);
+		leave(TGT_ABANDON);
+		snprintf(o, sizeof o, "com:pipe,port=%s", K.socket);
+		assert_int_equal(kd_open(str_of(o), &opts, &host, &T_, NULL), ERR_OK);
+		until_exception();
+		trap(TGT_TRAP_SOFT, base + SPARE + 32, 0);
+		assert_int_equal(tgt_ctl(T_, TGT_CTL_CLEAR_TRAPS, 0, NULL), ERR_OK);
+		leave(TGT_LEAVE);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
+/*
+ * At a stop in one process the kernel looks at entries near the PC. Some take out the entry of
+ * another process, too, others keep it: either way nothing stays when we leave.
+ */
+static void entry_of_another_process(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		bool met = false;
+		peer_start(&K, kernels[v], "");
+		attach_past_break(&K);
+		trap(TGT_TRAP_EXEC, USER_FUNC, 1);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		for (int i = 0; i < 40 && !met; i++) {
+			unit_t here = E.unit; /* each processor runs a process of its own */
+			uint64_t h = trap(TGT_TRAP_SOFT, USER_FUNC + 7, 0); /* in a number */
+			resume(TGT_GO);
+			assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+			assert_int_equal(E.pc, USER_FUNC);
+			met = E.unit != here;
+			if (!met)
+				(void)!tgt_trap_del(T_, h, NULL);
+		}
+		assert_true(met);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
+/* Left while the target runs: it is stopped once more, and neither bytes nor debug registers stay. */
+static void leaves_while_running(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		uint64_t base = 0;
+		peer_start(&K, kernels[v], "");
+		attach_past_break(&K);
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		trap(TGT_TRAP_SOFT, base + SPARE, 0);
+		trap(TGT_TRAP_WRITE, base + SPARE + 8, 8);
+		resume(TGT_GO);
+		assert_int_equal(next(100), TGT_EV_TIMEOUT);
+		leave(TGT_DETACH);
+		usleep(100000);
+		attach(&K, true);
+		until_exception();
+		assert_null(strstr(notices, "Reclaimed"));
+		x64_regs r = {0};
+		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_DEBUG, &r, NULL), ERR_OK);
+		assert_int_equal(r.dr[7] & 0xff, 0);
+		leave(TGT_ABANDON);
 		peer_stop(&K);
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 	}
@@ -625,8 +827,8 @@ static void duplicate_refused_is_reclaimed(void **state)
 	attach(&K, true);
 	until_exception();
 	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
-	trap(TGT_TRAP_SOFT, base + 0x10000, 0);
-	trap(TGT_TRAP_SOFT, base + 0x10020, 0);
+	trap(TGT_TRAP_SOFT, base + SPARE, 0);
+	trap(TGT_TRAP_SOFT, base + SPARE + 32, 0);
 	leave(TGT_ABANDON);
 	snprintf(o, sizeof o, "com:pipe,port=%s", K.socket);
 	kd_open_opts opts = {true, 0};
@@ -634,7 +836,7 @@ static void duplicate_refused_is_reclaimed(void **state)
 	notices[0] = 0;
 	until_exception();
 	assert_null(strstr(notices, "Reclaimed"));
-	trap(TGT_TRAP_SOFT, base + 0x10020, 0);
+	trap(TGT_TRAP_SOFT, base + SPARE + 32, 0);
 	assert_int_equal(next(0), TGT_EV_TIMEOUT);
 	assert_non_null(strstr(notices, "Reclaimed 2 breakpoint entries"));
 	leave(TGT_DETACH);
@@ -720,6 +922,7 @@ static void prompts_prints_commands_and_modules(void **state)
 	}
 	assert_true(asked && command && loads > 3 && unloads > 1);
 	assert_non_null(strstr(prints, "prompt: got 'i\n'"));
+	assert_null(strstr(trace_text, "room for"));
 	leave(TGT_DETACH);
 	peer_stop(&K);
 }
@@ -742,18 +945,33 @@ static void files_for_the_target(void **state)
 	int fd = mkstemp(path);
 	assert_int_equal(write(fd, data, sizeof data), sizeof data);
 	close(fd);
+	snprintf(want, sizeof want, "length %zu, read %zu, sum %u, behind 0", sizeof data,
+		sizeof data, sum);
+	const struct {
+		bool (*map)(void *, str, char *, size_t);
+		char *to;
+		const char *asked, *print, *notice;
+	} t[] = {
+		{NULL, path, "toydrv.sys", "no replacement", NULL},
+		{map_file, path, "other.sys", "no replacement", NULL},
+		{map_file, "/nonexistent/file", "toydrv.sys", "no replacement", "keeps its own"},
+		{map_file, "/tmp", "toydrv.sys", "no replacement", "keeps its own"},
+		{map_file, path, "toydrv.sys", want, path},
+	};
 	tgt_host plain = host;
-	for (int mapped = 0; mapped < 2; mapped++) {
-		host.file_map = mapped ? map_file : NULL;
-		host.u = path;
-		peer_start(&K, kernels[0], "--file \\SystemRoot\\system32\\drivers\\toydrv.sys");
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		char option[100];
+		host.file_map = t[i].map;
+		host.u = t[i].to;
+		snprintf(option, sizeof option, "--file \\SystemRoot\\system32\\drivers\\%s",
+			t[i].asked);
+		peer_start(&K, kernels[i & 1], option);
 		attach(&K, true);
 		until_exception();
-		snprintf(want, sizeof want, "length %zu, read %zu, sum %u", sizeof data,
-			sizeof data, sum);
-		if (!strstr(prints, mapped ? want : "no replacement"))
-			fail_msg("prints: %s", prints);
-		assert_int_equal(strstr(notices, path) != NULL, mapped);
+		if (!strstr(prints, t[i].print))
+			fail_msg("%zu prints: %s", i, prints);
+		if (t[i].notice ? !strstr(notices, t[i].notice) : strstr(notices, path) != NULL)
+			fail_msg("%zu notices: %s", i, notices);
 		leave(TGT_DETACH);
 		peer_stop(&K);
 	}
@@ -769,7 +987,7 @@ static void reboots(void **state)
 		attach(&K, true);
 		until_exception();
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base[0], 8, NULL), ERR_OK);
-		uint64_t h = trap(TGT_TRAP_SOFT, base[0] + 0x10000, 0);
+		uint64_t h = trap(TGT_TRAP_SOFT, base[0] + SPARE, 0);
 		assert_int_equal(tgt_ctl(T_, TGT_CTL_REBOOT, 0, NULL), ERR_OK);
 		assert_int_equal(next(8000), TGT_EV_REBOOT);
 		assert_int_equal(next(8000), TGT_EV_LOAD);
@@ -785,6 +1003,27 @@ static void reboots(void **state)
 		leave(TGT_DETACH);
 		peer_stop(&K);
 		assert_int_equal(peer_number(&K, "boots "), 2);
+	}
+}
+
+/* The request to crash: the kernel prints, stops in its bug check and, let go, boots. */
+static void bug_check(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		x64_regs r = {0};
+		peer_start(&K, kernels[v], "");
+		attach(&K, true);
+		until_exception();
+		assert_int_equal(tgt_ctl(T_, TGT_CTL_CRASH, 0xe2, NULL), ERR_OK);
+		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
+		assert_non_null(strstr(prints, "*** Fatal System Error: 0x000000e2"));
+		assert_int_equal(
+			tgt_regs_get(T_, E.unit, X64_SET_INTEGER, &r, NULL), ERR_OK);
+		assert_int_equal(r.gpr[X64_RCX], 3);
+		resume(TGT_GO);
+		assert_int_equal(next(5000), TGT_EV_REBOOT);
+		leave(TGT_DETACH);
+		peer_stop(&K);
 	}
 }
 
@@ -842,7 +1081,11 @@ static void other_processor_steps(void **state)
 			err e = tgt_ctl(T_, TGT_CTL_SWITCH, other, &d);
 			if (v) { /* this one does not switch: said, remembered, and the stop goes on
 				  */
+				unsigned before = requests;
 				assert_int_equal(e, ERR_UNSUPPORTED);
+				assert_int_equal(tgt_ctl(T_, TGT_CTL_SWITCH, other, &d),
+					ERR_UNSUPPORTED);
+				assert_int_equal(requests, before);
 				(void)number_at(E.pc);
 				stepped = true;
 				break;
@@ -1075,6 +1318,9 @@ int main(void)
 		cmocka_unit_test(boot_text_and_load_events),
 		cmocka_unit_test(silence_is_explained),
 		cmocka_unit_test(noise_is_quoted),
+		cmocka_unit_test(packets_without_answer),
+		cmocka_unit_test(reset_without_answer),
+		cmocka_unit_test(trace_io_is_passed_over),
 		cmocka_unit_test(over_tcp_and_a_terminal),
 		cmocka_unit_test(reclaims_what_was_left_behind),
 		cmocka_unit_test(reclaims_from_a_kernel_that_gave_up),
@@ -1083,15 +1329,20 @@ int main(void)
 		cmocka_unit_test(memory),
 		cmocka_unit_test(a_fault_costs_one_request),
 		cmocka_unit_test(devices),
+		cmocka_unit_test(refusals_are_remembered),
 		cmocka_unit_test(execute_trap_at_the_pc),
 		cmocka_unit_test(breakpoint_step_and_hardware),
 		cmocka_unit_test(passing_over_costs_two_requests),
 		cmocka_unit_test(thirty_two_entries),
+		cmocka_unit_test(traps_cleared),
+		cmocka_unit_test(entry_of_another_process),
+		cmocka_unit_test(leaves_while_running),
 		cmocka_unit_test(duplicate_refused_is_reclaimed),
 		cmocka_unit_test(interrupted_from_another_thread),
 		cmocka_unit_test(prompts_prints_commands_and_modules),
 		cmocka_unit_test(files_for_the_target),
 		cmocka_unit_test(reboots),
+		cmocka_unit_test(bug_check),
 		cmocka_unit_test(dead_link_and_reconnect),
 		cmocka_unit_test(other_processor_steps),
 		cmocka_unit_test(ten_thousand_requests_at_one_percent),

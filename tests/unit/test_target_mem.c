@@ -7,6 +7,7 @@
 
 #include "base/reader.h"
 #include "target/fake/fake.h"
+#include "target/mem_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,7 +174,18 @@ static void cache_settings(void **state)
 	behind_our_back(KCODE, 0x78);
 	c.hold = false;
 	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
+	c.hold = true;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
 	assert_int_equal(seen(true, KCODE), 0x78);
+	c.hold = false;
+	assert_int_equal(tgt_cache_set(T_, &c, &d), ERR_OK);
+	/* All of it goes. */
+	fake_calls_clear(F);
+	(void)seen(true, KCODE);
+	tgt_cache_flush(T_, TGT_FLUSH_ALL, 0);
+	(void)seen(true, KCODE);
+	(void)seen(true, KCODE);
+	assert_int_equal(calls(FAKE_READ), 2);
 
 	/* No cache: each read asks. */
 	c.pages = 0;
@@ -488,8 +500,28 @@ static void physical_traps(void **state)
 	assert_int_equal(tgt_trap_del(T_, h, NULL), ERR_OK);
 	go_and_stop(KCODE, &e);
 	assert_int_equal(really(as_phys(), 0x55108), 'N');
-	/* Detaching takes out what is left (the test's end closes with TGT_DETACH). */
+	/* Leaving takes out what is left. */
 	plant(as_phys(), 0x55108);
+	go_and_stop(KCODE, &e);
+	assert_int_equal(really(as_phys(), 0x55108), 0xcc);
+	trap_leave(T_);
+	assert_int_equal(really(as_phys(), 0x55108), 'N');
+}
+
+static void through_a_root_of_five_levels(void **state)
+{
+	const uint64_t root = 0x1ad000, top = 0x2ad000;
+	uint8_t b[8];
+	x64_walk walk;
+	fill(as_phys(), 0x55000, 4096);
+	map_page(root, UCODE, 0x55000, true);
+	put64(b, root | 7);
+	fake_mem(F, as_phys(), top, b, 8);
+	fake_regs(F, 0)->cr4 = 1 << 12;
+	stop_at(KCODE);
+	assert_int_equal(tgt_translate(T_, top, UCODE + 0x123, &walk, NULL), ERR_OK);
+	assert_int_equal(walk.levels, 5);
+	assert_int_equal(walk.phys, 0x55123);
 }
 
 /* A virtual trap seen in physical memory: recognised by what is around it. */
@@ -594,7 +626,7 @@ int main(void)
 		T(a_word_read_sparingly_brings_no_neighbours), T(planted_bytes_do_not_show),
 		T(writes_go_under), T(out_and_in_again_costs_nothing),
 		T(full_table_makes_room_of_what_is_pending), T(dropped_by_the_target),
-		T(through_a_root), T(physical_traps), T(shared_pages),
+		T(through_a_root), T(through_a_root_of_five_levels), T(physical_traps), T(shared_pages),
 		T(user_traps_belong_to_the_process_of_their_stop), T(reboot_voids_everything),
 		T(the_fake_executes)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

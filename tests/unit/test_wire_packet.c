@@ -231,7 +231,8 @@ static void leaders_inside_of_payload(void **state)
 	feed(&P, F, n, 0);
 	assert_true(kdp_next(&P, &x, 0));
 	assert_int_equal(x.n, 20);
-	assert_int_equal(P.st.noise, 0);
+	assert_false(kdp_next(&P, &x, 0));
+	assert_int_equal(P.st.noise + P.st.control_in + P.st.damaged, 0);
 }
 
 static void acknowledgements_and_repetition(void **state)
@@ -286,6 +287,15 @@ static void reset(void **state)
 	kdp_reset(&P, 10);
 	assert_true(P.reset_wanted);
 	assert_int_equal(sent(&P, KD_T_RESET), 1);
+	/* From here on numbers start anew, also that of what is under way. */
+	size_t before = P.out.n;
+	kdp_again(&P, 15);
+	assert_int_equal(le32(P.out.p + before + 8), 0x80800000);
+	kdp_drop(&P);
+	kdp_reset(&P, 16);
+	kdp_send(&P, KD_T_MANIPULATE, "b", 1, NULL, 0, 17);
+	buf_clear(&P.out);
+	kdp_reset(&P, 18);
 	feed(&P, F, control(F, KD_T_RESET, 0), 20);
 	assert_true(kdp_next(&P, &x, 20));
 	assert_int_equal(x.kind, KDP_RESET);
@@ -295,6 +305,15 @@ static void reset(void **state)
 	/* The outstanding packet goes out under the first number. */
 	buf_clear(&P.out);
 	kdp_again(&P, 30);
+	assert_int_equal(le32(P.out.p + 8), 0x80800000);
+	/* A RESET of the other side does the same. */
+	feed(&P, F, control(F, KD_T_ACK, 0x80800000), 31);
+	assert_true(kdp_next(&P, &x, 31));
+	kdp_send(&P, KD_T_MANIPULATE, "c", 1, NULL, 0, 32);
+	feed(&P, F, control(F, KD_T_RESET, 0), 33);
+	assert_true(kdp_next(&P, &x, 33));
+	buf_clear(&P.out);
+	kdp_again(&P, 34);
 	assert_int_equal(le32(P.out.p + 8), 0x80800000);
 	/* RESEND with nothing outstanding is told. */
 	kdp_drop(&P);
@@ -438,6 +457,9 @@ static void random_bytes(void **state)
 	}
 	assert_int_equal(P.in_end, P.in_begin);
 	assert_true(P.st.noise + 17 * P.st.data_in + 16 * P.st.control_in <= P.st.bytes_in);
+	/* No more is taken than there is room for. */
+	assert_int_equal(kdp_feed(&P, b, sizeof b, now), KDP_IN_MAX);
+	assert_int_equal(kdp_feed(&P, b, 1, now), 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
