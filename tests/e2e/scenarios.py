@@ -750,7 +750,10 @@ def terminal_keys(build):
             t.type("? 6*7\r")
             t.wait("= 00000000`0000002a")
             t.prompt()
-            t.type("\x1b[A\r")  # cursor up: the line before
+            t.type("? 1+1\r")
+            t.wait("= 00000000`00000002")
+            t.prompt()
+            t.type("\x1b[A\x1b[A\r")  # cursor up: not the line before, which ENTER alone repeats, but the one before that
             t.wait("= 00000000`0000002a")
             t.prompt()
             t.type("\x04")
@@ -759,18 +762,20 @@ def terminal_keys(build):
             t.type("rdmsr c0000080\r")
             t.wait("ReadMsr c0000080")
             t.prompt()
+            t.type("\x12")
+            t.wait("> RESET")
+            t.wait("Resynchronising")
+            t.prompt()
             t.type("\x04")
             t.wait("Packet trace is off.")
             t.prompt()
             t.type("\x0b")
             t.wait("Will breakin on next boot.")
             t.prompt()
-            t.type("\x16")
-            t.wait("Verbose mode is on.")
-            t.prompt()
-            t.type("\x12")
-            t.wait("Resynchronising")
-            t.prompt()
+            for state in "on", "off":
+                t.type("\x16")
+                t.wait(f"Verbose mode is {state}.")
+                t.prompt()
             t.type("g\r")
             time.sleep(0.5)
             t.type("\x03")
@@ -778,6 +783,78 @@ def terminal_keys(build):
             t.type("q\r")
             must(t.exit_code() == 0, "exit code")
             must(epilogue(p)["int3"] == 0, "a byte was left")
+
+
+def reboot_break(build):
+    """Ctrl+K: the next boot is broken into."""
+    with fake(build, "a", "--reboot-after", "1500") as (p, k, d):
+        with on_terminal(build, [k[0], k[1] + ",reconnect"], d) as t:
+            t.wait("Waiting to reconnect...")
+            time.sleep(1)
+            t.type("\x03")
+            t.prompt()
+            t.type("\x0b")
+            t.wait("Will breakin on next boot.")
+            t.prompt()
+            t.type("g\r")
+            t.wait("Target rebooted", 60)
+            t.wait("Break instruction exception")
+            t.prompt()
+            t.type("q\r")
+            must(t.exit_code() == 0, "exit code")
+
+
+def terminal_history(build):
+    """What was typed in one session comes back in the next."""
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        for keys in ("? 6*7\r", "\x1b[A\x1b[A\r"):
+            with on_terminal(build, ["-z", str(ROOT / build / "tests/debuggee/debuggee.exe")], d) as t:
+                t.prompt()
+                t.type(keys)
+                t.wait("= 00000000`0000002a")
+                t.prompt()
+                t.type("q\r")
+                must(t.exit_code() == 0, "exit code")
+
+
+def second_ctrl_c(build):
+    """A target that does not answer: the first Ctrl+C asks for a break, a second one gives the prompt back."""
+    with fake(build, "a", "--mute") as (p, k, d):
+        with on_terminal(build, k, d) as t:
+            t.wait("Waiting to reconnect...")
+            time.sleep(1)
+            t.type("\x03")
+            time.sleep(0.3)
+            t.type("\x03")
+            t.wait("The target is still running.")
+            t.wait("*BUSY*> ")
+            time.sleep(0.5)
+            t.type("q\r")
+            t.exit_code()
+
+
+def colours(build):
+    """On a terminal only, and not if the user does not want them."""
+    image = ["-z", str(ROOT / build / "tests/debuggee/debuggee.exe")]
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        env = {"HOME": d, "XDG_CACHE_HOME": d, "XDG_STATE_HOME": d}
+        plain = {k: v for k, v in dict(os.environ, **env).items() if k != "NO_COLOR"}
+        r = subprocess.run([str(ROOT / build / "src/ringside"), *image], input="r nosuch\nq\n", capture_output=True, text=True,
+                           env=plain, timeout=60)
+        expect(r.stdout, "Bad register error")
+        must("\x1b[" not in r.stdout, "a pipe has colours")
+        for no_color, want in ((None, True), ("1", False)):
+            with Terminal(build, image, {**env, "NO_COLOR": no_color}) as t:
+                t.prompt()
+                t.type("r nosuch\r")
+                t.wait("r nosuch")
+                t.wait("0:000> ")
+                shown = t.all[t.all.index("r nosuch"):]  # the editor moves the cursor by sequences that do not end in m
+                must("Bad register error" in shown, shown)
+                must(bool(re.search(r"\x1b\[[0-9;]+m", shown)) == want, f"NO_COLOR {no_color}: {shown!r}")
+                time.sleep(0.5)
+                t.type("q\r")
+                must(t.exit_code() == 0, "exit code")
 
 
 def second_ctrl_b_abandons(build):

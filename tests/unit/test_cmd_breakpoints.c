@@ -168,12 +168,31 @@ static void hits_and_passes(void **state)
 	run(&r, "bc *");
 	run(&r, "bp fffff800`00001020 3");
 	HAS(run(&r, "bl"), "0003 (0003)");
+	/* Arrivals by steps do not count. */
+	run(&r, "r rip=fffff800`00001000");
+	run(&r, "t");
+	assert_int_equal(rip(&r), CODE + 0x20);
+	HAS(run(&r, "bl"), "0003 (0003)");
 	uint64_t before = counter(&r);
 	HAS(run(&r, "g"), "Breakpoint 0 hit");
 	assert_int_equal(counter(&r) - before, 1);
 	HAS(run(&r, "bl"), "0001 (0003)");
 	run(&r, "g");
 	assert_int_equal(counter(&r) - before, 2); /* after the first stop every hit triggers */
+	stop(&r);
+}
+
+/* A disabled one is out of the target and is not met. */
+static void disabled_ones_are_out(void **state)
+{
+	rig r;
+	start(&r, 1);
+	run(&r, "bp fffff800`00001020; bp fffff800`0000100a; bd 0");
+	run(&r, "g");
+	assert_int_equal(rip(&r), CODE + 0xa);
+	assert_int_equal(fake_resumed(r.f, 0)->armed, 1);
+	run(&r, "be 0; g");
+	assert_int_equal(rip(&r), CODE + 0x20);
 	stop(&r);
 }
 
@@ -297,6 +316,14 @@ static void verdicts(void **state)
 	assert_string_equal(run(&r, "bp fffff800`00001028 \".echo in f; gc\""), "");
 	HAS(run(&r, "p"), "in f");
 	assert_int_equal(rip(&r), CODE + 5);
+	/* What is said of the exception reaches the target; gn is careful at breakpoints. */
+	run(&r, "bc *; bp fffff800`00001028; g");
+	HAS(run(&r, "gn"), "use gN");
+	assert_int_equal(rip(&r), CODE + 0x28);
+	run(&r, "gN");
+	assert_false(fake_resumed(r.f, 0)->run.handled);
+	run(&r, "gh");
+	assert_true(fake_resumed(r.f, 0)->run.handled);
 	stop(&r);
 }
 
@@ -385,11 +412,40 @@ static void up(void **state)
 	stop(&r);
 }
 
+/*
+ * 0: mov ecx,2; 5: call f; a: jmp a; 20 f: dec ecx; 22: js 29; 24: call f; 29: ret. The second
+ * level's return address is the third's, too: what counts is the depth.
+ */
+static void up_and_over_in_recursion(void **state)
+{
+	static const uint8_t again[] = {0xb9, 2, 0, 0, 0, 0xe8, 0x16, 0, 0, 0, 0xeb, 0xfe,
+		[0x20] = 0xff, 0xc9, 0x78, 5, 0xe8, 0xf7, 0xff, 0xff, 0xff, 0xc3};
+	rig r;
+	uint64_t rsp;
+	start(&r, 1);
+	fake_mem(r.f, as_current(), CODE, again, sizeof again);
+	tgt_cache_flush(r.e->t, TGT_FLUSH_ALL, 0);
+	run(&r, "t 5");
+	assert_int_equal(rip(&r), CODE + 0x20);
+	assert_int_equal(eng_reg_get(r.e, STR("rsp"), &rsp, NULL), ERR_OK);
+	assert_int_equal(rsp, DATA + 0x1800 - 16);
+	run(&r, "gu");
+	assert_int_equal(rip(&r), CODE + 0x29);
+	assert_int_equal(eng_reg_get(r.e, STR("rsp"), &rsp, NULL), ERR_OK);
+	assert_int_equal(rsp, DATA + 0x1800 - 8);
+	/* The same for a step over the recursive call. */
+	run(&r, "r rip=fffff800`00001024; r ecx=3; r rsp=@rsp; p");
+	assert_int_equal(rip(&r), CODE + 0x29);
+	assert_int_equal(eng_reg_get(r.e, STR("rsp"), &rsp, NULL), ERR_OK);
+	assert_int_equal(rsp, DATA + 0x1800 - 8);
+	stop(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hits_and_passes),
-		cmocka_unit_test(every_hit_counts), cmocka_unit_test(interrupted_while_setting_off),
+		cmocka_unit_test(disabled_ones_are_out), cmocka_unit_test(every_hit_counts), cmocka_unit_test(interrupted_while_setting_off),
 		cmocka_unit_test(emulation_never_opens),
 		cmocka_unit_test(behind_a_passed_one_is_unseen),
 		cmocka_unit_test(conditions),
@@ -397,7 +453,7 @@ int main(void)
 		cmocka_unit_test(steps),
 		cmocka_unit_test(limits_and_ids),
 		cmocka_unit_test(one_shot_and_deferred),
-		cmocka_unit_test(up),
+		cmocka_unit_test(up), cmocka_unit_test(up_and_over_in_recursion),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

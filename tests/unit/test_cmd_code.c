@@ -590,12 +590,30 @@ static void stack_at_every_instruction(void **state)
 	}
 }
 
+/* bm makes a bu of each function that matches; /a takes data, too, /d makes bp. bl has lines or not. */
+static void breakpoints_by_pattern(void **state)
+{
+	rig *r = *state;
+	HAS(run_line(r, "bm demo!help*"), "demo!helper");
+	HAS(run_line(r, ".bpcmds"), "bu0 @!\"demo!helper\";");
+	r->e->lines_on = true;
+	HAS(run_line(r, "bl"), "demo.c @ ");
+	assert_null(strstr(run_line(r, "bl /L"), "demo.c"));
+	run_line(r, "bc *; bm /d demo!help*");
+	HAS(run_line(r, ".bpcmds"), "bp0 0x");
+	run_line(r, "bc *; bm demo!g_*");
+	assert_string_equal(run_line(r, ".bpcmds"), "");
+	run_line(r, "bm /a demo!g_*");
+	HAS(run_line(r, ".bpcmds"), "demo!g_");
+	run_line(r, "bc *");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards),
 		T(physical_code), T(breakpoints_never_show), T(options), T(whole_function),
 		T(function_entries), T(pattern_search), T(backtrace), T(raw_stack), T(frames),
-		T(parameters_and_lines), T(source_at_stops), T(stack_at_every_instruction)};
+		T(parameters_and_lines), T(breakpoints_by_pattern), T(source_at_stops), T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }

@@ -220,6 +220,13 @@ static void test_process_threads(void **state)
 	has(f, "nt!KiSwapContext");
 	has(f, "nt!KeWaitForSingleObject");
 	has(f, "    VadRoot %016llx", u(at(f, "VadRoot")));
+	run(f, "!process 48"); /* all there is; of the current one no stacks */
+	has(f, "VadRoot");
+	has(f, "nt!KiSwapContext");
+	run(f, "!process");
+	has(f, "VadRoot");
+	has(f, "WAIT: (WrQueue)");
+	has_not(f, "nt!KiSwapContext");
 	/* 4 without 2: one line a thread */
 	run(f, "!process 48 4");
 	has(f, "Cid 0048.0058");
@@ -357,6 +364,7 @@ static void test_contexts(void **state)
 	run(f, ".process /i %llx", u(hash));
 	has(f, "You need to continue execution (press 'g' <enter>) for the context\nto be "
 	       "switched.");
+	has_not(f, "Implicit process is now"); /* not before the system has done it */
 	assert_int_equal(peek(f, at(f, "ExpDebuggerWork"), 4), 1);
 	assert_true(peek(f, at(f, "ExpDebuggerProcessAttach"), 8) == hash);
 	run(f, ".process /i %llx", u(cap));

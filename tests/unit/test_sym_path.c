@@ -273,6 +273,8 @@ static void server(void **state)
 	put_text(at_world("web/s/c.pdb/" ID "/file.ptr"), "PATH:deep\\c 1.pdb");
 	put_text(at_world("web/s/deep/c%%201.pdb"), "x");
 	put_text(at_world("web/s/d.pdb/" ID "/file.ptr"), "PATH:/etc/passwd");
+	put_text(at_world("web/s/e.pdb/" ID "/file.ptr"), "PATH:..\\above.pdb");
+	put_text(at_world("web/above.pdb"), "x");
 	put_text(at_world("web/s/redirected.pdb/" ID "/redirected.pdb"), "three");
 	put_text(at_world("web/s/looping.pdb/" ID "/looping.pdb"), "four");
 	put_text(
@@ -323,6 +325,7 @@ static void server(void **state)
 	/* a pointer of a server does not lead to files of this host, but below the server */
 	assert_int_equal(locate(s, "d.pdb", "x", &t), ERR_NOTFOUND);
 	assert_non_null(strstr(buf_z(&x.notes), "not followed"));
+	assert_int_equal(locate(s, "e.pdb", "x", &t), ERR_NOTFOUND);
 	assert_int_equal(locate(s, "c.pdb", "x", &t), ERR_OK);
 
 	/* a truncated body is no file */
@@ -401,8 +404,10 @@ static void server_slow(void **state)
 	assert_true(took >= 280 && took < 3000);
 	assert_non_null(strstr(buf_z(&x.notes), "stopped answering"));
 	int before = atomic_load(&h.requests);
+	t0 = sys_now_ms();
 	assert_int_equal(locate(s, "other.pdb", "x", &t), ERR_NOTFOUND);
 	assert_int_equal(atomic_load(&h.requests), before); /* this server is not asked again */
+	assert_true(sys_now_ms() - t0 < 250);
 	http_stop(&h);
 	sym_store_destroy(s);
 	buf_deinit(&x.notes);
