@@ -215,8 +215,8 @@ static outcome event(engine *e, tgt_event *ev, diag *d)
 		out(e, "Target rebooted: breakpoints by address, modules and contexts are "
 		       "forgotten.\n");
 		eng_rebooted(e);
-		if (e->break_on_reboot)
-			tgt_interrupt(e->t);
+		if (e->break_on_reboot) /* its first image is reported by now: it is stopped */
+			eng_interrupt(e);
 		return KEEP_WAITING;
 	case TGT_EV_COMMAND:
 		out(e, "Target command string: %.*s\n", STR_ARG(ev->text));
