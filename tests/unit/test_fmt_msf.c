@@ -197,6 +197,14 @@ static void test_msfz_damage(void **state)
 		assert_int_equal(open_bytes(&t.img, n), ERR_CORRUPT);
 		put32(p + bad[i].off, old);
 	}
+	/* A directory that would grow beyond what any algorithm does is not unpacked at all. */
+	uint32_t size = le32(p + 68);
+	put32(p + 68, le32(p + 64) * 40000 + 4097);
+	msf *bomb;
+	diag why = {0};
+	assert_int_equal(msf_open(p, n, &bomb, &why), ERR_CORRUPT);
+	assert_non_null(strstr(why.text, "bytes in"));
+	put32(p + 68, size);
 	/* Two chunks at one place. */
 	uint8_t *table = p + le64(p + 48), *dir = p + le64(p + 40);
 	uint64_t off = le64(table);
