@@ -1,4 +1,5 @@
-/* only: RS_TEST=PATTERN runs the tests of a program whose names match (`*` and `?`). Linked with every unit test. */
+/* only: RS_TEST=PATTERN runs the tests of a program whose names match (`*` and `?`). Linked with
+ * every unit test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

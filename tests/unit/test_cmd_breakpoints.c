@@ -418,8 +418,8 @@ static void up(void **state)
  */
 static void up_and_over_in_recursion(void **state)
 {
-	static const uint8_t again[] = {0xb9, 2, 0, 0, 0, 0xe8, 0x16, 0, 0, 0, 0xeb, 0xfe,
-		[0x20] = 0xff, 0xc9, 0x78, 5, 0xe8, 0xf7, 0xff, 0xff, 0xff, 0xc3};
+	static const uint8_t again[] = {0xb9, 2, 0, 0, 0, 0xe8, 0x16, 0, 0, 0, 0xeb,
+		0xfe, [0x20] = 0xff, 0xc9, 0x78, 5, 0xe8, 0xf7, 0xff, 0xff, 0xff, 0xc3};
 	rig r;
 	uint64_t rsp;
 	start(&r, 1);
@@ -445,7 +445,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hits_and_passes),
-		cmocka_unit_test(disabled_ones_are_out), cmocka_unit_test(every_hit_counts), cmocka_unit_test(interrupted_while_setting_off),
+		cmocka_unit_test(disabled_ones_are_out),
+		cmocka_unit_test(every_hit_counts),
+		cmocka_unit_test(interrupted_while_setting_off),
 		cmocka_unit_test(emulation_never_opens),
 		cmocka_unit_test(behind_a_passed_one_is_unseen),
 		cmocka_unit_test(conditions),
@@ -453,7 +455,8 @@ int main(void)
 		cmocka_unit_test(steps),
 		cmocka_unit_test(limits_and_ids),
 		cmocka_unit_test(one_shot_and_deferred),
-		cmocka_unit_test(up), cmocka_unit_test(up_and_over_in_recursion),
+		cmocka_unit_test(up),
+		cmocka_unit_test(up_and_over_in_recursion),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

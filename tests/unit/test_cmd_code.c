@@ -590,7 +590,8 @@ static void stack_at_every_instruction(void **state)
 	}
 }
 
-/* bm makes a bu of each function that matches; /a takes data, too, /d makes bp. bl has lines or not. */
+/* bm makes a bu of each function that matches; /a takes data, too, /d makes bp. bl has lines or
+ * not. */
 static void breakpoints_by_pattern(void **state)
 {
 	rig *r = *state;
@@ -614,6 +615,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards),
 		T(physical_code), T(breakpoints_never_show), T(options), T(whole_function),
 		T(function_entries), T(pattern_search), T(backtrace), T(raw_stack), T(frames),
-		T(parameters_and_lines), T(breakpoints_by_pattern), T(source_at_stops), T(stack_at_every_instruction)};
+		T(parameters_and_lines), T(breakpoints_by_pattern), T(source_at_stops),
+		T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }

@@ -479,8 +479,7 @@ static void test_vm(void **state)
 	has(f, "page file 0, offset 1234");
 	x64_walk w;
 	uint8_t large[8];
-	assert_int_equal(
-		tgt_translate(f->e->t, f->e->ctx.user.id, 0x140000000, &w, NULL), ERR_OK);
+	assert_int_equal(tgt_translate(f->e->t, f->e->ctx.user.id, 0x140000000, &w, NULL), ERR_OK);
 	put64(large, 0x40000000 | 0xe7);
 	fake_mem(f->f, as_phys(), w.entry[2].addr + 8, large, 8);
 	run(f, ".cache flushall; !pte 140212345");
@@ -764,8 +763,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {BOTH(test_process), BOTH(test_process_threads),
 		BOTH(test_thread), BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers),
-		BOTH(test_vm), BOTH(test_user), BOTH(test_ubp), BOTH(test_journal), BOTH(test_machine),
-		BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile),
+		BOTH(test_vm), BOTH(test_user), BOTH(test_ubp), BOTH(test_journal),
+		BOTH(test_machine), BOTH(test_reboot), BOTH(test_damage), BOTH(test_hostile),
 		cmocka_unit_test_setup_teardown(test_bare, setup_a, teardown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 static const char *const kernels[] = {"fakekernel-a", "fakekernel-b"};
 static peer K;
 
-/* Offset of room in the kernel's code that nothing runs: the fake kernel counts bytes left there. */
+/* Offset of room in the kernel's code that nothing runs: the fake kernel counts bytes left there.
+ */
 enum { SPARE = 0x1800 };
 
 /* ---- attaching ---- */
@@ -792,7 +793,8 @@ static void entry_of_another_process(void **state)
 	}
 }
 
-/* Left while the target runs: it is stopped once more, and neither bytes nor debug registers stay. */
+/* Left while the target runs: it is stopped once more, and neither bytes nor debug registers stay.
+ */
 static void leaves_while_running(void **state)
 {
 	for (int v = 0; v < 2; v++) {
@@ -1017,8 +1019,7 @@ static void bug_check(void **state)
 		assert_int_equal(tgt_ctl(T_, TGT_CTL_CRASH, 0xe2, NULL), ERR_OK);
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
 		assert_non_null(strstr(prints, "*** Fatal System Error: 0x000000e2"));
-		assert_int_equal(
-			tgt_regs_get(T_, E.unit, X64_SET_INTEGER, &r, NULL), ERR_OK);
+		assert_int_equal(tgt_regs_get(T_, E.unit, X64_SET_INTEGER, &r, NULL), ERR_OK);
 		assert_int_equal(r.gpr[X64_RCX], 3);
 		resume(TGT_GO);
 		assert_int_equal(next(5000), TGT_EV_REBOOT);
@@ -1083,8 +1084,8 @@ static void other_processor_steps(void **state)
 				  */
 				unsigned before = requests;
 				assert_int_equal(e, ERR_UNSUPPORTED);
-				assert_int_equal(tgt_ctl(T_, TGT_CTL_SWITCH, other, &d),
-					ERR_UNSUPPORTED);
+				assert_int_equal(
+					tgt_ctl(T_, TGT_CTL_SWITCH, other, &d), ERR_UNSUPPORTED);
 				assert_int_equal(requests, before);
 				(void)number_at(E.pc);
 				stepped = true;

@@ -626,8 +626,8 @@ int main(void)
 		T(a_word_read_sparingly_brings_no_neighbours), T(planted_bytes_do_not_show),
 		T(writes_go_under), T(out_and_in_again_costs_nothing),
 		T(full_table_makes_room_of_what_is_pending), T(dropped_by_the_target),
-		T(through_a_root), T(through_a_root_of_five_levels), T(physical_traps), T(shared_pages),
-		T(user_traps_belong_to_the_process_of_their_stop), T(reboot_voids_everything),
-		T(the_fake_executes)};
+		T(through_a_root), T(through_a_root_of_five_levels), T(physical_traps),
+		T(shared_pages), T(user_traps_belong_to_the_process_of_their_stop),
+		T(reboot_voids_everything), T(the_fake_executes)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
