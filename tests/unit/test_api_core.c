@@ -8,7 +8,12 @@
 #include <cmocka.h>
 
 #include "api/internal.h"
+#include "base/sys.h"
 #include "target/fake/fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define CODE 0xfffff80000001000ull
 #define DATA 0xfffff80000008000ull
@@ -83,7 +88,8 @@ static void without_a_target(void **state)
 	assert_int_equal(rs_is_kernel_debugger_enabled(s), RS_S_FALSE);
 	assert_int_equal(rs_attach_kernel(s, RS_ATTACH_LOCAL_KERNEL, NULL), RS_E_NOTIMPL);
 	assert_int_equal(rs_attach_kernel(s, RS_ATTACH_EXDI_DRIVER, "x"), RS_E_NOTIMPL);
-	assert_int_equal(rs_attach_kernel(s, 7, "x"), RS_E_INVALIDARG);
+	assert_int_equal(
+		rs_attach_kernel(s, 7, "com:pipe,port=/nonexistent/kd,reconnect"), RS_E_INVALIDARG);
 	assert_int_equal(
 		rs_attach_kernel(s, RS_ATTACH_KERNEL_CONNECTION, "com:pipe,port=/x,flavour=mint"),
 		RS_E_INVALIDARG);
@@ -128,6 +134,36 @@ static void attach_is_complete_after_the_wait(void **state)
 	stop(&r);
 }
 
+/* Nobody is at the other end: the attach itself is done at once, and is not complete. */
+static void kernel_connection(void **state)
+{
+	char dir[] = "/tmp/rs-api-XXXXXX", options[64], text[64];
+	uint32_t needed, status;
+	uint64_t v;
+	rs_session *s;
+	assert_non_null(mkdtemp(dir));
+	snprintf(options, sizeof options, "com:pipe,port=%s/kd,listen", dir);
+	rs_create(&s);
+	uint64_t begin = sys_now_ms();
+	assert_int_equal(rs_attach_kernel(s, RS_ATTACH_KERNEL_CONNECTION, options), RS_S_OK);
+	assert_true(sys_now_ms() - begin < 2000);
+	rs_get_execution_status(s, &status);
+	assert_int_not_equal(status, RS_STATUS_BREAK);
+	assert_int_equal(rs_read_virtual(s, CODE, &v, 8, NULL), RS_E_UNEXPECTED);
+	assert_int_equal(rs_get_kernel_connection_options(s, text, sizeof text, &needed), RS_S_OK);
+	assert_string_equal(text, options);
+	assert_int_equal(needed, strlen(options) + 1);
+	assert_int_equal(rs_get_kernel_connection_options(s, text, 4, &needed), RS_S_FALSE);
+	assert_string_equal(text, "com");
+	assert_int_equal(rs_set_kernel_connection_options(s, "resync"), RS_S_OK);
+	assert_int_equal(rs_set_kernel_connection_options(s, "cycle_speed"), RS_S_OK);
+	assert_int_equal(rs_set_kernel_connection_options(s, "speed"), RS_E_INVALIDARG);
+	assert_int_equal(rs_wait_for_event(s, 0, 50), RS_S_FALSE);
+	assert_int_equal(rs_end_session(s, RS_END_PASSIVE), RS_S_OK);
+	rs_destroy(s);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void memory_and_registers(void **state)
 {
 	rig r;
@@ -148,6 +184,15 @@ static void memory_and_registers(void **state)
 	v = 0;
 	assert_int_equal(rs_read_virtual(r.s, DATA + 0x10, &v, 8, &done), RS_S_OK);
 	assert_int_equal(v, 0x1122);
+	/* Physical memory is another space. */
+	fake_mem(r.f, as_phys(), CODE & 0xffff, "physical", 8);
+	assert_int_equal(rs_read_physical(r.s, CODE & 0xffff, b, 8, &done), RS_S_OK);
+	assert_int_equal(done, 8);
+	assert_memory_equal(b, "physical", 8);
+	assert_int_equal(rs_write_physical(r.s, CODE & 0xffff, "PHYS", 4, &done), RS_S_OK);
+	assert_int_equal(done, 4);
+	assert_int_equal(rs_read_physical(r.s, CODE & 0xffff, b, 8, &done), RS_S_OK);
+	assert_memory_equal(b, "PHYSical", 8);
 	assert_int_equal(rs_get_index_by_name(r.s, "RSP", &index), RS_S_OK);
 	assert_int_equal(rs_get_value(r.s, index, &v), RS_S_OK);
 	assert_int_equal(v, DATA + 0x800);
@@ -223,6 +268,11 @@ static void breakpoint_objects(void **state)
 	assert_int_equal(rs_breakpoint_get_id(r.s, bk, &v), RS_E_NOINTERFACE); /* it is gone */
 	assert_int_equal(rs_get_number_breakpoints(r.s, &n), RS_S_OK);
 	assert_int_equal(n, 0);
+	assert_int_equal(rs_add_breakpoint(r.s, RS_BREAKPOINT_CODE, RS_ANY_ID, &bk), RS_S_OK);
+	assert_int_equal(rs_remove_breakpoint(r.s, bk), RS_S_OK);
+	assert_int_equal(rs_get_number_breakpoints(r.s, &n), RS_S_OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(rs_remove_breakpoint(r.s, bk), RS_E_NOINTERFACE);
 	/* Data breakpoints. */
 	assert_int_equal(rs_add_breakpoint(r.s, RS_BREAKPOINT_DATA, RS_ANY_ID, &bk), RS_S_OK);
 	assert_int_equal(
@@ -232,6 +282,42 @@ static void breakpoint_objects(void **state)
 	assert_int_equal(v, RS_BREAK_READ | RS_BREAK_WRITE);
 	assert_int_equal(rs_breakpoint_set_offset(r.s, bk, DATA + 2), RS_E_INVALIDARG);
 	assert_int_equal(rs_breakpoint_set_match_thread(r.s, bk, 1234), RS_E_INVALIDARG);
+	stop(&r);
+}
+
+static uint32_t on_exception(void *u, const rs_exception *x)
+{
+	rig *r = u;
+	assert_int_equal(x->code, 0x80000003);
+	assert_true(x->first_chance);
+	r->hits++;
+	return RS_STATUS_NO_CHANGE;
+}
+
+static uint32_t let_go(void *u, rs_breakpoint *bk, uint32_t id)
+{
+	(void)bk;
+	(void)id;
+	return ++((rig *)u)->hits < 50 ? RS_STATUS_GO : RS_STATUS_BREAK;
+}
+
+/* Of what commands and callbacks want the highest status counts. */
+static void verdicts_and_callbacks(void **state)
+{
+	rig r;
+	uint64_t v;
+	start(&r);
+	rs_set_event_callbacks(r.s, &(rs_event_callbacks){.exception = on_exception}, &r);
+	assert_int_equal(rs_wait_for_event(r.s, 0, 1000), RS_S_OK);
+	assert_int_equal(r.hits, 1);
+	r.hits = 0;
+	rs_set_event_callbacks(r.s, &(rs_event_callbacks){.breakpoint = let_go}, &r);
+	rs_execute(r.s, RS_OUTCTL_ALL_CLIENTS, "bp fffff800`00001020 \"t\"", 0);
+	rs_set_execution_status(r.s, RS_STATUS_GO);
+	assert_int_equal(rs_wait_for_event(r.s, 0, 2000), RS_S_OK);
+	assert_int_equal(r.hits, 1);
+	assert_int_equal(rs_get_instruction_offset(r.s, &v), RS_S_OK);
+	assert_int_equal(v, CODE + 0x21);
 	stop(&r);
 }
 
@@ -250,6 +336,9 @@ static void sequences_wait_and_lone_ones_do_not(void **state)
 	assert_non_null(strstr(buf_z(&r.out), "= 00000000`00000021"));
 	rs_get_execution_status(r.s, &status);
 	assert_int_equal(status, RS_STATUS_BREAK);
+	buf_clear(&r.out);
+	assert_int_equal(rs_execute(r.s, RS_OUTCTL_IGNORE, ".echo unheard", 0), RS_S_OK);
+	assert_int_equal(r.out.n, 0);
 	stop(&r);
 }
 
@@ -264,6 +353,36 @@ static void *from_another_thread(void *u)
 		rs_set_interrupt(r->s, RS_INTERRUPT_PASSIVE) != RS_S_OK)
 		return "a call that any thread may make was refused";
 	return NULL;
+}
+
+static void *soon(void *u)
+{
+	usleep(100000);
+	rs_set_interrupt(((rig *)u)->s, ((rig *)u)->stop_at);
+	return NULL;
+}
+
+/* The wait of one thread is ended by another: by a break, or by itself. */
+static void interrupts(void **state)
+{
+	rig r;
+	pthread_t t;
+	uint32_t status;
+	attached(&r);
+	static const struct {
+		uint32_t how;
+		rs_result want;
+	} row[] = {{RS_INTERRUPT_EXIT, RS_E_PENDING}, {RS_INTERRUPT_ACTIVE, RS_S_OK}};
+	assert_int_equal(rs_set_execution_status(r.s, RS_STATUS_GO), RS_S_OK);
+	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+		r.stop_at = row[i].how;
+		assert_int_equal(pthread_create(&t, NULL, soon, &r), 0);
+		assert_int_equal(rs_wait_for_event(r.s, 0, 5000), row[i].want);
+		pthread_join(t, NULL);
+	}
+	rs_get_execution_status(r.s, &status);
+	assert_int_equal(status, RS_STATUS_BREAK);
+	stop(&r);
 }
 
 static void threads(void **state)
@@ -287,9 +406,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_target),
 		cmocka_unit_test(attach_is_complete_after_the_wait),
+		cmocka_unit_test(kernel_connection),
 		cmocka_unit_test(memory_and_registers),
 		cmocka_unit_test(breakpoint_objects),
 		cmocka_unit_test(sequences_wait_and_lone_ones_do_not),
+		cmocka_unit_test(verdicts_and_callbacks),
+		cmocka_unit_test(interrupts),
 		cmocka_unit_test(threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
