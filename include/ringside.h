@@ -360,6 +360,11 @@ typedef struct rs_exception {
 	int first_chance;
 } rs_exception;
 
+/* DEBUG_SESSION_xxx that are told. */
+#define RS_SESSION_ACTIVE 0u /* first contact, also after a reboot */
+#define RS_SESSION_END	  1u /* DEBUG_SESSION_END_SESSION_ACTIVE_TERMINATE */
+#define RS_SESSION_REBOOT 5u /* the target begins anew; ACTIVE follows */
+
 /*
  * IDebugEventCallbacks. Each returns a vote (RS_STATUS_xxx, NO_CHANGE for none); the highest of
  * BREAK, STEP_INTO, STEP_BRANCH, STEP_OVER, GO_NOT_HANDLED, GO_HANDLED, GO wins. NULL: not wanted.
@@ -371,7 +376,7 @@ typedef struct rs_event_callbacks {
 	uint32_t (*load_module)(
 		void *u, uint64_t base, uint32_t size, const char *path, uint32_t checksum);
 	uint32_t (*unload_module)(void *u, const char *path, uint64_t base);
-	uint32_t (*session_status)(void *u, uint32_t status);	    /* DEBUG_SESSION_xxx */
+	uint32_t (*session_status)(void *u, uint32_t status);	    /* RS_SESSION_xxx */
 	uint32_t (*change_debuggee_state)(void *u, uint32_t flags); /* DEBUG_CDS_xxx */
 	uint32_t (*change_engine_state)(void *u, uint32_t flags);   /* DEBUG_CES_xxx */
 	uint32_t (*change_symbol_state)(void *u, uint32_t flags);   /* DEBUG_CSS_xxx */

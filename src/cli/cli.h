@@ -50,6 +50,7 @@ typedef struct cli {
 	bool terminal; /* standard input is one: line editing, keys */
 	bool colours;
 	bool at_line_start; /* of what was printed */
+	bool script_due;    /* a target came, or came anew, since -cfr's script ran */
 	bool waiting;	    /* the target runs, or a command list of its events does */
 	char last[4096];    /* command that an empty line repeats */
 	int exit_code;

@@ -130,16 +130,37 @@ static bool execute(cli *c, const char *command, bool echo)
 	return wait_and_show(c);
 }
 
+static uint32_t on_session(void *u, uint32_t status)
+{
+	cli *c = u;
+	c->script_due |= status == RS_SESSION_ACTIVE;
+	return RS_STATUS_NO_CHANGE;
+}
+
+/* -cfr: at the first prompt, and at the first one after each restart. */
+static bool script_if_due(cli *c)
+{
+	char line[4200];
+
+	if (!c->script_due || !c->o.restart_script || status(c) != RS_STATUS_BREAK)
+		return true;
+	c->script_due = false;
+	snprintf(line, sizeof line, "$$<%s", c->o.restart_script);
+	return execute(c, line, true);
+}
+
 /* Startup commands, then the prompt until the end. */
 static void session(cli *c)
 {
 	char line[4096], text[256], prompt[260];
 
+	if (!script_if_due(c))
+		return;
 	for (size_t i = 0; i < c->o.n_commands; i++)
 		if (!execute(c, c->o.commands[i], true))
 			return;
 	for (;;) {
-		if (!wait_and_show(c))
+		if (!wait_and_show(c) || !script_if_due(c))
 			return;
 		rs_get_prompt_text(c->s, text, sizeof text, NULL);
 		snprintf(prompt, sizeof prompt, "%s> ", text);
@@ -226,7 +247,7 @@ static bool first_stop(cli *c)
 		complain(c, c->o.workspace);
 		c->o.workspace = NULL; /* nothing of it is to be lost at the end */
 	}
-	if (!access("ntsd.ini", R_OK) && !c->o.n_commands)
+	if (!access("ntsd.ini", R_OK) && !c->o.n_commands && !c->o.restart_script)
 		return execute(c, "$$<ntsd.ini", true);
 	return true;
 }
@@ -258,6 +279,7 @@ static int run(cli *c, int argc, char **argv)
 	rs_create(&c->s);
 	rs_set_output_callbacks(c->s, on_output, c);
 	rs_set_input_callbacks(c->s, on_input, c);
+	rs_set_event_callbacks(c->s, &(rs_event_callbacks){.session_status = on_session}, c);
 	keys_init(c);
 	rs_set_command_line(c->s, argc, (const char *const *)argv);
 	printf("\nRingside Debugger Version %s\n\n", rs_version());

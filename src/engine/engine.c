@@ -354,6 +354,7 @@ err eng_connected(engine *e, diag *d)
 	}
 	if (e->mode != ENG_KERNEL) {
 		e->os = os_none_create(&host);
+		eng_notice_send(e, ENG_N_SESSION, 0);
 		return ERR_OK;
 	}
 	TRY(tgt_query(e->t, TGT_F_VERSION, &e->version, sizeof e->version, d));
@@ -388,7 +389,7 @@ void eng_rebooted(engine *e)
 	e->os = NULL;
 	sym_mods_clear(e->syms);
 	e->has_event = false;
-	eng_notice_send(e, ENG_N_SESSION, 4);
+	eng_notice_send(e, ENG_N_SESSION, 5);
 }
 
 /* How it looks is the interpreter's business; when it is shown is the engine's. */

@@ -740,6 +740,16 @@ def command_line(build):
         expect(pathlib.Path(d, "log16").read_bytes().decode("utf-16"), "wide")
 
 
+def script_after_restart(build):
+    """-cfr: the script runs at the first prompt and at the first one after a reboot, -cf only at the first."""
+    for option, times in ("-cfr", 2), ("-cf", 1):
+        with fake(build, "a", "--stopped", "--reboot-after", "300") as (p, k, d):
+            pathlib.Path(d, "script").write_text(".printf \"ran %d\\n\", 1+1\n")
+            text, code = rs(build, d, [k[0], k[1] + ",reconnect", option, f"{d}/script"], ["g", "q"], 60)
+            must(code == 0 and "Target rebooted" in text, text)
+            must(text.count("\nran 2\n") == times, text)
+
+
 def verbose_option(build):
     """-v: modules that come are told; otherwise a boot would bury everything."""
     for option, told in (["-v"], True), ([], False):
