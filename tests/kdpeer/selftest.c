@@ -403,7 +403,7 @@ static void test_hardware(void **variant)
 	}
 	/* execute: needs the resume flag to go on */
 	for (unsigned n = 0; n < 2; n++)
-		set_debug_register(n, USER_FUNC, 0x401);
+		set_debug_register(n, USER_FUNC, 0x400); /* it is the way on that turns it on */
 	assert_true(ping_continue(&P, false, 0x401));
 	until_exception(false);
 	assert_int_equal(ping_pc(&P), USER_FUNC);
