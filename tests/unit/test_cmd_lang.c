@@ -720,6 +720,7 @@ static void help(void **state)
 	assert_non_null(strstr(run(w, ".help .log*"), ".logappend"));
 	assert_non_null(strstr(run(w, ".help each"), ".foreach"));
 	assert_string_equal(run(w, ".help zzzz"), "No help for 'zzzz'\n");
+	assert_non_null(strstr(run(w, ".browse"), "known but not available in this version"));
 	/* Every row can be generated into docs: words everywhere, no full stop behind a summary. */
 	for (size_t f = 0; cmd_families[f]; f++)
 		for (size_t i = 0; i < cmd_families[f]->n; i++) {
