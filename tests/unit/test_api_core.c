@@ -318,6 +318,11 @@ static void verdicts_and_callbacks(void **state)
 	assert_int_equal(r.hits, 1);
 	assert_int_equal(rs_get_instruction_offset(r.s, &v), RS_S_OK);
 	assert_int_equal(v, CODE + 0x21);
+	rs_execute(r.s, RS_OUTCTL_ALL_CLIENTS, "bc *; bp fffff800`00001020 \"gc\"", 0);
+	r.hits = 49;
+	rs_set_execution_status(r.s, RS_STATUS_GO);
+	assert_int_equal(rs_wait_for_event(r.s, 0, 2000), RS_S_OK); /* the callback's BREAK */
+	assert_int_equal(r.hits, 50);
 	stop(&r);
 }
 
@@ -377,7 +382,7 @@ static void interrupts(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		r.stop_at = row[i].how;
 		assert_int_equal(pthread_create(&t, NULL, soon, &r), 0);
-		assert_int_equal(rs_wait_for_event(r.s, 0, 5000), row[i].want);
+		assert_int_equal(rs_wait_for_event(r.s, 0, RS_INFINITE), row[i].want);
 		pthread_join(t, NULL);
 	}
 	rs_get_execution_status(r.s, &status);
