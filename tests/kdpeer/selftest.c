@@ -681,6 +681,13 @@ static void test_mid_packet(void **variant)
 	until_exception(true);
 	assert_true(ping_reset(&P));
 	kernel_base();
+	/* A damaged packet is asked for again at once, not left to the sender's clock. */
+	static const uint8_t damaged[] = "0000\2\0\4\0\0\0\200\200\377\377\0\0abcd\252",
+			     want[] = "iiii\5";
+	for (size_t i = 0; i < sizeof damaged - 1; i++)
+		channel_put(&P.line, damaged[i]);
+	for (size_t i = 0; i < sizeof want; i++)
+		assert_int_equal(channel_get(&P.line, 2000000), want[i]);
 	ping_close(&P);
 	stop(&k);
 }
