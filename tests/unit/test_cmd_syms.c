@@ -468,6 +468,7 @@ static void module_commands(void **state)
 	HAS(run_line(r, "lm q"), "lm has no option q");
 	HAS(run_line(r, "lm m"), "needs a pattern");
 	HAS(run_line(r, "!lmi demo"), "    Symbol Type: PDB ");
+	HAS(run_line(r, "!lmi demo"), "   Machine Type: 34404 (X64)\n");
 	HAS(run_line(r, "!lmi demo!g_value"), "Loaded Module Info: [demo] \n");
 	HAS(run_line(r, "!lmi 12"), "is not a loaded module");
 	HAS(run_line(r, "!chksym demo"), "demo.pdb matches demo.dll\n");
