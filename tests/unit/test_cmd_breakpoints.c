@@ -352,6 +352,8 @@ static void steps(void **state)
 	HAS(run(&r, "p 2 \".echo done\""), "done");
 	run(&r, "g = fffff800`00001000 fffff800`00001005");
 	assert_int_equal(rip(&r), CODE + 5);
+	run(&r, "p = fffff800`00001020");
+	assert_int_equal(rip(&r), CODE + 0x21);
 	HAS(run(&r, "t 0"), "at least 1");
 	stop(&r);
 }
