@@ -147,6 +147,13 @@ void sym_image_unref(sym_store *s, sym_image *g)
 	}
 }
 
+static void identify(sym_image *g, const sym_mod *m)
+{
+	g->timestamp = m->timestamp;
+	g->size = (uint32_t)m->size;
+	g->checksum = m->checksum;
+}
+
 static sym_image *image_new(sym_mod *m)
 {
 	sym_image *g = mem_alloc(sizeof *g);
@@ -155,9 +162,7 @@ static sym_image *image_new(sym_mod *m)
 	map_init(&g->code);
 	g->refs = 1;
 	g->image = str_dup(&g->a, m->image);
-	g->timestamp = m->timestamp;
-	g->size = (uint32_t)m->size;
-	g->checksum = m->checksum;
+	identify(g, m);
 	g->file_path = "";
 	g->via = m;
 	vec_push(&m->store->images, g);
@@ -280,6 +285,12 @@ err sym_mod_image(sym_mod *m, sym_image **ret, diag *d)
 		if (e != ERR_OK)
 			return diag_add(d, e, "image header of %.*s", STR_ARG(m->name));
 		g->opened = true;
+		bool news = !m->timestamp || !m->size;
+		learn(m, g);
+		if (news) { /* only the header in memory said which file it is */
+			identify(g, m);
+			(void)find_file(m, g);
+		}
 	}
 	learn(m, g);
 	*ret = g;

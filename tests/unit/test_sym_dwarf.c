@@ -474,10 +474,50 @@ static void pe_image_of(const char *name)
 
 static void pe_images(void **state)
 {
-	if (!program_there("pe.exe"))
+	if (!program_there("pe-clang.exe") && !program_there("pe.exe"))
 		skip();
 	pe_image_of("pe.exe");
 	pe_image_of("pe5.exe");
+	pe_image_of("pe-clang.exe");
+}
+
+/* Memory of a target that has loaded the headers of a PE image at BASE, no more. */
+static err headers_only(void *u, uint64_t space, uint64_t addr, void *to, size_t n, size_t *n_ret)
+{
+	if (space || addr < BASE || addr - BASE >= 0x1000)
+		return ERR_FAULT;
+	uint64_t left = 0x1000 - (addr - BASE);
+	*n_ret = n < left ? n : left;
+	memcpy(to, (uint8_t *)u + (addr - BASE), *n_ret);
+	return ERR_OK;
+}
+
+static void pe_image_in_memory(uint8_t header[0x1000], const char *status)
+{
+	sym_host host = {.u = header, .read = headers_only};
+	s = sym_store_create(&host);
+	sym_mod *m = sym_mod_add(s, 0, BASE, 0, 0, 0, STR("prog"), str_of(program("pe-clang.exe")));
+	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+	assert_string_equal(sym_status_text(m), status);
+	if (m->status == SYM_PRIVATE)
+		assert_int_equal(field("prog!pair", "next").offset, 8);
+	sym_store_destroy(s);
+}
+
+/* A module of which only base and path are known, as from a load event or with -z: what its header
+ * in memory says identifies the file. */
+static void pe_images_by_their_headers(void **state)
+{
+	sys_map f;
+	uint8_t header[0x1000];
+	if (!program_there("pe-clang.exe"))
+		skip();
+	assert_int_equal(sys_map_open(program("pe-clang.exe"), &f, NULL), ERR_OK);
+	memcpy(header, f.p, sizeof header);
+	sys_map_close(&f);
+	pe_image_in_memory(header, "private dwarf symbols");
+	header[le32(header + 0x3c) + 8]++; /* another build: TimeDateStamp */
+	pe_image_in_memory(header, "no symbols");
 }
 
 /* ---- a program that runs ---- */
@@ -822,6 +862,7 @@ int main(void)
 		cmocka_unit_test(sources),
 		cmocka_unit_test(inlined),
 		cmocka_unit_test(pe_images),
+		cmocka_unit_test(pe_images_by_their_headers),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(every_row),
 		cmocka_unit_test(frames_are_fast),
