@@ -58,7 +58,7 @@ static void structures(void **state)
 		"#FIELD_OFFSET(nt!_EPROCESS, "
 		"Pcb) == #FIELD_OFFSET(nt!_KPROCESS, DirectoryTableBase)",
 		"bool true");
-	has(f, "?? nt!CaptureProcess.Pcb.DirectoryTableBase", "unsigned int64 0x");
+	has(f, "?? nt!CaptureProcess.UniqueProcessId", "unsigned int64 0x");
 	has(f, "?? sizeof(nt!_EPROCESS) > sizeof(nt!_KPROCESS)", "bool true");
 	has(f, "?? nt!CaptureProcess.VadRoot.Root", "struct _RTL_BALANCED_NODE * 0x");
 	has(f, "?? nt!_KWAIT_REASON::DelayExecution", "enum _KWAIT_REASON DelayExecution (0n4)");

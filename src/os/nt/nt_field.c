@@ -91,13 +91,18 @@ static const nt_fallback fallbacks[] = {
 /* Fields whose value is an array or structure have no integer size; enums and pointers do. */
 static void from_sym(const sym_field *f, nt_off *ret)
 {
-	sym_type_info ti;
+	sym_type_info ti, first;
 	*ret = (nt_off){.off = (uint32_t)f->offset, .bit_pos = f->bit_pos, .bit_len = f->bit_len};
 	if (sym_type_info_get(f->type, &ti) != ERR_OK)
 		return;
 	ret->whole = ti.size > UINT32_MAX ? 0 : (uint32_t)ti.size;
 	switch (ti.kind) {
 	case SYM_T_ARRAY:
+		/* NT 5 has the page-table root of a process as DirectoryTableBase[2] */
+		if (sym_type_info_get(ti.elem, &first) == ERR_OK && first.kind == SYM_T_UINT &&
+			first.size == 8)
+			ret->size = 8;
+		return;
 	case SYM_T_STRUCT:
 	case SYM_T_CLASS:
 	case SYM_T_UNION:

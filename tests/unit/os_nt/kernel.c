@@ -46,7 +46,7 @@ typedef struct _KPROCESS {
 	LIST_ENTRY ThreadListHead; /* only here in this layout */
 	u64 DirectoryTableBase;
 #else
-	u64 DirectoryTableBase;
+	u64 DirectoryTableBase[2]; /* as NT 5 has it */
 #endif
 	u8 BasePriority;
 } KPROCESS;
@@ -374,12 +374,14 @@ MM_SESSION_SPACE Session1 = {.SessionId = 3};
 #define LINKS(a, b) .Tcb.ThreadListEntry = {a, b}
 #define LINK(t)	    (&t.Tcb.ThreadListEntry)
 #define SHADOW(v)   .Pcb.UserDirectoryTableBase = v,
+#define ROOT(v)	    .Pcb.DirectoryTableBase = v,
 #else
 #define HEAD(a, b)  .ThreadListHead = {&a.ThreadListEntry, &b.ThreadListEntry}
 #define ROOTH(p)    (&p.ThreadListHead)
 #define LINKS(a, b) .ThreadListEntry = {a, b}
 #define LINK(t)	    (&t.ThreadListEntry)
 #define SHADOW(v)
+#define ROOT(v) .Pcb.DirectoryTableBase = {v},
 #endif
 
 extern MMVAD_SHORT VadRoot, VadLow;
@@ -399,7 +401,7 @@ MMVAD VadHigh = {.Core = {SPAN(0xff800000, 0xff8000ff), .StartingVpnHigh = 7, .E
 
 EPROCESS SystemProcess = {
 	.Pcb = {.Header = {.Type = 3}},
-	.Pcb.DirectoryTableBase = 0x1000,
+	ROOT(0x1000)
 	.UniqueProcessId = 4,
 	.ActiveProcessLinks = {&HasherProcess.ActiveProcessLinks, &PsActiveProcessHead},
 	.ImageFileName = "System",
@@ -407,7 +409,7 @@ EPROCESS SystemProcess = {
 };
 EPROCESS HasherProcess = {
 	.Pcb = {.Header = {.Type = 3}},
-	.Pcb.DirectoryTableBase = 0x2000 | 2, /* PCID in the low bits */
+	ROOT(0x2000 | 2) /* PCID in the low bits */
 	SHADOW(1) /* "none" */
 	.UniqueProcessId = 0x44,
 	.InheritedFromUniqueProcessId = 4,
@@ -417,7 +419,7 @@ EPROCESS HasherProcess = {
 };
 EPROCESS CaptureProcess = {
 	.Pcb = {.Header = {.Type = 3}},
-	.Pcb.DirectoryTableBase = 0x3000,
+	ROOT(0x3000)
 	SHADOW(0x8000 | 0x8000000000000000ULL)
 	.UniqueProcessId = 0x48,
 	.InheritedFromUniqueProcessId = 0x44,
