@@ -1,12 +1,16 @@
 /*
  * debugfile: where the debug information of an ELF file is when it was split off: by build-id in
  * the debug directories of the system and of the symbol path, by .gnu_debuglink with its checksum,
- * at debuginfod servers; and dwz's alternate file.
+ * at debuginfod servers; and dwz's alternate file. And the file with the DWARF of a PE image that
+ * was stripped: by name along the symbol path.
  *
- * Sources: "Separate Debug Files" (GDB manual), the debuginfod web API (debuginfod(8)). Refuses to
- * believe names: a file counts when its build-id is the one wanted, or its checksum.
+ * Sources: "Separate Debug Files" (GDB manual), the debuginfod web API (debuginfod(8)), "PE Format"
+ * (Microsoft). Refuses to believe names: a file counts when its build-id is the one wanted, or its
+ * checksum; a PE file when its timestamp and its sections are.
  */
 #include "sym/priv.h"
+
+#include "fmt/pe.h"
 
 #include <stdlib.h>
 
@@ -230,4 +234,111 @@ err sym_altfile_find(sym_store *s, const char *of, str name, str id, arena *a, c
 		return ERR_OK;
 	}
 	return ERR_NOTFOUND;
+}
+
+/* ---- PE images that were stripped ---- */
+
+typedef struct pe_hunt {
+	sym_mod *m;
+	const pe_view *image;
+	bool any_time; /* .reload /i */
+	arena *a;
+	const char *found;
+	bool mismatch;
+	char late[1024]; /* all is right but its timestamp */
+	uint32_t late_time;
+} pe_hunt;
+
+static bool has_dwarf(str bytes)
+{
+	pe_coff c;
+	str name, sec;
+	if (!pe_coff_open(bytes, &c))
+		return false;
+	for (size_t i = 0; pe_coff_section(&c, i, &name, &sec); i++)
+		if (sec.n && str_eq(name, STR(".debug_info")))
+			return true;
+	return false;
+}
+
+/* strip takes sections off the end and leaves the others where they are. Long names are places in
+ * a table, which differs. */
+static bool same_layout(const pe_view *image, const pe_view *file)
+{
+	if (image->machine != file->machine || image->entry != file->entry ||
+		image->nsec > file->nsec)
+		return false;
+	for (size_t i = 0; i < image->nsec; i++) {
+		const pe_section *a = &image->sec[i], *b = &file->sec[i];
+		if (a->rva != b->rva || a->vsize != b->vsize ||
+			(a->name[0] != '/' && strcmp(a->name, b->name)))
+			return false;
+	}
+	return image->nsec;
+}
+
+static bool pe_accept(void *u, const char *path, bool from_store)
+{
+	pe_hunt *h = u;
+	sys_map f;
+	if (sys_map_open(path, &f, NULL) != ERR_OK)
+		return false;
+	str bytes = {(const char *)f.p, f.n};
+	mem_reader r = pe_bytes(&bytes);
+	pe_view v;
+	arena a;
+	arena_init(&a);
+	bool fits = pe_open(&v, &a, &r, 0, PE_FILE, NULL) == ERR_OK && has_dwarf(bytes) &&
+		    same_layout(h->image, &v);
+	bool time = fits && v.timestamp == h->image->timestamp;
+	if (time || (fits && h->any_time)) {
+		h->found = arena_printf(h->a, "%s", path);
+		h->mismatch = !time;
+	} else if (fits && !h->late[0] && strlen(path) < sizeof h->late) {
+		strcpy(h->late, path);
+		h->late_time = v.timestamp;
+	} else if (!fits) {
+		sym_note(h->m->store, true, "DBGHELP: %s - not the debug file of this image", path);
+	}
+	arena_deinit(&a);
+	sys_map_close(&f);
+	return h->found;
+}
+
+err sym_pe_debugfile_find(sym_mod *m, const pe_view *image, bool any_time, arena *a, const char **ret,
+	bool *mismatch, diag *d)
+{
+	sym_store *s = m->store;
+	pe_hunt h = {.m = m, .image = image, .any_time = any_time, .a = a};
+	const str names[] = {
+		m->image,
+		str_printf(a, "%.*s.debug", STR_ARG(m->image)),
+		str_printf(a, "%.*s.debug", STR_ARG(str_stem(m->image))),
+	};
+	size_t dot = str_rchr(m->image, '.');
+	err e = ERR_NOTFOUND;
+	for (size_t i = 0; i < ARRAY_LEN(names) && e == ERR_NOTFOUND; i++) {
+		sym_want w = {.name = names[i],
+			.ext = dot == SIZE_MAX ? (str){0} : str_skip(m->image, dot + 1),
+			.local = true,
+			.accept = pe_accept,
+			.u = &h};
+		if (!sym_file_name_ok(names[i]))
+			continue;
+		e = sym_path_locate(s, &w, NULL);
+		if (e == ERR_NOTFOUND)
+			e = sym_dirs_locate(s, sym_exepath(s), &w, NULL);
+	}
+	if (e == ERR_OK) {
+		*ret = h.found;
+		*mismatch = h.mismatch;
+		return ERR_OK;
+	}
+	if (h.late[0])
+		sym_note(s, false,
+			"*** WARNING: %s has the sections of %.*s, but timestamp %08x instead of "
+			"%08x: .reload /i %.*s takes it",
+			h.late, STR_ARG(m->image), h.late_time, image->timestamp, STR_ARG(m->name));
+	return diag_set(d, e, "no debug file of %.*s%s", STR_ARG(m->name),
+		e == ERR_CANCELLED ? ": cancelled" : "");
 }

@@ -1172,16 +1172,34 @@ static err pack_sections(elffile *x, const pe_coff *c, diag *d)
 	return elf_open(&x->dbgv, &x->a, x->packed, size, d);
 }
 
-err sym_pe_dwarf_open(sym_mod *m, sym_file **ret, diag *d)
+/* The bytes that hold the DWARF of an image: its own file's, else the debug file's. */
+static err pe_dwarf_bytes(sym_mod *m, unsigned how, elffile *x, pe_view *pe, str *ret,
+	bool *mismatch, diag *d)
+{
+	pe_coff c;
+	str name, sec;
+	*ret = sym_image_bytes(x->pe);
+	for (size_t i = 0; ret->n && pe_coff_open(*ret, &c) && pe_coff_section(&c, i, &name, &sec);
+		i++)
+		if (sec.n && str_eq(name, STR(".debug_info")))
+			return ERR_OK;
+	TRY(sym_pe_debugfile_find(
+		m, pe, how & SYM_LOAD_MISMATCH, &x->a, &x->dbg_path, mismatch, d));
+	TRY(sys_map_open(x->dbg_path, &x->dbg, d));
+	*ret = (str){(const char *)x->dbg.p, x->dbg.n};
+	return ERR_OK;
+}
+
+err sym_pe_dwarf_open(sym_mod *m, unsigned how, sym_file **ret, bool *mismatch, diag *d)
 {
 	sym_store *s = m->store;
 	struct sym_image *img;
 	pe_coff c;
 	pe_view *pe;
+	str bytes;
 	TRY(sym_mod_image(m, &img, d));
 	TRY(sym_mod_pe(m, &pe, d));
-	str bytes = sym_image_bytes(img);
-	if (!bytes.n || !pe->plus || !pe_coff_open(bytes, &c))
+	if (!pe->plus)
 		return diag_set(d, ERR_NOTFOUND, "no debug information in the image");
 	for (size_t i = 0; i < s->files.n; i++) {
 		sym_file *f = s->files.p[i];
@@ -1192,14 +1210,24 @@ err sym_pe_dwarf_open(sym_mod *m, sym_file **ret, diag *d)
 		}
 	}
 	elffile *x = elffile_new();
-	x->base = pe->preferred_base;
 	x->pe = img;
 	sym_image_ref(img);
-	err e = pack_sections(x, &c, d);
+	*mismatch = false;
+	err e = pe_dwarf_bytes(m, how, x, pe, &bytes, mismatch, d);
+	if (e == ERR_OK && !pe_coff_open(bytes, &c))
+		e = diag_set(d, ERR_CORRUPT, "the debug file has changed");
+	if (e == ERR_OK)
+		e = pack_sections(x, &c, d);
 	sym_file *f = NULL;
 	if (e == ERR_OK) {
+		mem_reader r = pe_bytes(&bytes);
+		pe_view v; /* an image in memory names the base it was loaded at */
+		e = pe_open(&v, &x->a, &r, 0, PE_FILE, d);
+		x->base = v.preferred_base;
+	}
+	if (e == ERR_OK) {
 		made_symbols(x, &c, pe);
-		str path = sym_mod_image_path(m);
+		str path = x->dbg.n ? str_of(x->dbg_path) : sym_mod_image_path(m);
 		f = sym_file_new(s, &ops, str_z(&x->a, path), x);
 		f->status = SYM_PRIVATE;
 		e = dwf_open(f, &x->dbgv, "", &x->dw, d);

@@ -398,9 +398,9 @@ static err load(sym_mod *m, unsigned how, diag *d)
 			remember(&w); /* the next session need not ask the image again */
 		diag why2;
 		diag_clear(&why2);
-		err e2 = sym_pe_dwarf_open(m, &f, &why2);
+		err e2 = sym_pe_dwarf_open(m, how, &f, &w.mismatch, &why2);
 		if (e2 == ERR_OK) {
-			loaded(m, f, false);
+			loaded(m, f, w.mismatch);
 			arena_deinit(&a);
 			return ERR_OK;
 		}

@@ -184,6 +184,12 @@ void sym_cfi_free(struct sym_cfi *c); /* NULL legal */
 /* The file that holds the debug information of g, if it is another one: build-id, debug link,
  * debuginfod. ERR_NOTFOUND: none; ERR_CANCELLED. */
 err sym_debugfile_find(sym_mod *m, const elf_view *v, arena *a, char **ret, diag *d) MUST_CHECK;
+/* The PE file with the DWARF of an image that has none itself: of its name (or with .debug), with
+ * its sections and, unless any_time, its timestamp. *mismatch: another timestamp. ERR_NOTFOUND:
+ * none, and if only the timestamp was wrong that is said; ERR_CANCELLED. */
+struct pe_view;
+err sym_pe_debugfile_find(sym_mod *m, const struct pe_view *image, bool any_time, arena *a,
+	const char **ret, bool *mismatch, diag *d) MUST_CHECK;
 /* The alternate file of dwz. */
 err sym_altfile_find(
 	sym_store *s, const char *of, str name, str id, arena *a, char **ret) MUST_CHECK;

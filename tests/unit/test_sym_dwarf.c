@@ -492,15 +492,45 @@ static err headers_only(void *u, uint64_t space, uint64_t addr, void *to, size_t
 	return ERR_OK;
 }
 
-static void pe_image_in_memory(uint8_t header[0x1000], const char *status)
+typedef struct loaded {
+	uint8_t header[0x1000];
+	const char *path; /* the module's */
+	str dir;	  /* symbol path */
+	unsigned how;
+	buf notes;
+} loaded;
+
+static void gather(void *u, bool noisy, str line)
 {
-	sym_host host = {.u = header, .read = headers_only};
+	loaded *l = u;
+	if (!noisy)
+		buf_add(&l->notes, line.p, line.n);
+}
+
+static void header_of(loaded *l, const char *name)
+{
+	sys_map f;
+	assert_int_equal(sys_map_open(program(name), &f, NULL), ERR_OK);
+	memcpy(l->header, f.p, sizeof l->header);
+	sys_map_close(&f);
+}
+
+/* The status of symbols when a target has this header in memory. */
+static void pe_in_memory(loaded *l, const char *status)
+{
+	sym_host host = {.u = l->header, .read = headers_only, .note = gather};
+	assert_ptr_equal(l, l->header); /* one pointer for both functions */
+	buf_init(&l->notes, 0);
 	s = sym_store_create(&host);
-	sym_mod *m = sym_mod_add(s, 0, BASE, 0, 0, 0, STR("prog"), str_of(program("pe-clang.exe")));
-	assert_int_equal(sym_mod_load(m, NULL), ERR_OK);
+	sym_path_set(s, l->dir);
+	sym_mod *m = sym_mod_add(s, 0, BASE, 0, 0, 0, STR("prog"), str_of(l->path));
+	assert_int_equal(sym_mod_reload(m, SYM_LOAD_NOW | l->how, NULL), ERR_OK);
 	assert_string_equal(sym_status_text(m), status);
-	if (m->status == SYM_PRIVATE)
+	if (m->status == SYM_PRIVATE) {
+		sym v = find("prog!plain_leaf");
+		assert_true(v.code && v.addr - BASE < 0x2000);
 		assert_int_equal(field("prog!pair", "next").offset, 8);
+	}
 	sym_store_destroy(s);
 }
 
@@ -508,16 +538,57 @@ static void pe_image_in_memory(uint8_t header[0x1000], const char *status)
  * in memory says identifies the file. */
 static void pe_images_by_their_headers(void **state)
 {
-	sys_map f;
-	uint8_t header[0x1000];
+	loaded l = {.dir = STR("/nowhere")};
 	if (!program_there("pe-clang.exe"))
 		skip();
-	assert_int_equal(sys_map_open(program("pe-clang.exe"), &f, NULL), ERR_OK);
-	memcpy(header, f.p, sizeof header);
-	sys_map_close(&f);
-	pe_image_in_memory(header, "private dwarf symbols");
-	header[le32(header + 0x3c) + 8]++; /* another build: TimeDateStamp */
-	pe_image_in_memory(header, "no symbols");
+	l.path = program("pe-clang.exe");
+	header_of(&l, "pe-clang.exe");
+	pe_in_memory(&l, "private dwarf symbols");
+	buf_deinit(&l.notes);
+	l.header[le32(l.header + 0x3c) + 8]++; /* another build: TimeDateStamp */
+	pe_in_memory(&l, "no symbols");
+	buf_deinit(&l.notes);
+}
+
+/* What strip leaves of the header: no debug sections, and a smaller image. */
+static void strip_header(loaded *l)
+{
+	uint8_t *pe = l->header + le32(l->header + 0x3c), *opt = pe + 24;
+	uint8_t *sec = opt + le16(pe + 20);
+	unsigned n = 0;
+	while (n < le16(pe + 6) && sec[n * 40] != '/')
+		n++;
+	assert_true(n && n < le16(pe + 6));
+	put32(opt + 56, le32(sec + n * 40 + 12)); /* SizeOfImage */
+	pe[6] = (uint8_t)n;
+}
+
+/* A stripped image in the target, the file it was made from on the symbol path. */
+static void pe_images_that_were_stripped(void **state)
+{
+	loaded l = {.path = "\\SystemRoot\\pe-clang.exe", .dir = str_of(program_path(""))};
+	if (!program_there("pe-clang.exe"))
+		skip();
+	header_of(&l, "pe-clang.exe");
+	strip_header(&l);
+	uint8_t *pe = l.header + le32(l.header + 0x3c);
+	pe_in_memory(&l, "private dwarf symbols");
+	buf_deinit(&l.notes);
+	put32(pe + 24 + 24, 0x12340000); /* a loader writes the base that it chose */
+	pe_in_memory(&l, "private dwarf symbols");
+	buf_deinit(&l.notes);
+	/* strip without -p has the time of its own run */
+	pe[8]++;
+	pe_in_memory(&l, "no symbols");
+	assert_non_null(strstr(buf_z(&l.notes), "pe-clang.exe has the sections of pe-clang.exe"));
+	buf_deinit(&l.notes);
+	l.how = SYM_LOAD_MISMATCH;
+	pe_in_memory(&l, "private dwarf symbols");
+	buf_deinit(&l.notes);
+	/* other code is another program, whatever is asked */
+	pe[24 + le16(pe + 20) + 8]++; /* VirtualSize of the first section */
+	pe_in_memory(&l, "no symbols");
+	buf_deinit(&l.notes);
 }
 
 /* ---- a program that runs ---- */
@@ -863,6 +934,7 @@ int main(void)
 		cmocka_unit_test(inlined),
 		cmocka_unit_test(pe_images),
 		cmocka_unit_test(pe_images_by_their_headers),
+		cmocka_unit_test(pe_images_that_were_stripped),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(every_row),
 		cmocka_unit_test(frames_are_fast),
