@@ -66,15 +66,20 @@ static void map_user(fix *f)
 
 static void gates(fix *f)
 {
-	/* vector 3 -> KiSwapContext, on IST 2; vector 4 not present */
+	/* vector 3 -> KiSwapContext, on IST 2; vector 4 not present; vector 5 unused */
 	uint8_t g[16 * 8] = {0};
-	uint64_t to = at(f, "KiSwapContext");
+	uint64_t to = at(f, "KiSwapContext"), unused = at(f, "KxUnexpectedInterrupt5");
 	put16(g + 48, (uint16_t)to);
 	put16(g + 50, 0x10);
 	g[52] = 2;
 	g[53] = 0x8e;
 	put16(g + 54, (uint16_t)(to >> 16));
 	put32(g + 56, (uint32_t)(to >> 32));
+	put16(g + 80, (uint16_t)unused);
+	put16(g + 82, 0x10);
+	g[85] = 0x8e;
+	put16(g + 86, (uint16_t)(unused >> 16));
+	put32(g + 88, (uint32_t)(unused >> 32));
 	fake_mem(f->f, as_current(), 0xfffff80000001000ULL, g, sizeof g);
 	fake_regs(f->f, 0)->idtr_base = 0xfffff80000001000ULL;
 	fake_regs(f->f, 0)->idtr_limit = sizeof g - 1;
@@ -651,6 +656,10 @@ static void test_machine(void **state)
 	has(f, "03:\t%016llx nt!KiSwapContext", u(at(f, "KiSwapContext")));
 	has(f, "Stack: IST 2\n");
 	has(f, "04:\tnot present\n");
+	has(f, "05:\t%016llx nt!KxUnexpectedInterrupt5", u(at(f, "KxUnexpectedInterrupt5")));
+	run(f, "!idt");
+	has(f, "03:\t");
+	has_not(f, "05:\t");
 	run(f, "!idt 3");
 	has_not(f, "04:");
 	run(f, "!idt 8");

@@ -157,7 +157,7 @@ static void show_vector(cmd *c, nt *n, uint64_t prcb, const uint8_t *g, uint32_t
 		to = v;
 	buf_init(&b, 1024);
 	ntc_symbol(c, to, &b);
-	bool dull = !object && (str_find(buf_str(&b), STR("KiUnexpectedInterrupt")) != SIZE_MAX ||
+	bool dull = !object && (str_find(buf_str(&b), STR("UnexpectedInterrupt")) != SIZE_MAX ||
 				       str_find(buf_str(&b), STR("KiIsrThunk")) != SIZE_MAX);
 	if (all || !dull) {
 		out(c->e, "%02x:\t%016llx %s", vector, (unsigned long long)to, buf_z(&b));

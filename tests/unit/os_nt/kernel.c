@@ -437,6 +437,9 @@ __declspec(dllexport) EPROCESS *PsInitialSystemProcess = &SystemProcess;
 void KiSwapContext(void)
 {
 }
+void KxUnexpectedInterrupt5(void)
+{
+}
 void KeWaitForSingleObject(void)
 {
 }
