@@ -210,6 +210,21 @@ static uint32_t raw_start(const pe_view *p, const pe_section *s)
 	return p->section_align >= 0x1000 ? s->raw & ~0x1ffu : s->raw;
 }
 
+bool pe_same_layout(const pe_view *image, const pe_view *file)
+{
+	if (image->machine != file->machine || image->entry != file->entry ||
+		image->nsec > file->nsec)
+		return false;
+	for (size_t i = 0; i < image->nsec; i++) {
+		const pe_section *a = &image->sec[i], *b = &file->sec[i];
+		/* long names are places in a table, which is another one */
+		if (a->rva != b->rva || a->vsize != b->vsize ||
+			(a->name[0] != '/' && strcmp(a->name, b->name)))
+			return false;
+	}
+	return image->nsec;
+}
+
 bool pe_rva_to_file(const pe_view *p, uint32_t rva, uint32_t *ret)
 {
 	const pe_section *s = pe_section_at(p, rva);

@@ -116,6 +116,8 @@ err pe_read_z(const pe_view *p, arena *a, uint32_t rva, size_t max, str *ret) MU
 
 const pe_section *pe_section_at(const pe_view *p, uint32_t rva); /* NULL: none (headers too) */
 const pe_section *pe_section_find(const pe_view *p, str name);
+/* Could image have become what it is by taking sections off the end of file, as strip does? */
+bool pe_same_layout(const pe_view *image, const pe_view *file);
 bool pe_rva_to_file(const pe_view *p, uint32_t rva, uint32_t *ret);
 bool pe_file_to_rva(const pe_view *p, uint32_t off, uint32_t *ret);
 

@@ -261,22 +261,6 @@ static bool has_dwarf(str bytes)
 	return false;
 }
 
-/* strip takes sections off the end and leaves the others where they are. Long names are places in
- * a table, which differs. */
-static bool same_layout(const pe_view *image, const pe_view *file)
-{
-	if (image->machine != file->machine || image->entry != file->entry ||
-		image->nsec > file->nsec)
-		return false;
-	for (size_t i = 0; i < image->nsec; i++) {
-		const pe_section *a = &image->sec[i], *b = &file->sec[i];
-		if (a->rva != b->rva || a->vsize != b->vsize ||
-			(a->name[0] != '/' && strcmp(a->name, b->name)))
-			return false;
-	}
-	return image->nsec;
-}
-
 static bool pe_accept(void *u, const char *path, bool from_store)
 {
 	pe_hunt *h = u;
@@ -289,7 +273,7 @@ static bool pe_accept(void *u, const char *path, bool from_store)
 	arena a;
 	arena_init(&a);
 	bool fits = pe_open(&v, &a, &r, 0, PE_FILE, NULL) == ERR_OK && has_dwarf(bytes) &&
-		    same_layout(h->image, &v);
+		    pe_same_layout(h->image, &v);
 	bool time = fits && v.timestamp == h->image->timestamp;
 	if (time || (fits && h->any_time)) {
 		h->found = arena_printf(h->a, "%s", path);

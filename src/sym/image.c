@@ -6,8 +6,8 @@
  * Pages of code are kept too, but only for one base (relocations differ). A page that could not be
  * read is not remembered: it may be paged in later. The number of pages is bounded.
  *
- * A file is used only if its timestamp and size are the module's; its code only where no base
- * relocation touches it.
+ * A file is used only if its timestamp and size are the module's, or if the module's image is that
+ * file stripped; its code only where no base relocation touches it.
  */
 #include "sym/priv.h"
 
@@ -32,7 +32,7 @@ typedef struct sym_image {
 	map code;	 /* base ^ RVA -> bytes */
 	size_t n_pages;
 	sym_mod *via; /* whose memory is read now */
-	bool opened;
+	bool opened, larger;
 	err open_err; /* of the last try to read the headers */
 	bool rsds_known, has_rsds;
 	pe_codeview rsds;
@@ -172,7 +172,19 @@ static sym_image *image_new(sym_mod *m)
 typedef struct file_try {
 	sym_mod *m;
 	sym_image *g;
+	bool larger; /* one of the timestamp has another size */
 } file_try;
+
+/* The file that g's image in memory was stripped from, and not only its debug sections. */
+static bool is_whole_of(const sym_image *g, const pe_view *file)
+{
+	if (!pe_same_layout(&g->pe, file))
+		return false;
+	for (size_t i = 0; i < g->pe.nsec; i++)
+		if (g->pe.sec[i].raw_size && !file->sec[i].raw_size)
+			return false;
+	return true;
+}
 
 /* A candidate on this host: the same timestamp and size make it the same image. */
 static bool image_accept(void *u, const char *path, bool from_store)
@@ -188,15 +200,23 @@ static bool image_accept(void *u, const char *path, bool from_store)
 	arena_init(&a);
 	pe_view v;
 	bool ok = pe_open(&v, &a, &r, 0, PE_FILE, NULL) == ERR_OK &&
-		  (!x->m->timestamp || v.timestamp == x->m->timestamp) &&
-		  (v.image_size == x->m->size || (!x->m->size && !x->m->timestamp));
+		  (!x->m->timestamp || v.timestamp == x->m->timestamp);
+	if (ok && v.image_size != x->m->size && (x->m->size || x->m->timestamp)) {
+		x->larger |= v.image_size > x->m->size;
+		ok = g->opened && is_whole_of(g, &v);
+	}
 	arena_deinit(&a);
 	if (ok) {
-		g->file = f;
+		str before = g->bytes;
 		g->bytes = bytes;
-		g->bytes.p = (const char *)g->file.p;
 		r = pe_bytes(&g->bytes);
-		ok = pe_open(&g->pe, &g->a, &r, 0, PE_FILE, NULL) == ERR_OK;
+		ok = pe_open(&v, &g->a, &r, 0, PE_FILE, NULL) == ERR_OK;
+		if (!ok)
+			g->bytes = before;
+	}
+	if (ok) {
+		g->file = f;
+		g->pe = v;
 		g->file_path = str_z(&g->a, str_of(path));
 		sym_note(x->m->store, true, "DBGENG:  %s - Image mapped.", path);
 	} else {
@@ -206,14 +226,16 @@ static bool image_accept(void *u, const char *path, bool from_store)
 	return ok;
 }
 
-static bool find_file(sym_mod *m, sym_image *g)
+/* *larger: there was one of the same timestamp, but with another size. */
+static bool find_file(sym_mod *m, sym_image *g, bool *larger)
 {
 	sym_store *s = m->store;
+	*larger = false;
 	/* in a process of this host the path alone says which file it is */
 	bool here = m->space && !m->timestamp && m->path.n && m->path.p[0] == '/';
 	if ((!m->timestamp || !m->size) && !here)
 		return false;
-	file_try x = {m, g};
+	file_try x = {.m = m, .g = g};
 	char id[32];
 	/* TimeDateStamp as 8 digits, SizeOfImage as it comes: the symbol store's key of an image.
 	 */
@@ -238,6 +260,7 @@ static bool find_file(sym_mod *m, sym_image *g)
 	ok = ok || sym_dirs_locate(s, sym_exepath(s), &w, NULL) == ERR_OK ||
 	     sym_path_locate(s, &w, NULL) == ERR_OK;
 	sym_noisy_set(s, was);
+	*larger = x.larger;
 	return ok;
 }
 
@@ -274,7 +297,7 @@ err sym_mod_image(sym_mod *m, sym_image **ret, diag *d)
 			}
 		if (!m->img) {
 			m->img = image_new(m);
-			m->img->opened = find_file(m, m->img);
+			m->img->opened = find_file(m, m->img, &m->img->larger);
 		}
 	}
 	sym_image *g = m->img;
@@ -287,10 +310,10 @@ err sym_mod_image(sym_mod *m, sym_image **ret, diag *d)
 		g->opened = true;
 		bool news = !m->timestamp || !m->size;
 		learn(m, g);
-		if (news) { /* only the header in memory said which file it is */
-			identify(g, m);
-			(void)find_file(m, g);
-		}
+		identify(g, m);
+		/* only the header in memory said which file it is, or that it was stripped */
+		if (news || g->larger)
+			(void)find_file(m, g, &g->larger);
 	}
 	learn(m, g);
 	*ret = g;
