@@ -404,6 +404,19 @@ void kdp_again(kdp *p, uint64_t now)
 	emit(p, p->pkt, p->pkt_n);
 }
 
+void kdp_once_more(kdp *p, uint64_t now)
+{
+	p->id = KD_ID_FIRST;
+	put32(p->pkt + 8, p->id);
+	p->outstanding = true;
+	p->tries = 1;
+	p->untimed = true;
+	p->sent_at = now;
+	p->rto_us = rto(p);
+	p->st.repeated++;
+	emit(p, p->pkt, p->pkt_n);
+}
+
 void kdp_drop(kdp *p)
 {
 	if (!p->outstanding)

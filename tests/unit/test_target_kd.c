@@ -1218,6 +1218,43 @@ static void a_silent_target_is_noticed(void **state)
 	peer_stop(&K);
 }
 
+/* The machine is halted for a while (its host suspends it): what was sent lies in the line when it
+ * goes on, requests, several RESETs, and the step that was asked for then. */
+static void a_halted_machine_goes_on(void **state)
+{
+	for (int v = 0; v < 4; v++) {
+		x64_regs r = {0};
+		diag d = {0};
+		peer_start(&K, kernels[v / 2], "");
+		attach_past_break(&K);
+		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
+		resume(TGT_GO);
+		until_exception();
+		assert_int_equal(E.pc, USER_FUNC);
+		if (v & 1) /* the packets' numbers the other way round */
+			(void)number_at(USER_COUNT);
+		kill(K.pid, SIGSTOP);
+		assert_int_equal(tgt_regs_get(T_, 0, X64_SET_GENERAL, &r, &d), ERR_TIMEOUT);
+		resume(TGT_STEP);
+		assert_int_equal(next(1500), TGT_EV_TIMEOUT);
+		kill(K.pid, SIGCONT);
+		until_exception();
+		assert_int_equal(E.code, 0x80000004);
+		assert_int_equal(E.pc, USER_FUNC + 1); /* push rbx, once */
+		unit_t unit = E.unit;
+		assert_int_equal(next(700), TGT_EV_TIMEOUT);
+		E.unit = unit;
+		assert_int_equal(tgt_regs_get(T_, unit, X64_SET_CONTROL, &r, &d), ERR_OK);
+		assert_int_equal(r.rip, USER_FUNC + 1);
+		resume(TGT_STEP);
+		until_exception();
+		assert_int_equal(E.pc, USER_FUNC + 8);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+		assert_int_equal(peer_number(&K, "unhandled "), 0);
+	}
+}
+
 static void cancelled_while_reading(void **state)
 {
 	cancel c = {true};
@@ -1349,6 +1386,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand_requests_at_one_percent),
 		cmocka_unit_test(large_reads_at_one_percent),
 		cmocka_unit_test(a_silent_target_is_noticed),
+		cmocka_unit_test(a_halted_machine_goes_on),
 		cmocka_unit_test(cancelled_while_reading),
 		cmocka_unit_test(replay_sample),
 		cmocka_unit_test(replay_recordings),

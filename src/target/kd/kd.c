@@ -174,6 +174,7 @@ static err send_continue(kd *k, bool step, bool handled, diag *d)
 	m.u.cont.symbol_begin = m.u.cont.symbol_end = 1;
 	TRY(kd_send_only(k, &m, NULL, 0, d));
 	k->phase = PH_RUNNING;
+	k->resets_then = k->p.st.resets_out;
 	kd_stop_forget(k);
 	if (k->surplus)
 		k->surplus_until = sys_now_ms() + SURPLUS_MS;
@@ -229,8 +230,19 @@ static err switch_to(kd *k, unit_t u, diag *d)
 					"the kernel switched to processor %u instead", k->st.cpu);
 }
 
+/* A stop that came while nobody waited, after the one that the caller knows. */
+static bool stopped_anew(const kd *k)
+{
+	for (size_t i = 0; i < k->queue.n; i++)
+		if (k->queue.p[i].stop)
+			return k->phase == PH_STOPPED;
+	return false;
+}
+
 static err resume_(kd *k, const tgt_run *how, diag *d)
 {
+	if (stopped_anew(k))
+		return ERR_OK; /* the next wait shows it */
 	if (k->phase == PH_STOPPED && how->unit != k->st.cpu && how->go == TGT_STEP)
 		TRY(switch_to(k, how->unit, d));
 	if (k->phase == PH_STOPPED) {

@@ -215,9 +215,16 @@ static void on_state(kd *k, const uint8_t *p, size_t n, bool after_reset)
 		kd_notice(k, "A state change of %zu bytes does not decode; it is ignored.", n);
 		return;
 	}
-	if (k->phase == PH_STOPPED && !k->switching && !k->p.reset_wanted && k->st_n == n &&
-		!memcmp(k->st_bytes, p, n)) {
+	bool same = k->st_n == n && !memcmp(k->st_bytes, p, n);
+	if (k->phase == PH_STOPPED && !k->switching && !k->p.reset_wanted && same) {
 		k->state_again = true;
+		return;
+	}
+	/* The RESET that is answered lay in the line before the continue (the machine was halted
+	 * for a while): this is the stop that is to be left. */
+	if (after_reset && same && k->phase == PH_RUNNING &&
+		k->p.st.resets_out == k->resets_then) {
+		kdp_once_more(&k->p, sys_now_us());
 		return;
 	}
 	memcpy(k->st_bytes, p, n);
@@ -241,7 +248,9 @@ static void on_state(kd *k, const uint8_t *p, size_t n, bool after_reset)
 	k->dance = false;
 	if (k->phase == PH_STOPPED && after_reset && !k->switching) {
 		k->state_again = true;
-		return;
+		if (same)
+			return;
+		/* a continue that was given up has been heard late: this is another stop */
 	}
 	deliver(k);
 }

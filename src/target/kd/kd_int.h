@@ -92,6 +92,7 @@ typedef struct kd {
 	bool ever_contact;
 	bool synced;	 /* both sides count packets alike */
 	bool just_reset; /* RESET was answered, no data packet came since */
+	uint64_t resets_then; /* RESETs that had been sent when the target was let go */
 	bool suspect;	 /* it may have started anew: see at the next stop whether it is the same */
 	bool dance;	 /* RESET is out to learn how the kernel counts; see kd_resync_start */
 	uint64_t last_hash; /* of the last data packet's payload */
