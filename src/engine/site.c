@@ -57,13 +57,25 @@ site *site_get(engine *e, tgt_trap_kind kind, as_t as, uint64_t addr, uint32_t s
 	return s;
 }
 
+/* Another site whose byte is this one: processes share the pages of an image. */
+static const site *sharer(engine *e, const site *but, uint64_t phys)
+{
+	struct bp_table *t = e->bps;
+	for (size_t i = 0; i < t->sites.n; i++) {
+		const site *s = t->sites.p[i];
+		if (s != but && s->own && s->state == SITE_ARMED && s->phys == phys)
+			return s;
+	}
+	return NULL;
+}
+
 static void disarm(engine *e, site *s)
 {
 	diag d = {0};
 	if (s->state != SITE_ARMED)
 		return;
 	s->state = SITE_IDLE;
-	if (!e->t)
+	if (!e->t || (s->own && sharer(e, s, s->phys)))
 		return;
 	if (tgt_trap_del(e->t, s->handle, &d) != ERR_OK) {
 		out_as(e, OUT_ERROR, "Unable to remove breakpoint at %s: %s\n",
@@ -100,6 +112,15 @@ static err arm_own(engine *e, site *s, uint64_t root, diag *d)
 	err r = tgt_translate(e->t, root, s->addr, &w, d);
 	if (r != ERR_OK || !w.present)
 		return diag_set(d, ERR_FAULT, "the page is not resident");
+	const site *there = sharer(e, s, w.phys);
+	if (there) {
+		s->handle = there->handle;
+		s->own = true;
+		s->phys = w.phys;
+		s->original = there->original;
+		s->state = SITE_ARMED;
+		return ERR_OK;
+	}
 	TRY(tgt_read(e->t, as_phys(), w.phys, &original, 1, &got, d));
 	/* Journal first: a crash between the two leaves an entry that mends nothing, not a byte
 	 * that nobody knows of. */

@@ -670,6 +670,23 @@ def guest_ntdll_is_shared(build):
         must(" cc" not in tail.lower().replace("nt!", ""), tail)
 
 
+def guest_one_byte_for_two_processes(build):
+    """bp /p on one function of ntdll in two processes: the byte in the page that they share is planted once, and stays
+    while one of the two wants it."""
+    find = "r $t%d = 0; .foreach /pS 1 /ps 100 (p {!process 0 0 %s}) { r $t%d = ${p} }"
+    with _guest(build, "a") as (k, d):
+        commands = [
+            "bp0 nt!NtWriteFile", "r $t1 = 0; r $t2 = 0",
+            ".while (@$t1 == 0 | @$t2 == 0) { g; " + find % (1, "explorer.exe", 1) + "; " + find % (2, "notepad.exe", 2) + " }",
+            "bc 0", ".process /i @$t1", "g", ".reload /user",
+            "bp1 /p @$t1 ntdll!NtDelayExecution", "bp2 /p @$t2 ntdll!NtDelayExecution",
+            "r $t4 = 0; .while (@$t4 != 3) { g; .if (@$proc == @$t1) { r $t4 = @$t4 | 1 } .else { r $t4 = @$t4 | 2 } }",
+            ".echo both", "bl", "bc 1", "g", "!process -1 0", "bc 2", "q"]
+        text, code = rs(build, d, k, commands, 120)
+        expect(text, "\nboth\n", "Breakpoint 1 hit", "Breakpoint 2 hit", "Image: notepad.exe")
+        must("nable to insert" not in text and "Not inserted" not in text, text[-3000:])
+
+
 def guest_prints_are_kept(build):
     """!dbgprint: what was printed before we came; after the ring began anew, the older part first; damage is said."""
     for variant in "ab":
