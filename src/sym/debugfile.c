@@ -289,8 +289,8 @@ static bool pe_accept(void *u, const char *path, bool from_store)
 	return h->found;
 }
 
-err sym_pe_debugfile_find(sym_mod *m, const pe_view *image, bool any_time, arena *a, const char **ret,
-	bool *mismatch, diag *d)
+err sym_pe_debugfile_find(sym_mod *m, const pe_view *image, bool any_time, arena *a,
+	const char **ret, bool *mismatch, diag *d)
 {
 	sym_store *s = m->store;
 	pe_hunt h = {.m = m, .image = image, .any_time = any_time, .a = a};

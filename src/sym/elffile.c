@@ -1173,8 +1173,8 @@ static err pack_sections(elffile *x, const pe_coff *c, diag *d)
 }
 
 /* The bytes that hold the DWARF of an image: its own file's, else the debug file's. */
-static err pe_dwarf_bytes(sym_mod *m, unsigned how, elffile *x, pe_view *pe, str *ret,
-	bool *mismatch, diag *d)
+static err pe_dwarf_bytes(
+	sym_mod *m, unsigned how, elffile *x, pe_view *pe, str *ret, bool *mismatch, diag *d)
 {
 	pe_coff c;
 	str name, sec;

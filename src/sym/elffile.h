@@ -72,8 +72,9 @@ err sym_tls_block(sym_mod *m, uint64_t *ret, diag *d) MUST_CHECK;
 
 /* Range that one entry of the unwind data covers: a function, or a part of it. */
 err sym_cfi_func(sym_mod *m, uint64_t pc, uint64_t *begin, uint64_t *end) MUST_CHECK;
-/* DWARF of m's PE image (gcc, clang -gdwarf), inside of it or of the file it was stripped from, with its COFF symbols and exports.
- * ERR_NOTFOUND: neither the image's file, if this host has it, nor a debug file has any. */
+/* DWARF of m's PE image (gcc, clang -gdwarf), inside of it or of the file it was stripped from,
+ * with its COFF symbols and exports. ERR_NOTFOUND: neither the image's file, if this host has it,
+ * nor a debug file has any. */
 err sym_pe_dwarf_open(sym_mod *m, unsigned how, sym_file **ret, bool *mismatch, diag *d) MUST_CHECK;
 
 /* ---- DWARF; ids of types are those of sym_type, addresses are RVAs ---- */

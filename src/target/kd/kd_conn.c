@@ -222,8 +222,7 @@ static void on_state(kd *k, const uint8_t *p, size_t n, bool after_reset)
 	}
 	/* The RESET that is answered lay in the line before the continue (the machine was halted
 	 * for a while): this is the stop that is to be left. */
-	if (after_reset && same && k->phase == PH_RUNNING &&
-		k->p.st.resets_out == k->resets_then) {
+	if (after_reset && same && k->phase == PH_RUNNING && k->p.st.resets_out == k->resets_then) {
 		kdp_once_more(&k->p, sys_now_us());
 		return;
 	}
