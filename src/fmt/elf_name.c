@@ -363,8 +363,10 @@ static str nested(dem *d)
 
 static void skip_discriminator(dem *d)
 {
-	if (!eat(d, '_'))
+	/* a bare underscore ends a reference temporary */
+	if (peek(d) != '_' || (peek2(d) != '_' && !digit(peek2(d))))
 		return;
+	d->p++;
 	if (eat(d, '_')) {
 		number(d);
 		eat(d, '_');
@@ -473,6 +475,16 @@ static str literal(dem *d)
 	return CAT(d, STR("("), t.l, t.r, STR(")"), sign, v);
 }
 
+/* Of the expressions only the address of a function or variable. */
+static str expression(dem *d)
+{
+	d->p++;
+	if (!eat(d, 'a') || !eat(d, 'd') || peek(d) != 'L')
+		return fail(d);
+	str s = literal(d);
+	return eat(d, 'E') ? s : fail(d);
+}
+
 static void template_arg(dem *d, str *all, str args[ARGS_MAX], size_t *n)
 {
 	str s;
@@ -487,8 +499,7 @@ static void template_arg(dem *d, str *all, str args[ARGS_MAX], size_t *n)
 	if (peek(d) == 'L') {
 		s = literal(d);
 	} else if (peek(d) == 'X') {
-		fail(d); /* an expression */
-		return;
+		s = expression(d);
 	} else {
 		ty t = type(d);
 		s = CAT(d, t.l, t.r);
@@ -835,14 +846,27 @@ static str special(dem *d)
 	}
 	if (a == 'G' && b == 'R') {
 		str s = name(d);
+		while (digit(peek(d)) || (peek(d) >= 'A' && peek(d) <= 'Z')) /* which one */
+			d->p++;
+		eat(d, '_');
 		return CAT(d, STR("reference temporary for "), s);
+	}
+	if (a == 'G' && b == 'T') {
+		bool safe = eat(d, 't');
+		if (!safe && !eat(d, 'n'))
+			return fail(d);
+		str s = encoding(d, false);
+		return CAT(d,
+			safe ? STR("transaction clone for ") : STR("non-transaction clone for "),
+			s);
 	}
 	return fail(d);
 }
 
 static str encoding_(dem *d, bool params)
 {
-	if (peek(d) == 'T' || (peek(d) == 'G' && (peek2(d) == 'V' || peek2(d) == 'R')))
+	if (peek(d) == 'T' ||
+		(peek(d) == 'G' && (peek2(d) == 'V' || peek2(d) == 'R' || peek2(d) == 'T')))
 		return special(d);
 	str s = name(d);
 	/* parameters (and a result) only to get past them */
