@@ -508,6 +508,79 @@ static bool call_site(Dwarf_Die *at, uint64_t pc, int depth, Dwarf_Die *ret)
 	return false;
 }
 
+/* Is there an entry that both lead to: a function's own, its declaration, its abstract instance? */
+static bool same_origin(const Dwarf_Die *a, const Dwarf_Die *b)
+{
+	static const unsigned links[] = {DW_AT_abstract_origin, DW_AT_specification};
+	Dwarf_Die x = *a, y;
+	for (int i = 0; i < DWF_CHAIN_MAX; i++) {
+		y = *b;
+		for (int k = 0; k < DWF_CHAIN_MAX; k++) {
+			if (x.addr == y.addr)
+				return true;
+			if (!dwf_ref(&y, links[0], &y) && !dwf_ref(&y, links[1], &y))
+				break;
+		}
+		if (!dwf_ref(&x, links[0], &x) && !dwf_ref(&x, links[1], &x))
+			break;
+	}
+	return false;
+}
+
+static const char *linkage_name(Dwarf_Die *die)
+{
+	static const unsigned attrs[] = {DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name};
+	Dwarf_Attribute a;
+	for (size_t i = 0; i < ARRAY_LEN(attrs); i++)
+		if (dwf_attr(die, attrs[i], &a) && dwarf_formstring(&a))
+			return dwarf_formstring(&a);
+	return NULL;
+}
+
+/*
+ * Does the call at `site`, as the caller sees it, go to the function of v's expression? If not,
+ * what was called jumped there in place of a call of its own, with parameters that nobody knows.
+ */
+static bool calls(evaluation *v, evaluation *caller, Dwarf_Die *site)
+{
+	Dwarf_Die func = v->e->func, origin;
+	Dwarf_Attribute a;
+	Dwarf_Addr entry;
+	Dwarf_Op *ops;
+	size_t n;
+	dwe_result res;
+	uint64_t to;
+	if (dwarf_entrypc(&func, &entry))
+		return false;
+	entry += v->slide;
+	if (dwarf_attr(site, DW_AT_call_target, &a) ||
+		dwarf_attr(site, DW_AT_GNU_call_site_target, &a)) {
+		evaluation in = *caller;
+		in.attr = a;
+		return !dwarf_getlocation(&a, &ops, &n) && eval(&in, ops, n, &res) == ERR_OK &&
+		       plain_value(&in, &res, &to) == ERR_OK && to == entry;
+	}
+	if (!(dwarf_attr(site, DW_AT_call_origin, &a) ||
+		    dwarf_attr(site, DW_AT_abstract_origin, &a)) ||
+		!dwarf_formref_die(&a, &origin))
+		return false;
+	if (same_origin(&origin, &func))
+		return true;
+	/* of another unit, or by another of its names */
+	const char *name = linkage_name(&origin);
+	sym *names;
+	arena tmp;
+	bool found = false;
+	if (!name)
+		return false;
+	arena_init(&tmp);
+	if (sym_names_at(v->x->s, &tmp, entry, &names, &n) == ERR_OK)
+		for (size_t i = 0; i < n && !found; i++)
+			found = str_eq(names[i].raw, str_of(name));
+	arena_deinit(&tmp);
+	return found;
+}
+
 static err from_call_site(
 	evaluation *v, x64_regs *r, uint64_t base, dwf *x, unsigned reg, uint64_t *ret)
 {
@@ -516,7 +589,16 @@ static err from_call_site(
 	Dwarf_Die site, die;
 	uint64_t pc = r->rip - base + x->base;
 	TRY(dwf_func_die(x, pc - 1, &u, &f));
-	if (!call_site(&f.die, pc, 0, &site) || dwarf_child(&site, &die))
+	if (!call_site(&f.die, pc, 0, &site))
+		return ERR_NOTFOUND;
+	struct dwf_expr e = {.x = x, .func = f.die, .pc = pc - 1};
+	evaluation in = {.e = &e,
+		.x = x,
+		.slide = base - x->base,
+		.regs = r,
+		.mem = v->mem,
+		.depth = v->depth + 1};
+	if (!calls(v, &in, &site) || dwarf_child(&site, &die))
 		return ERR_NOTFOUND;
 	do {
 		int tag = dwarf_tag(&die);
@@ -533,15 +615,8 @@ static err from_call_site(
 			return ERR_NOTFOUND;
 		if (dwarf_getlocation(&a, &ops, &n))
 			return ERR_CORRUPT;
-		struct dwf_expr e = {.x = x, .func = f.die, .pc = pc - 1};
-		evaluation in = {.e = &e,
-			.x = x,
-			.attr = a,
-			.slide = base - x->base,
-			.regs = r,
-			.mem = v->mem,
-			.depth = v->depth + 1};
 		dwe_result res;
+		in.attr = a;
 		TRY(eval(&in, ops, n, &res));
 		return plain_value(&in, &res, ret);
 	} while (!dwarf_siblingof(&die, &die));
