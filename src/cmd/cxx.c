@@ -180,6 +180,7 @@ static void add_text(view *w, const cxx_type *elem, uint64_t at, uint64_t max)
 		w->b.n = start;
 		buf_addf(&w->b, "\"--- memory read error at address 0x%s ---\"",
 			out_addr(w->c->e, at));
+		at.lost = v->lost;
 	}
 	buf_addc(&w->b, '\n');
 }
@@ -242,9 +243,8 @@ static err show_struct(view *w, const cxx_value *v)
 	buf_addc(&w->b, '\n');
 	flush(w);
 	if (v->in_memory)
-		return dt_show_at(w->c, t, v->addr, NULL, 0);
-	uint8_t *held = arena_dup(&w->c->a, v->raw, sizeof v->raw);
-	return dt_show_at(w->c, t, 0, held, sizeof v->raw);
+		return dt_show_at(w->c, t, v->addr, NULL, NULL, 0);
+	return dt_show_at(w->c, t, 0, v->raw, v->lost, sizeof v->raw);
 }
 
 static err show(view *w, const cxx_value *v)

@@ -571,13 +571,15 @@ static err show_type(dt *x, sym_type t, bool has, uint64_t addr)
 	return ERR_OK;
 }
 
-err dt_show_at(cmd *c, sym_type t, uint64_t addr, const uint8_t *held, size_t held_n)
+err dt_show_at(
+	cmd *c, sym_type t, uint64_t addr, const uint8_t *held, const bool *lost, size_t held_n)
 {
 	dt *x = arena_new(&c->a, dt);
 	x->c = c;
 	tv_init(&x->v, c);
 	x->v.held = held;
 	x->v.held_n = held_n;
+	x->v.lost = lost;
 	return show_type(x, t, true, addr);
 }
 
@@ -692,8 +694,8 @@ static err array_of(dt *x, sym_type t, uint64_t count)
 }
 
 /* A variable in scope: its bytes in memory or, from a register, held in p. */
-static bool find_local(
-	dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[SYM_PLACE_MAX], size_t *held)
+static bool find_local(dt *x, str name, sym_type *t, uint64_t *addr, uint8_t p[SYM_PLACE_MAX],
+	const bool **lost, size_t *held)
 {
 	engine *e = x->c->e;
 	sym_local *l;
@@ -708,6 +710,7 @@ static bool find_local(
 			continue;
 		*t = l[i].type;
 		*held = 0;
+		*lost = NULL;
 		if (l[i].loc == SYM_LOC_STATIC) {
 			*addr = l[i].addr;
 			return true;
@@ -723,6 +726,7 @@ static bool find_local(
 			*addr = place.kind == SYM_PLACE_MEM ? place.addr : 0;
 			*held = place.n;
 			memcpy(p, place.bytes, place.n);
+			*lost = arena_dup(&x->c->a, place.lost, place.n);
 			return true;
 		}
 		if (l[i].loc == SYM_LOC_NONE || l[i].loc == SYM_LOC_EXPR ||
@@ -738,7 +742,8 @@ static bool find_local(
 	return false;
 }
 
-static err show_local(dt *x, sym_type t, uint64_t addr, const uint8_t *p, size_t held)
+static err show_local(
+	dt *x, sym_type t, uint64_t addr, const uint8_t *p, const bool *lost, size_t held)
 {
 	sym_type_info in;
 	buf b;
@@ -748,6 +753,7 @@ static err show_local(dt *x, sym_type t, uint64_t addr, const uint8_t *p, size_t
 		out(x->c->e, "Local var in a register Type %s\n", buf_z(&b));
 		x->v.held = p;
 		x->v.held_n = held;
+		x->v.lost = lost;
 	} else {
 		out(x->c->e, "Local var @ 0x%llx Type %s\n", (unsigned long long)addr, buf_z(&b));
 	}
@@ -814,10 +820,11 @@ static err show_named(dt *x)
 				STR_ARG(index));
 	}
 	uint8_t *held = arena_alloc(&x->c->a, SYM_PLACE_MAX);
+	const bool *lost = NULL;
 	size_t held_n = 0;
 	if (!qualified && !x->types_only && !count && !x->has_addr &&
-		find_local(x, name, &t, &addr, held, &held_n) && t.file)
-		return show_local(x, t, addr, held, held_n);
+		find_local(x, name, &t, &addr, held, &lost, &held_n) && t.file)
+		return show_local(x, t, addr, held, lost, held_n);
 	err e2 = sym_type_find(e->syms, name, &t, &x->c->d);
 	if (e2 == ERR_CANCELLED)
 		return e2;

@@ -29,6 +29,7 @@ typedef struct row {
 	uint64_t addr, size;
 	bool has_addr;	      /* in memory */
 	const uint8_t *bytes; /* put together from several places */
+	const bool *lost;     /* of these bytes */
 	size_t n_bytes;
 	size_t order;
 } row;
@@ -72,6 +73,7 @@ static void work_out(const dv *x, row *r)
 		p.n = 8;
 	}
 	r->bytes = arena_dup(&x->c->a, p.bytes, p.n);
+	r->lost = arena_dup(&x->c->a, p.lost, p.n);
 	r->n_bytes = p.n;
 }
 
@@ -138,6 +140,7 @@ static void add_value(dv *x, const row *r, buf *b)
 	} else if (r->bytes) {
 		at.held = r->bytes;
 		at.held_n = r->n_bytes;
+		at.lost = r->lost;
 		tv_value(&at, r->l->type, 0, b);
 	} else if (r->l->loc == SYM_LOC_CONST ||
 		   (r->l->loc == SYM_LOC_REG && reg_value(x, r->l->reg, &v))) {

@@ -33,6 +33,8 @@ bool tv_read(const tv *v, uint64_t addr, void *p, size_t n)
 	if (v->held) {
 		if (addr > v->held_n || n > v->held_n - addr)
 			return false;
+		if (v->lost && memchr(v->lost + addr, true, n))
+			return false;
 		memcpy(p, v->held + addr, n);
 		return true;
 	}

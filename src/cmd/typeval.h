@@ -13,10 +13,11 @@ typedef struct tv {
 	bool phys;
 	const uint8_t *held; /* not NULL: addresses count from 0 in these bytes */
 	size_t held_n;
-	bool unicode;	 /* .enable_unicode: arrays of and pointers to USHORT are text */
-	bool long_radix; /* .enable_long_status: long in the default radix */
-	bool int_radix;	 /* .force_radix_output: other integers too */
-	bool c_names;	 /* "struct _FOO" as x writes it, else "_FOO" */
+	const bool *lost; /* not NULL: those of the bytes held that nobody knows */
+	bool unicode;	  /* .enable_unicode: arrays of and pointers to USHORT are text */
+	bool long_radix;  /* .enable_long_status: long in the default radix */
+	bool int_radix;	  /* .force_radix_output: other integers too */
+	bool c_names;	  /* "struct _FOO" as x writes it, else "_FOO" */
 } tv;
 
 /* The current settings of the .enable_xxx commands. */

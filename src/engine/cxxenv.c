@@ -366,6 +366,7 @@ static err c_enumerator(void *u, cxx_handle h, str name, uint64_t *ret)
 {
 	sym_field *f;
 	size_t n;
+		memcpy(ret->lost, p.lost, ret->n);
 	arena a;
 	err r = ERR_NOTFOUND;
 	arena_init(&a);

@@ -109,6 +109,7 @@ typedef struct cxx_place {
 	uint8_t bytes[CXX_RAW_MAX];
 	size_t n;
 } cxx_place;
+	bool lost[CXX_RAW_MAX]; /* those of them that nobody knows */
 
 typedef struct cxx_env {
 	void *u;
@@ -164,6 +165,7 @@ typedef struct cxx_value {
 	uint8_t raw[CXX_RAW_MAX]; /* little-endian, as many bytes as the type has */
 	str text;		  /* a string literal, without its NUL */
 } cxx_value;
+	bool lost[CXX_RAW_MAX];	  /* those of a structure or array that nobody knows */
 
 typedef struct cxx_code cxx_code; /* lives in the arena it was compiled into */
 

@@ -699,11 +699,16 @@ static err gather(evaluation *v, const dwe_result *r, uint64_t size, sym_place *
 		TRY(piece_bytes(v, p, b, (bits + p->bit_from + 7) / 8, &known, d));
 		if (known)
 			copy_bits(out.bytes, at, b, p->bit_from, bits);
-		else
-			out.partly = true;
+		else if (bits)
+			memset(out.lost + at / 8, true, (at + bits + 7) / 8 - at / 8);
 		at += bits;
 	}
 	out.n = (at + 7) / 8;
+	size_t lost = 0;
+	for (size_t i = 0; i < out.n; i++)
+		lost += out.lost[i];
+	if (lost == out.n)
+		return diag_set(d, ERR_NOTFOUND, "all pieces are optimised away");
 	*ret = out;
 	return ERR_OK;
 }

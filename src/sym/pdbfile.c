@@ -694,7 +694,7 @@ static err local_place(sym_file *f, const sym_local *l, uint64_t mod_base, const
 			d, ERR_LIMIT, "%.*s is too large to be put together", STR_ARG(l->name));
 	p.kind = SYM_PLACE_BYTES;
 	p.n = (size_t)size;
-	bool have[SYM_PLACE_MAX] = {false};
+	memset(p.lost, true, p.n);
 	for (size_t i = 0; i < l->n_pieces; i++) {
 		size_t from = l->pieces[i].offset, end = p.n;
 		for (size_t k = 0; k < l->n_pieces; k++)
@@ -702,14 +702,13 @@ static err local_place(sym_file *f, const sym_local *l, uint64_t mod_base, const
 				end = l->pieces[k].offset;
 		if (from < end &&
 			piece_bytes(f, &l->pieces[i], regs, mem, p.bytes + from, end - from))
-			memset(have + from, true, end - from);
+			memset(p.lost + from, false, end - from);
 	}
-	size_t known = 0;
+	size_t lost = 0;
 	for (size_t i = 0; i < p.n; i++)
-		known += have[i];
-	if (!known)
+		lost += p.lost[i];
+	if (lost == p.n)
 		return diag_set(d, ERR_NOTFOUND, "%.*s is optimised away", STR_ARG(l->name));
-	p.partly = known < p.n;
 	*ret = p;
 	return ERR_OK;
 }

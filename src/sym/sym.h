@@ -284,7 +284,7 @@ typedef struct sym_place {
 	char reg[8];		      /* REG: its name in the x64 table */
 	uint8_t bytes[SYM_PLACE_MAX]; /* BYTES: the value itself; it cannot be written */
 	size_t n;
-	bool partly; /* BYTES: pieces of it are optimised away and read 0 */
+	bool lost[SYM_PLACE_MAX]; /* BYTES: these are optimised away */
 } sym_place;
 err sym_local_place(sym_store *s, const sym_local *l, const x64_regs *regs, const mem_reader *mem,
 	sym_place *ret, diag *d) MUST_CHECK;

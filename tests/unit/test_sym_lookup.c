@@ -243,12 +243,12 @@ static void places(void **state)
 		.pieces = pieces,
 		.n_pieces = 3};
 	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_OK);
-	assert_true(p.kind == SYM_PLACE_BYTES && p.n == 8 && p.partly);
+	assert_true(p.kind == SYM_PLACE_BYTES && p.n == 8 && memchr(p.lost, true, 8));
 	assert_memory_equal(p.bytes, want, 8);
 	l.n_pieces = 2;
 	pieces[1].offset = 4;
 	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_OK);
-	assert_false(p.partly);
+	assert_null(memchr(p.lost, true, 8));
 	pieces[0].loc = pieces[1].loc = PDB_LOC_NONE;
 	assert_int_equal(sym_local_place(s, &l, &regs, &mem, &p, NULL), ERR_NOTFOUND);
 	l.type.id = 0x3; /* void */

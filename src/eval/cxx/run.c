@@ -20,6 +20,7 @@ typedef struct runner {
 	diag *d;
 	/* The last place that was only bytes: it is read before another one is asked for. */
 	uint8_t bytes[CXX_RAW_MAX];
+	bool lost[CXX_RAW_MAX];
 	size_t n_bytes;
 } runner;
 
@@ -258,6 +259,8 @@ static err read_bytes(runner *r, const node *n, const place *p, void *to, size_t
 			return fail(r, n, ERR_FAULT, "Memory access error at");
 		if (p->where == IN_REG)
 			TRY(read_reg(r, n, &p->reg, raw));
+		else if (memchr(r->lost + p->addr, true, size))
+			return fail(r, n, ERR_NOTFOUND, "Value is not available here error at");
 		memcpy(to, (p->where == IN_REG ? raw : r->bytes) + p->addr, size);
 		return ERR_OK;
 	}
@@ -437,6 +440,7 @@ static err local_place(runner *r, const node *n, place *ret)
 		ret->addr = 0;
 		r->n_bytes = p.n < sizeof r->bytes ? p.n : sizeof r->bytes;
 		memcpy(r->bytes, p.bytes, r->n_bytes);
+		memcpy(r->lost, p.lost, r->n_bytes);
 	}
 	return ERR_OK;
 }
@@ -685,7 +689,13 @@ static err place_result(runner *r, const node *n, cxx_value *v)
 	} else if (!v->in_memory) {
 		size_t limit = p.where == IN_REG ? 16 : r->n_bytes;
 		size_t size = n->type->size < limit ? (size_t)n->type->size : limit;
-		TRY(read_bytes(r, n, &p, v->raw, size));
+		if (p.where == IN_BYTES && p.addr + size <= r->n_bytes) {
+			/* as much of it as there is */
+			memcpy(v->raw, r->bytes + p.addr, size);
+			memcpy(v->lost, r->lost + p.addr, size);
+		} else {
+			TRY(read_bytes(r, n, &p, v->raw, size));
+		}
 		v->has_raw = true;
 	}
 	return ERR_OK;
