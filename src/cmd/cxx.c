@@ -13,7 +13,7 @@
 #include "base/reader.h"
 #include "engine/cxxenv.h"
 
-enum { ELEMENTS_SHOWN = 64, TEXT_SHOWN = 256 };
+enum { ELEMENTS_SHOWN = 64 };
 
 typedef struct view {
 	cmd *c;
@@ -91,6 +91,8 @@ static void add_scalar(view *w, const cxx_value *v)
 	case CXX_CHAR:
 	case CXX_UCHAR:
 	case CXX_WCHAR:
+	case CXX_CHAR16:
+	case CXX_CHAR32:
 		add_character(w, v);
 		return;
 	case CXX_FLOAT:
@@ -129,7 +131,7 @@ static void add_function(view *w, uint64_t at)
 
 static bool is_character(const cxx_type *t)
 {
-	return t && (t->kind == CXX_CHAR || t->kind == CXX_UCHAR || t->kind == CXX_WCHAR);
+	return t && t->kind >= CXX_CHAR && t->kind <= CXX_CHAR32;
 }
 
 static void flush(view *w)
@@ -138,50 +140,13 @@ static void flush(view *w)
 	buf_clear(&w->b);
 }
 
-/* Text of 32-bit characters, which dt does not know: at most max of them, up to a NUL. */
-static bool add_utf32(view *w, uint64_t at, uint64_t max)
-{
-	uint8_t p[4];
-	uint64_t n = 0;
-	buf_addc(&w->b, '"');
-	for (; n < max && tv_read(&w->v, at + 4 * n, p, 4) && le32(p); n++) {
-		uint32_t c = le32(p);
-		if (c < 0x20 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-			c = '.';
-		if (c < 0x80)
-			buf_addc(&w->b, (char)c);
-		else if (c < 0x800)
-			buf_addf(&w->b, "%c%c", 0xc0 | c >> 6, 0x80 | (c & 63));
-		else if (c < 0x10000)
-			buf_addf(&w->b, "%c%c%c", 0xe0 | c >> 12, 0x80 | (c >> 6 & 63),
-				0x80 | (c & 63));
-		else
-			buf_addf(&w->b, "%c%c%c%c", 0xf0 | c >> 18, 0x80 | (c >> 12 & 63),
-				0x80 | (c >> 6 & 63), 0x80 | (c & 63));
-	}
-	buf_addc(&w->b, '"');
-	return n || tv_read(&w->v, at, p, 4);
-}
-
 /* The text on a line of its own, as the documentation's samples have it. */
 static void add_text(view *w, const cxx_type *elem, uint64_t at, uint64_t max)
 {
-	sym_type t = eng_cxx_sym_type(w->c->e, elem);
-	size_t start;
-	buf_addz(&w->b, " ");
-	start = w->b.n;
-	bool ok;
-	if (elem->size == 4)
-		ok = add_utf32(w, at, max && max < TEXT_SHOWN ? max : TEXT_SHOWN);
-	else
-		ok = t.file &&
-		     (max ? tv_text(&w->v, t, at, max, &w->b) : tv_string(&w->v, t, at, &w->b));
-	if (!ok) {
-		w->b.n = start;
+	buf_addc(&w->b, ' ');
+	if (!tv_chars(&w->v, elem->size, at, max, &w->b))
 		buf_addf(&w->b, "\"--- memory read error at address 0x%s ---\"",
 			out_addr(w->c->e, at));
-		at.lost = v->lost;
-	}
 	buf_addc(&w->b, '\n');
 }
 
@@ -197,7 +162,7 @@ static err show_pointer(view *w, const cxx_value *v)
 	flush(w);
 	if (!el || el->kind != CXX_STRUCT || el->forward || !el->size || !at)
 		return ERR_OK;
-	return dt_show_at(w->c, eng_cxx_sym_type(w->c->e, el), at, NULL, 0);
+	return dt_show_at(w->c, eng_cxx_sym_type(w->c->e, el), at, NULL, NULL, 0);
 }
 
 /* Text as text, other scalars one a line, structures only by their address. */
@@ -215,6 +180,7 @@ static err show_array(view *w, const cxx_value *v)
 	} else {
 		at.held = v->raw;
 		at.held_n = sizeof v->raw;
+		at.lost = v->lost;
 	}
 	buf_addc(&w->b, '\n');
 	uint64_t n = v->type->count < ELEMENTS_SHOWN ? v->type->count : ELEMENTS_SHOWN;

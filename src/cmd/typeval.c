@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { TEXT_MAX = 256, DEREF_MAX = 4, TYPE_DEPTH = 8 };
+enum { TEXT_MAX = 256, WIDTH_MAX = 4, DEREF_MAX = 4, TYPE_DEPTH = 8 };
 
 tv_settings *tv_settings_get(cmd *c)
 {
@@ -108,17 +108,20 @@ static void character(const sym_type_info *in, uint64_t x, buf *out)
 	buf_addc(out, '\'');
 }
 
-static void real(uint64_t bits, uint64_t size, buf *out)
+static void real(const uint8_t *p, uint64_t size, buf *out)
 {
 	if (size == 4) {
 		float f;
-		uint32_t low = (uint32_t)bits;
-		memcpy(&f, &low, 4);
+		memcpy(&f, p, 4);
 		buf_addf(out, "%.8g", (double)f);
 	} else if (size == 8) {
 		double d;
-		memcpy(&d, &bits, 8);
+		memcpy(&d, p, 8);
 		buf_addf(out, "%.17g", d);
+	} else if (size >= 10) { /* x87 extended: the rest is padding */
+		long double l = 0;
+		memcpy(&l, p, 10);
+		buf_addf(out, "%.21Lg", l);
 	} else {
 		buf_addz(out, "??");
 	}
@@ -168,10 +171,41 @@ static void quote_utf16(const tv *v, const uint8_t *p, size_t n, buf *out)
 	buf_addc(out, '"');
 }
 
+/* UTF-8 of what is no control character, dots for what is no character at all. */
+static void quote_utf32(const uint8_t *p, size_t n, buf *out)
+{
+	buf_addc(out, '"');
+	for (uint32_t c; n && (c = le32(p)); p += 4, n--) {
+		if (c < 0x20 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+			c = '.';
+		if (c < 0x80)
+			buf_addc(out, (char)c);
+		else if (c < 0x800)
+			buf_addf(out, "%c%c", 0xc0 | c >> 6, 0x80 | (c & 63));
+		else if (c < 0x10000)
+			buf_addf(out, "%c%c%c", 0xe0 | c >> 12, 0x80 | (c >> 6 & 63),
+				0x80 | (c & 63));
+		else
+			buf_addf(out, "%c%c%c%c", 0xf0 | c >> 18, 0x80 | (c >> 12 & 63),
+				0x80 | (c >> 6 & 63), 0x80 | (c & 63));
+	}
+	buf_addc(out, '"');
+}
+
+static void quote(const tv *v, const uint8_t *p, size_t n, size_t width, buf *out)
+{
+	if (width == 1)
+		quote_bytes(p, n, out);
+	else if (width == 2)
+		quote_utf16(v, p, n, out);
+	else
+		quote_utf32(p, n, out);
+}
+
 /* Text of at most TEXT_MAX characters at addr, read up to its end or where memory ends. */
 static bool text_at(const tv *v, uint64_t addr, size_t width, buf *out)
 {
-	uint8_t p[TEXT_MAX * 2];
+	uint8_t p[TEXT_MAX * WIDTH_MAX];
 	size_t n = 0;
 	bool ended = false;
 	while (n < TEXT_MAX && !ended) {
@@ -183,15 +217,20 @@ static bool text_at(const tv *v, uint64_t addr, size_t width, buf *out)
 		if (!tv_read(v, addr + n * width, p + n * width, k * width))
 			break;
 		for (size_t i = 0; i < k && !ended; i++, n++)
-			ended = width == 1 ? !p[n] : !le16(p + n * 2);
+			ended = !le_get(p + n * width, width);
 	}
 	if (!n)
 		return false;
-	if (width == 1)
-		quote_bytes(p, n, out);
-	else
-		quote_utf16(v, p, n, out);
+	quote(v, p, n, width, out);
 	return true;
+}
+
+/* char32_t, Rust's char, and wchar_t in programs of Linux. */
+static bool is_utf32(const sym_type_info *in)
+{
+	return in->size == 4 && (in->kind == SYM_T_UINT || in->kind == SYM_T_INT) &&
+	       (str_eq(in->name, STR("char32_t")) || str_eq(in->name, STR("wchar_t")) ||
+		       str_eq(in->name, STR("char")));
 }
 
 static bool is_text(const tv *v, const sym_type_info *in, size_t *width)
@@ -200,8 +239,8 @@ static bool is_text(const tv *v, const sym_type_info *in, size_t *width)
 		      (in->kind == SYM_T_CHAR || in->kind == SYM_T_UINT || in->kind == SYM_T_INT);
 	bool wide = in->size == 2 &&
 		    (in->kind == SYM_T_WCHAR || (v->unicode && in->kind == SYM_T_UINT));
-	*width = wide ? 2 : 1;
-	return narrow || wide;
+	*width = wide ? 2 : narrow ? 1 : 4;
+	return narrow || wide || is_utf32(in);
 }
 
 /* ---- type names ---- */
@@ -313,7 +352,7 @@ static bool list_entry(const tv *v, sym_type t, uint64_t addr, buf *out)
 static bool counted_string(const tv *v, sym_type t, uint64_t addr, size_t width, buf *out)
 {
 	uint64_t len, at;
-	uint8_t p[TEXT_MAX * 2];
+	uint8_t p[TEXT_MAX * WIDTH_MAX];
 	tv m = behind(v);
 	if (!field_uint(v, t, addr, STR("Length"), &len) ||
 		!field_uint(v, t, addr, STR("Buffer"), &at))
@@ -449,15 +488,13 @@ static void array(
 	else
 		buf_addf(out, "[%llu] ", (unsigned long long)in->count);
 	if (is_text(v, &el, &width)) {
-		uint8_t p[TEXT_MAX * 2];
+		uint8_t p[TEXT_MAX * WIDTH_MAX];
 		size_t n = in->count > TEXT_MAX ? TEXT_MAX : (size_t)in->count;
 		buf_addc(out, ' ');
 		if (!tv_read(v, addr, p, n * width))
 			buf_addz(out, "??");
-		else if (width == 1)
-			quote_bytes(p, n, out);
 		else
-			quote_utf16(v, p, n, out);
+			quote(v, p, n, width, out);
 	} else if (v->c_names) {
 		return;
 	} else if (el.kind >= SYM_T_STRUCT && el.kind <= SYM_T_UNION) {
@@ -470,9 +507,10 @@ static void array(
 static void scalar(
 	const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
 {
-	uint8_t p[8];
+	uint8_t p[16];
 	bool is_ptr = in->kind == SYM_T_PTR || in->kind == SYM_T_REF;
-	if (!in->size || in->size > 8) {
+	bool wide = in->kind == SYM_T_FLOAT || in->kind == SYM_T_INT || in->kind == SYM_T_UINT;
+	if (!in->size || in->size > (wide ? sizeof p : 8)) {
 		buf_addz(out, "??");
 		return;
 	}
@@ -480,18 +518,22 @@ static void scalar(
 		buf_addz(out, is_ptr ? "???? " : "??");
 		return;
 	}
-	uint64_t x = le_get(p, in->size);
-	if (is_ptr)
+	uint64_t x = le_get(p, in->size < 8 ? in->size : 8);
+	bool extended = in->kind == SYM_T_FLOAT && str_find(in->name, STR("128")) == SIZE_MAX;
+	if (in->size > 8 && !extended)
+		buf_addf(out, "0x%016llx%016llx", (unsigned long long)le_get(p + 8, in->size - 8),
+			(unsigned long long)x);
+	else if (is_ptr)
 		pointer(v, in, x, out, depth);
 	else if (in->kind == SYM_T_ENUM)
 		enumeration(v, t, in, x, out);
 	else if (in->kind == SYM_T_FLOAT)
-		real(x, in->size, out);
+		real(p, in->size, out);
 	else if (in->kind == SYM_T_BOOL)
 		buf_addf(out, "%llu", (unsigned long long)x);
 	else if (in->kind == SYM_T_HRESULT)
 		buf_addf(out, "0x%08x", (unsigned)x);
-	else if (in->kind == SYM_T_CHAR || in->kind == SYM_T_WCHAR || in->size == 1)
+	else if (in->kind == SYM_T_CHAR || in->kind == SYM_T_WCHAR || in->size == 1 || is_utf32(in))
 		character(in, x, out);
 	else
 		integer(v, in, x, out);
@@ -534,29 +576,26 @@ void tv_value(const tv *v, sym_type t, uint64_t addr, buf *out)
 	value(v, t, addr, out, 0);
 }
 
+bool tv_chars(const tv *v, uint64_t width, uint64_t addr, uint64_t n, buf *out)
+{
+	uint8_t p[TEXT_MAX * WIDTH_MAX];
+	if (width != 1 && width != 2 && width != 4)
+		return false;
+	if (!n)
+		return text_at(v, addr, width, out);
+	n = n < TEXT_MAX ? n : TEXT_MAX;
+	if (!tv_read(v, addr, p, n * width))
+		return false;
+	quote(v, p, n, width, out);
+	return true;
+}
+
 bool tv_text(const tv *v, sym_type elem, uint64_t addr, uint64_t n, buf *out)
 {
 	sym_type_info in;
 	size_t width;
-	uint8_t p[TEXT_MAX * 2];
-	if (sym_type_info_get(elem, &in) != ERR_OK || !is_text(v, &in, &width))
-		return false;
-	n = n < TEXT_MAX ? n : TEXT_MAX;
-	if (!tv_read(v, addr, p, n * width))
-		return false;
-	if (width == 1)
-		quote_bytes(p, n, out);
-	else
-		quote_utf16(v, p, n, out);
-	return true;
-}
-
-bool tv_string(const tv *v, sym_type elem, uint64_t addr, buf *out)
-{
-	sym_type_info in;
-	size_t width;
-	return sym_type_info_get(elem, &in) == ERR_OK && is_text(v, &in, &width) &&
-	       text_at(v, addr, width, out);
+	return n && sym_type_info_get(elem, &in) == ERR_OK && is_text(v, &in, &width) &&
+	       tv_chars(v, width, addr, n, out);
 }
 
 void tv_bits(const tv *v, const sym_field *f, uint64_t addr, buf *out)

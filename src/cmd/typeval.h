@@ -36,8 +36,9 @@ void tv_bit_type(const sym_field *f, buf *out);
 void tv_value(const tv *v, sym_type t, uint64_t addr, buf *out);
 /* n elements of a character type at addr as quoted text; false if elem is none or unreadable. */
 bool tv_text(const tv *v, sym_type elem, uint64_t addr, uint64_t n, buf *out);
-/* The text at addr up to its NUL, quoted; elem is its character type. False as above. */
-bool tv_string(const tv *v, sym_type elem, uint64_t addr, buf *out);
+/* n characters of 1, 2 or 4 bytes at addr as quoted text, or (n 0) those up to a NUL; at most 256.
+ * False if it cannot be read. */
+bool tv_chars(const tv *v, uint64_t width, uint64_t addr, uint64_t n, buf *out);
 void tv_bits(const tv *v, const sym_field *f, uint64_t addr, buf *out);
 /* "0x1234" or "0xffffe000`12345678". */
 void tv_hex(uint64_t value, buf *out);

@@ -97,6 +97,12 @@ static cxx_kind kind_of(const sym_type_info *in)
 	/* In C++ files of Linux wchar_t is a type of its own. */
 	if ((in->kind == SYM_T_INT || in->kind == SYM_T_UINT) && str_eq(in->name, STR("wchar_t")))
 		return CXX_WCHAR;
+	if (in->kind == SYM_T_WCHAR && str_eq(in->name, STR("char16_t")))
+		return CXX_CHAR16;
+	/* char is Rust's */
+	if (in->kind == SYM_T_UINT && in->size == 4 &&
+		(str_eq(in->name, STR("char32_t")) || str_eq(in->name, STR("char"))))
+		return CXX_CHAR32;
 	switch (in->kind) {
 	case SYM_T_VOID:
 		return CXX_VOID;
@@ -232,6 +238,8 @@ sym_type eng_cxx_sym_type(engine *e, const cxx_type *t)
 		[CXX_CHAR] = "char",
 		[CXX_UCHAR] = "unsigned char",
 		[CXX_WCHAR] = "wchar_t",
+		[CXX_CHAR16] = "char16_t",
+		[CXX_CHAR32] = "char32_t",
 		[CXX_SHORT] = "short",
 		[CXX_USHORT] = "unsigned short",
 		[CXX_INT] = "int",
@@ -358,6 +366,7 @@ static err c_place(void *u, str name, cxx_place *ret, diag *d)
 		*ret = (cxx_place){.where = CXX_AT_CONST};
 		ret->n = p.n < sizeof ret->bytes ? p.n : sizeof ret->bytes;
 		memcpy(ret->bytes, p.bytes, ret->n);
+		memcpy(ret->lost, p.lost, ret->n);
 	}
 	return ERR_OK;
 }
@@ -366,7 +375,6 @@ static err c_enumerator(void *u, cxx_handle h, str name, uint64_t *ret)
 {
 	sym_field *f;
 	size_t n;
-		memcpy(ret->lost, p.lost, ret->n);
 	arena a;
 	err r = ERR_NOTFOUND;
 	arena_init(&a);

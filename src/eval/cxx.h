@@ -27,6 +27,8 @@ typedef enum cxx_kind {
 	CXX_CHAR,
 	CXX_UCHAR,
 	CXX_WCHAR,
+	CXX_CHAR16,
+	CXX_CHAR32,
 	CXX_SHORT,
 	CXX_USHORT,
 	CXX_INT,
@@ -107,9 +109,9 @@ typedef struct cxx_place {
 	uint64_t addr;
 	cxx_reg reg;
 	uint8_t bytes[CXX_RAW_MAX];
+	bool lost[CXX_RAW_MAX]; /* those of them that nobody knows */
 	size_t n;
 } cxx_place;
-	bool lost[CXX_RAW_MAX]; /* those of them that nobody knows */
 
 typedef struct cxx_env {
 	void *u;
@@ -163,9 +165,9 @@ typedef struct cxx_value {
 	uint8_t bit_pos, bit_len; /* of a bit field; its value stands in raw */
 	bool has_raw;
 	uint8_t raw[CXX_RAW_MAX]; /* little-endian, as many bytes as the type has */
+	bool lost[CXX_RAW_MAX];	  /* those of a structure or array that nobody knows */
 	str text;		  /* a string literal, without its NUL */
 } cxx_value;
-	bool lost[CXX_RAW_MAX];	  /* those of a structure or array that nobody knows */
 
 typedef struct cxx_code cxx_code; /* lives in the arena it was compiled into */
 

@@ -113,6 +113,8 @@ static int rank(const cxx_type *t)
 		[CXX_CHAR] = 1,
 		[CXX_UCHAR] = 1,
 		[CXX_WCHAR] = 2,
+		[CXX_CHAR16] = 2,
+		[CXX_CHAR32] = 3,
 		[CXX_SHORT] = 2,
 		[CXX_USHORT] = 2,
 		[CXX_INT] = 3,
@@ -134,6 +136,8 @@ static const cxx_type *promoted(parser *p, const node *n)
 		return cxx_type_basic(p->env, t->size <= 4     ? t->is_unsigned ? CXX_UINT : CXX_INT
 					      : t->is_unsigned ? CXX_UINT64
 							       : CXX_INT64);
+	if (t->kind == CXX_CHAR32)
+		return cxx_type_basic(p->env, CXX_UINT);
 	if (cxx_type_is_int(t) && (rank(t) < 3 || (n->bit_len && n->bit_len < 32)))
 		return cxx_type_basic(p->env, CXX_INT);
 	return t;

@@ -394,12 +394,18 @@ static bool escape(str s, size_t *i, uint32_t *ret)
 	return true;
 }
 
+/* L'a', u'a', U'a' */
+static cxx_kind character_kind(char prefix)
+{
+	return prefix == 'u' ? CXX_CHAR16 : prefix == 'U' ? CXX_CHAR32 : CXX_WCHAR;
+}
+
 /* Code points of UTF-8 are not put together: a wide literal has its bytes' values above 0x7f. */
 err tok_char(parser *p, node **ret)
 {
 	str s = p->t.text;
 	size_t begin = p->t.begin, end = p->t.end, i = 1, n = 0;
-	cxx_kind k = s.p[0] == '\'' ? CXX_CHAR : s.p[0] == 'U' ? CXX_UINT : CXX_WCHAR;
+	cxx_kind k = s.p[0] == '\'' ? CXX_CHAR : character_kind(s.p[0]);
 	uint32_t v = 0, one;
 	if (k != CXX_CHAR)
 		i++;
@@ -422,7 +428,7 @@ err tok_string(parser *p, node **ret)
 {
 	str s = p->t.text;
 	size_t begin = p->t.begin, end = p->t.end, i = s.p[0] == '"' ? 1 : 2, n = 0;
-	cxx_kind k = s.p[0] == '"' ? CXX_CHAR : s.p[0] == 'U' ? CXX_UINT : CXX_WCHAR;
+	cxx_kind k = s.p[0] == '"' ? CXX_CHAR : character_kind(s.p[0]);
 	uint32_t one;
 	char *text = arena_alloc(p->a, s.n);
 	s = str_take(s, s.n - 1);

@@ -17,7 +17,8 @@ const cxx_type cxx_void = {.kind = CXX_VOID, .name = {"void", 4}};
 		.name = {(text), sizeof(text) - 1}}
 #define COMMON                                                                                     \
 	ROW(CXX_BOOL, 1, true, "bool"), ROW(CXX_CHAR, 1, false, "char"),                           \
-		ROW(CXX_UCHAR, 1, true, "unsigned char"), ROW(CXX_SHORT, 2, false, "short"),       \
+		ROW(CXX_UCHAR, 1, true, "unsigned char"), ROW(CXX_CHAR16, 2, true, "char16_t"),    \
+		ROW(CXX_CHAR32, 4, true, "char32_t"), ROW(CXX_SHORT, 2, false, "short"),           \
 		ROW(CXX_USHORT, 2, true, "unsigned short"), ROW(CXX_INT, 4, false, "int"),         \
 		ROW(CXX_UINT, 4, true, "unsigned int"), ROW(CXX_INT64, 8, false, "int64"),         \
 		ROW(CXX_UINT64, 8, true, "unsigned int64"), ROW(CXX_INT128, 16, false, "int128"),  \
@@ -311,7 +312,7 @@ static bool words_kind(const parser *p, const words *w, cxx_kind *ret)
 		const char *name;
 		cxx_kind kind;
 	} rows[] = {{"void", CXX_VOID}, {"bool", CXX_BOOL}, {"wchar_t", CXX_WCHAR},
-		{"char8_t", CXX_UCHAR}, {"char16_t", CXX_WCHAR}, {"char32_t", CXX_UINT},
+		{"char8_t", CXX_UCHAR}, {"char16_t", CXX_CHAR16}, {"char32_t", CXX_CHAR32},
 		{"float", CXX_FLOAT}};
 	bool sign = w->is_signed || w->is_unsigned, width = w->n_long || w->is_short;
 	if (str_eq(w->base, STR("double"))) {
