@@ -22,7 +22,9 @@ enum {
 	DEPTH_MAX = 16,	      /* -r without a number, -b */
 	LIST_MAX = 65536,     /* elements of -l */
 	ELEMENTS_MAX = 65536, /* elements of an array shown one by one */
-	LINES_MAX = 200000
+	LINES_MAX = 200000,
+	VIRTUAL_MAX = 32,     /* virtual bases of an object */
+	OBJECT_MAX = 1 << 28, /* and how far away they are believed to be */
 };
 
 typedef struct pattern {
@@ -72,31 +74,77 @@ static err stopped(dt *x)
 
 /* ---- fields of a structure, as they are shown ---- */
 
-static void base_fields(
-	sym_type t, arena *a, uint64_t off, int depth, sym_field **all, size_t *n, size_t *cap)
+typedef struct shown {
+	arena *a;
+	const tv *object; /* memory that has one at base; NULL: only the type is shown */
+	uint64_t base;
+	sym_field *f;
+	size_t n, cap;
+	struct vbase {
+		sym_type t;
+		uint64_t off;
+	} virtual[VIRTUAL_MAX]; /* bases, each once, however many classes share it */
+	size_t n_virtual;
+} shown;
+
+/* Where an object has its virtual base, from its own start; far away: it is not built yet. */
+static void virtual_base(shown *s, const sym_field *f, uint64_t off)
+{
+	uint8_t p[8];
+	uint64_t at = off + f->hop[0].at;
+	tv memory;
+	if (!s->object || s->object->held)
+		return;
+	memory = *s->object;
+	if (!tv_read(&memory, s->base + at, p, 8) ||
+		!tv_read(&memory, le64(p) + (uint64_t)f->hop[0].slot, p, 8))
+		return;
+	at += le64(p) + f->offset;
+	if ((int64_t)at > OBJECT_MAX || (int64_t)at < -OBJECT_MAX || s->n_virtual == VIRTUAL_MAX)
+		return;
+	for (size_t i = 0; i < s->n_virtual; i++)
+		if (s->virtual[i].off == at && s->virtual[i].t.id == f->type.id &&
+			s->virtual[i].t.file == f->type.file)
+			return;
+	s->virtual[s->n_virtual++] = (struct vbase){f->type, at};
+}
+
+static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
 {
 	sym_field *f;
 	size_t k;
-	if (depth > DEPTH_MAX || sym_type_fields(t, a, &f, &k) != ERR_OK)
+	if (depth > DEPTH_MAX || sym_type_fields(t, s->a, &f, &k) != ERR_OK)
 		return;
 	for (size_t i = 0; i < k; i++) {
+		if (f[i].is_base && f[i].n_hops) {
+			virtual_base(s, &f[i], off);
+			continue;
+		}
 		if (f[i].is_base) { /* what a base class holds is shown as the class's own */
-			base_fields(f[i].type, a, off + f[i].offset, depth + 1, all, n, cap);
+			base_fields(s, f[i].type, off + f[i].offset, depth + 1);
 			continue;
 		}
 		if (f[i].is_method)
 			continue;
-		if (*n == *cap) {
-			size_t more = *cap ? *cap * 2 : 64;
-			sym_field *p = arena_array(a, more, sizeof *p);
-			if (*n)
-				memcpy(p, *all, *n * sizeof *p);
-			*all = p;
-			*cap = more;
+		if (s->n == s->cap) {
+			size_t more = s->cap ? s->cap * 2 : 64;
+			sym_field *p = arena_array(s->a, more, sizeof *p);
+			if (s->n)
+				memcpy(p, s->f, s->n * sizeof *p);
+			s->f = p;
+			s->cap = more;
 		}
-		(*all)[*n] = f[i];
-		(*all)[(*n)++].offset += off;
+		s->f[s->n] = f[i];
+		s->f[s->n++].offset += off;
 	}
+}
+
+/* Of the type, then of the virtual bases, which lie behind the rest. */
+static void all_fields(shown *s, sym_type t)
+{
+	base_fields(s, t, 0, 0);
+	for (size_t i = 0; i < s->n_virtual; i++) /* they may add to their number */
+		base_fields(s, s->virtual[i].t, s->virtual[i].off, 1);
 }
 
 static bool is_struct(sym_type_kind k)
@@ -142,6 +190,8 @@ static void line_start(dt *x, unsigned level, const sym_field *f, size_t width, 
 	buf_addf(b, "%*s", (int)(indent * 3), "");
 	if (f->is_static)
 		buf_addf(b, "=%s ", out_addr(x->c->e, f->addr));
+	else if (!x->no_offset && (int64_t)f->offset < 0)
+		buf_addf(b, "-0x%03llx ", (unsigned long long)(0 - f->offset));
 	else if (!x->no_offset)
 		buf_addf(b, "+0x%03llx ", (unsigned long long)f->offset);
 	buf_addf(b, "%-*.*s :", x->compact ? 0 : (int)width, STR_ARG(f->name));
@@ -370,11 +420,14 @@ static err show_field(dt *x, const sym_field *f0, uint64_t base, bool has, unsig
 static err show_struct(dt *x, sym_type t, uint64_t base, bool has, unsigned level, unsigned depth,
 	const pattern *pats, const size_t *skip, size_t n_pats)
 {
-	sym_field *f = NULL;
-	size_t n = 0, cap = 0, width = n_pats && !level ? 0 : 16;
+	size_t width = n_pats && !level ? 0 : 16;
 	arena a;
 	arena_init(&a);
-	base_fields(t, &a, 0, 0, &f, &n, &cap);
+	shown *s = arena_new(&a, shown);
+	*s = (shown){.a = &a, .object = has ? &x->v : NULL, .base = base};
+	all_fields(s, t);
+	const sym_field *f = s->f;
+	size_t n = s->n;
 	chosen *ch = arena_new(&a, chosen);
 	bool any = false;
 	for (size_t i = 0; i < n && n_pats && !level; i++) {

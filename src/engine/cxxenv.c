@@ -175,12 +175,21 @@ static err c_type(void *u, str name, cxx_handle *ret)
 	return ERR_OK;
 }
 
+static cxx_path path_of(const sym_field *f)
+{
+	_Static_assert((int)SYM_HOPS_MAX == (int)CXX_HOPS_MAX, "one way to virtual bases");
+	cxx_path p = {.offset = f->offset, .n_hops = f->n_hops};
+	for (unsigned i = 0; i < f->n_hops; i++)
+		p.hop[i] = (cxx_hop){f->hop[i].at, f->hop[i].slot};
+	return p;
+}
+
 static err c_field(void *u, cxx_handle h, str name, cxx_field *ret)
 {
 	sym_field f;
-	TRY(sym_type_field(type_of(h), name, &f, NULL));
+	TRY(sym_type_member(type_of(h), name, &f, NULL));
 	*ret = (cxx_field){.type = handle_of(f.type),
-		.offset = f.offset,
+		.path = path_of(&f),
 		.bit_pos = f.bit_pos,
 		.bit_len = f.bit_len,
 		.is_static = f.is_static,
@@ -197,31 +206,33 @@ static bool same_class(sym_type a, sym_type b)
 	       x.name.n && str_eq(x.name, y.name);
 }
 
-static err base_offset(sym_type t, sym_type base, arena *a, unsigned depth, uint64_t *ret)
+static err base_field(sym_type t, sym_type base, arena *a, unsigned depth, sym_field *ret)
 {
 	sym_field *f;
 	size_t n;
-	uint64_t inner;
 	if (depth > DEPTH_MAX || sym_type_fields(t, a, &f, &n) != ERR_OK)
 		return ERR_NOTFOUND;
 	for (size_t i = 0; i < n; i++) {
 		if (!f[i].is_base)
 			continue;
-		inner = 0;
-		if (same_class(f[i].type, base) ||
-			base_offset(f[i].type, base, a, depth + 1, &inner) == ERR_OK) {
-			*ret = f[i].offset + inner;
+		if (same_class(f[i].type, base)) {
+			*ret = f[i];
 			return ERR_OK;
 		}
+		if (base_field(f[i].type, base, a, depth + 1, ret) == ERR_OK)
+			return sym_field_in(&f[i], ret);
 	}
 	return ERR_NOTFOUND;
 }
 
-static err c_base(void *u, cxx_handle derived, cxx_handle base, uint64_t *offset)
+static err c_base(void *u, cxx_handle derived, cxx_handle base, cxx_path *ret)
 {
 	arena a;
+	sym_field f;
 	arena_init(&a);
-	err r = base_offset(type_of(derived), type_of(base), &a, 0, offset);
+	err r = base_field(type_of(derived), type_of(base), &a, 0, &f);
+	if (r == ERR_OK)
+		*ret = path_of(&f);
 	arena_deinit(&a);
 	return r;
 }

@@ -63,9 +63,23 @@ typedef struct cxx_desc {
 	bool forward;	  /* declared, not defined */
 } cxx_desc;
 
+/* The way to a virtual base: at `at` of the object stands a table's address, in which the distance
+ * from there to the base stands at `slot`. */
+typedef struct cxx_hop {
+	uint64_t at;
+	int64_t slot;
+} cxx_hop;
+enum { CXX_HOPS_MAX = 4 };
+/* The hops one after the other, then the offset. */
+typedef struct cxx_path {
+	uint64_t offset;
+	cxx_hop hop[CXX_HOPS_MAX];
+	unsigned n_hops;
+} cxx_path;
+
 typedef struct cxx_field {
 	cxx_handle type;
-	uint64_t offset;
+	cxx_path path;
 	uint8_t bit_pos, bit_len; /* bit_len 0: no bit field */
 	bool is_static;
 	uint64_t addr; /* static: where it is, 0 unknown */
@@ -129,7 +143,7 @@ typedef struct cxx_env {
 	/* One member by name, also through bases and unnamed members. */
 	err (*field)(void *u, cxx_handle t, str name, cxx_field *ret);
 	/* Where a base class lies in a class; may be NULL. ERR_NOTFOUND: it is none. */
-	err (*base)(void *u, cxx_handle derived, cxx_handle base, uint64_t *offset);
+	err (*base)(void *u, cxx_handle derived, cxx_handle base, cxx_path *ret);
 	/* An enumerator of the enumeration t; may be NULL. */
 	err (*enumerator)(void *u, cxx_handle t, str name, uint64_t *ret);
 	/* Appends a function's parameters, "(int, char *)"; may be NULL. */

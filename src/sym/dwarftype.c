@@ -735,6 +735,27 @@ static bool member(fields *k, Dwarf_Die *die)
 	return push_field(k, &f);
 }
 
+/* How gcc and clang describe the place of a virtual base: by the table of virtual functions at the
+ * start of the object, whose address is dereferenced, and the distance a constant in front of it.
+ */
+static bool virtual_base(Dwarf_Die *die, int64_t *slot)
+{
+	Dwarf_Attribute a;
+	Dwarf_Op *o;
+	size_t n;
+	if (!dwarf_attr(die, DW_AT_data_member_location, &a) || dwarf_getlocation(&a, &o, &n) ||
+		n != 6 || o[0].atom != DW_OP_dup || o[1].atom != DW_OP_deref ||
+		o[3].atom != DW_OP_minus || o[4].atom != DW_OP_deref || o[5].atom != DW_OP_plus)
+		return false;
+	uint64_t back = o[2].number;
+	if (o[2].atom >= DW_OP_lit0 && o[2].atom <= DW_OP_lit31)
+		back = o[2].atom - DW_OP_lit0;
+	else if (o[2].atom < DW_OP_const1u || o[2].atom > DW_OP_consts)
+		return false;
+	*slot = back < 1 << 20 ? -(int64_t)back : 0;
+	return *slot;
+}
+
 static bool base(fields *k, Dwarf_Die *die)
 {
 	dwf *x = k->x;
@@ -743,8 +764,11 @@ static bool base(fields *k, Dwarf_Die *die)
 	uint32_t type = dwf_type_of_die(x, die);
 	f.type = (sym_type){type ? x->f : NULL, type};
 	f.name = type && dwf_type_get(x, type, &in) == ERR_OK ? in.name : STR("<unknown>");
-	/* a virtual base stands where the object says: not a field of the type */
-	return member_offset(die, &f.offset) ? push_field(k, &f) : true;
+	if (virtual_base(die, &f.hop[0].slot))
+		f.n_hops = 1;
+	else if (!member_offset(die, &f.offset))
+		return true;
+	return push_field(k, &f);
 }
 
 static bool enumerator(fields *k, Dwarf_Die *die)

@@ -338,10 +338,21 @@ typedef struct sym_type_info {
 	bool forward;	    /* declared, not defined anywhere in this file */
 } sym_type_info;
 
+/* A virtual base lies where its object says: at `at` stands the address of a table, in which the
+ * distance (of pointer size) from there to the base stands at `slot`. */
+typedef struct sym_hop {
+	uint64_t at;
+	int64_t slot;
+} sym_hop;
+enum { SYM_HOPS_MAX = 4 };
+
 typedef struct sym_field {
 	str name;
 	sym_type type;
-	uint64_t offset;
+	uint64_t offset; /* from the start of the structure, or from the base that the last hop
+			    leads to */
+	sym_hop hop[SYM_HOPS_MAX];
+	uint8_t n_hops;
 	uint8_t bit_pos, bit_len; /* bit_len 0: no bit field */
 	bool is_static, is_base, is_enumerator, is_method;
 	int64_t value; /* enumerator */
@@ -355,6 +366,10 @@ err sym_type_info_get(sym_type t, sym_type_info *ret) MUST_CHECK;
 err sym_type_fields(sym_type t, arena *a, sym_field **ret, size_t *n_ret) MUST_CHECK;
 /* "Pcb.DirectoryTableBase", through anonymous members; offset is from the start of t. */
 err sym_type_field(sym_type t, str path, sym_field *ret, diag *d) MUST_CHECK;
+/* The same also if it lies in a virtual base: ret->n_hops. sym_type_field says ERR_UNSUPPORTED. */
+err sym_type_member(sym_type t, str path, sym_field *ret, diag *d) MUST_CHECK;
+/* f, as found in a part of a structure that `in` leads to, as a field of the structure. */
+err sym_field_in(const sym_field *in, sym_field *f) MUST_CHECK;
 /* Pointer to t, whether the file has such a type or not. */
 sym_type sym_type_ptr(sym_type t);
 /* Type of a function's i-th parameter; ERR_NOTFOUND behind the last. */

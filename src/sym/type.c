@@ -52,7 +52,8 @@ static const struct basic {
 	{0x41, 8, SYM_T_FLOAT, "double", "DOUBLE"},
 };
 
-/* What is otherwise in programs of Linux (System V ABI, AMD64), under ids that CodeView leaves free.
+/* What is otherwise in programs of Linux (System V ABI, AMD64), under ids that CodeView leaves
+ * free.
  */
 static const struct basic lp64[] = {
 	{0xe0, 8, SYM_T_INT, "long", NULL},
@@ -393,6 +394,20 @@ static bool anonymous(const sym_field *f)
 	       in.kind <= SYM_T_UNION;
 }
 
+err sym_field_in(const sym_field *in, sym_field *f)
+{
+	if (f->n_hops + in->n_hops > SYM_HOPS_MAX)
+		return ERR_LIMIT;
+	if (!f->n_hops)
+		f->offset += in->offset;
+	else
+		f->hop[0].at += in->offset;
+	memmove(f->hop + in->n_hops, f->hop, f->n_hops * sizeof *f->hop);
+	memcpy(f->hop, in->hop, in->n_hops * sizeof *f->hop);
+	f->n_hops = (uint8_t)(f->n_hops + in->n_hops);
+	return ERR_OK;
+}
+
 /* One name in t, and in what lies in t without a name. */
 static err field_one(sym_type t, arena *a, str name, bool fold, int depth, sym_field *ret)
 {
@@ -410,10 +425,8 @@ static err field_one(sym_type t, arena *a, str name, bool fold, int depth, sym_f
 	for (size_t i = 0; i < n; i++) {
 		if (!anonymous(&f[i]))
 			continue;
-		if (field_one(f[i].type, a, name, fold, depth + 1, ret) == ERR_OK) {
-			ret->offset += f[i].offset;
-			return ERR_OK;
-		}
+		if (field_one(f[i].type, a, name, fold, depth + 1, ret) == ERR_OK)
+			return ret->is_static ? ERR_OK : sym_field_in(&f[i], ret);
 	}
 	return ERR_NOTFOUND;
 }
@@ -439,11 +452,21 @@ static err subscript(sym_field *f, str index, diag *d)
 
 err sym_type_field(sym_type t, str path, sym_field *ret, diag *d)
 {
+	sym_field f;
+	TRY(sym_type_member(t, path, &f, d));
+	if (f.n_hops)
+		return diag_set(d, ERR_UNSUPPORTED,
+			"%.*s lies in a virtual base: only an object has its place", STR_ARG(path));
+	*ret = f;
+	return ERR_OK;
+}
+
+err sym_type_member(sym_type t, str path, sym_field *ret, diag *d)
+{
 	arena a;
 	arena_init(&a);
-	sym_field f = {.type = t};
+	sym_field f = {.type = t}, base = {0};
 	err e = path.n ? ERR_OK : diag_set(d, ERR_ARG, "no field name");
-	uint64_t base = 0;
 	while (e == ERR_OK && path.n) {
 		size_t dot = str_chr(path, '.');
 		str part = str_take(path, dot), index = {0};
@@ -466,12 +489,12 @@ err sym_type_field(sym_type t, str path, sym_field *ret, diag *d)
 		}
 		if (index.p)
 			e = subscript(&f, index, d);
-		base += f.offset;
+		if (e == ERR_OK)
+			e = sym_field_in(&base, &f);
+		base = f;
 	}
-	if (e == ERR_OK) {
-		f.offset = base;
+	if (e == ERR_OK)
 		*ret = f;
-	}
 	arena_deinit(&a);
 	return e;
 }

@@ -314,7 +314,7 @@ static err w_field(void *u, cxx_handle h, str name, cxx_field *ret)
 	for (size_t i = 0; i < ARRAY_LEN(w_fields); i++)
 		if (w_fields[i].of == h.id && str_eq(name, str_of(w_fields[i].name))) {
 			*ret = (cxx_field){.type = w_handle(w_fields[i].type),
-				.offset = w_fields[i].offset,
+				.path.offset = w_fields[i].offset,
 				.bit_pos = w_fields[i].bit_pos,
 				.bit_len = w_fields[i].bit_len,
 				.is_static = w_fields[i].addr != 0,
@@ -324,11 +324,11 @@ static err w_field(void *u, cxx_handle h, str name, cxx_field *ret)
 	return ERR_NOTFOUND;
 }
 
-static err w_base(void *u, cxx_handle derived, cxx_handle base, uint64_t *offset)
+static err w_base(void *u, cxx_handle derived, cxx_handle base, cxx_path *ret)
 {
 	if (derived.id != W_KID || (base.id != W_POINT && base.id != W_VEC))
 		return ERR_NOTFOUND;
-	*offset = base.id == W_VEC ? 8 : 0;
+	*ret = (cxx_path){.offset = base.id == W_VEC ? 8 : 0};
 	return ERR_OK;
 }
 

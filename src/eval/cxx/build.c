@@ -165,29 +165,51 @@ static const cxx_type *common(parser *p, const node *a, const node *b)
 
 /* How far a class lies from another one of the same object: a base of it, or what it is a base of.
  */
-static bool distance(parser *p, const cxx_type *from, const cxx_type *to, uint64_t *ret)
+static err distance(
+	parser *p, const node *n, const cxx_type *from, const cxx_type *to, cxx_path *ret)
 {
-	uint64_t v = 0;
+	cxx_path v = {0};
+	*ret = v;
 	if (p->as_it_is || !p->env->base || from->kind != CXX_STRUCT || to->kind != CXX_STRUCT ||
 		cxx_type_same(from, to))
-		return false;
-	if (p->env->base(p->env->u, from->h, to->h, &v) == ERR_OK)
-		*ret = v;
-	else if (p->env->base(p->env->u, to->h, from->h, &v) == ERR_OK)
-		*ret = 0 - v;
-	return v != 0;
+		return ERR_OK;
+	if (p->env->base(p->env->u, from->h, to->h, &v) != ERR_OK &&
+		p->env->base(p->env->u, to->h, from->h, &v) == ERR_OK) {
+		if (v.n_hops)
+			return cxx_p_fail(p, ERR_SYNTAX,
+				"Cast from a virtual base is not possible error at", n);
+		v.offset = 0 - v.offset;
+	}
+	*ret = v;
+	return ERR_OK;
+}
+
+/* n, an lvalue or a pointer, brought to the virtual base that the hops lead to. */
+static err hops(parser *p, node *n, const cxx_type *t, const cxx_path *path, size_t end, node **ret)
+{
+	bool lvalue = n->lvalue && n->type->kind != CXX_PTR;
+	for (unsigned i = 0; i < path->n_hops; i++) {
+		TRY(cxx_build_node(p, N_VBASE, t, n, NULL, n->begin, end, &n));
+		n->hop = path->hop[i];
+		n->lvalue = lvalue;
+	}
+	*ret = n;
+	return ERR_OK;
 }
 
 /* A pointer to a class as one to another: of base and derived the address differs. */
 static err adjust(parser *p, node *n, const cxx_type *t, node **ret)
 {
-	uint64_t by;
+	cxx_path by;
 	*ret = n;
-	if (n->type->kind != CXX_PTR || t->kind != CXX_PTR ||
-		!distance(p, elem_of(p, n->type), elem_of(p, t), &by))
+	if (n->type->kind != CXX_PTR || t->kind != CXX_PTR)
 		return ERR_OK;
-	TRY(cxx_build_node(p, N_ADJUST, t, n, NULL, n->begin, n->end, ret));
-	(*ret)->value = by;
+	TRY(distance(p, n, elem_of(p, n->type), elem_of(p, t), &by));
+	TRY(hops(p, n, t, &by, n->end, ret));
+	if (!by.offset)
+		return ERR_OK;
+	TRY(cxx_build_node(p, N_ADJUST, t, *ret, NULL, n->begin, n->end, ret));
+	(*ret)->value = by.offset;
 	return ERR_OK;
 }
 
@@ -210,10 +232,11 @@ err cxx_build_cast(parser *p, node *n, const cxx_type *t, size_t begin, node **r
 		if (!n->lvalue || n->bit_len)
 			return conflict(p, n);
 		const cxx_type *to = elem_of(p, t);
-		uint64_t by = 0;
-		(void)distance(p, n->type, to, &by);
+		cxx_path by;
+		TRY(distance(p, n, n->type, to, &by));
+		TRY(hops(p, n, to, &by, n->end, &n));
 		TRY(cxx_build_node(p, N_FIELD, to, n, NULL, begin, n->end, ret));
-		(*ret)->value = by;
+		(*ret)->value = by.offset;
 		(*ret)->lvalue = true;
 		return ERR_OK;
 	}
@@ -633,8 +656,9 @@ err cxx_build_field(parser *p, node *n, str name, size_t name_at, size_t end, no
 	if (f.bit_len && (f.bit_len > 64 || f.bit_pos + f.bit_len > 128))
 		return cxx_fail(
 			p->text, p->d, ERR_CORRUPT, name_at, end, "Bit field is damaged error at");
+	TRY(hops(p, n, n->type, &f.path, end, &n));
 	TRY(cxx_build_node(p, N_FIELD, t, n, NULL, n->begin, end, ret));
-	(*ret)->value = f.offset;
+	(*ret)->value = f.path.offset;
 	(*ret)->bit_pos = f.bit_pos;
 	(*ret)->bit_len = f.bit_len;
 	return cxx_build_lvalue(p, *ret, ret);

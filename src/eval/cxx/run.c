@@ -250,6 +250,31 @@ static err read_reg(runner *r, const node *n, const cxx_reg *reg, uint8_t raw[16
 
 /* ---- places ---- */
 
+static uint64_t cut(const runner *r, uint64_t addr)
+{
+	return r->env->ptr_size == 4 ? (uint32_t)addr : addr;
+}
+
+/* Where the virtual base lies of what is at `at`. */
+static err virtual_base(runner *r, const node *n, uint64_t at, uint64_t *ret)
+{
+	unsigned size = r->env->ptr_size;
+	uint8_t raw[2][8] = {0};
+	at = cut(r, at + n->hop.at);
+	if (!r->env->read)
+		return fail(r, n, ERR_FAULT, "Memory access error at");
+	if (r->d)
+		diag_clear(r->d);
+	err e = r->env->read(r->env->u, at, raw[0], size, r->d);
+	if (e == ERR_OK)
+		e = r->env->read(r->env->u, cut(r, le64(raw[0]) + (uint64_t)n->hop.slot), raw[1],
+			size, r->d);
+	if (e != ERR_OK)
+		return blame(r, n, e, "Memory access error at");
+	*ret = cut(r, at + le64(raw[1]));
+	return ERR_OK;
+}
+
 static err read_bytes(runner *r, const node *n, const place *p, void *to, size_t size)
 {
 	uint8_t raw[16];
@@ -372,11 +397,6 @@ static err copy(runner *r, const node *n, const place *to, const place *from, ui
 	return ERR_OK;
 }
 
-static uint64_t cut(const runner *r, uint64_t addr)
-{
-	return r->env->ptr_size == 4 ? (uint32_t)addr : addr;
-}
-
 /* Runs an assignment: the place that was written, and for scalars what stands there. */
 static err assign(runner *r, const node *n, place *where, num *ret)
 {
@@ -477,6 +497,12 @@ static err place_of(runner *r, const node *n, place *ret)
 		if (ret->where == IN_MEMORY)
 			ret->addr = cut(r, ret->addr);
 		return ERR_OK;
+	case N_VBASE:
+		TRY(place_of(r, n->a, ret));
+		if (ret->where != IN_MEMORY)
+			return fail(
+				r, n, ERR_UNSUPPORTED, "No address: it is in a register; error at");
+		return virtual_base(r, n, ret->addr, &ret->addr);
 	case N_MEMBER:
 		TRY(value_of(r, n->b, &v));
 		TRY(place_of(r, n->a, ret));
@@ -625,6 +651,15 @@ static err value_of(runner *r, const node *n, num *ret)
 		if (ret->i)
 			ret->i = cxx_num_wrap(n->type, ret->i + n->value);
 		return ERR_OK;
+	case N_VBASE: {
+		uint64_t at;
+		TRY(value_of(r, n->a, ret));
+		if (!ret->i)
+			return ERR_OK;
+		TRY(virtual_base(r, n, (uint64_t)ret->i, &at));
+		ret->i = at;
+		return ERR_OK;
+	}
 	case N_NEG:
 		TRY(value_of(r, n->a, ret));
 		*ret = (num){cxx_num_wrap(n->type, 0 - ret->i), -ret->f};

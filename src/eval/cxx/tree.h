@@ -42,6 +42,7 @@ typedef enum node_kind {
 	N_MASM,
 	N_DEREF,   /* lvalue at a */
 	N_FIELD,   /* lvalue in a, value bytes behind its start */
+	N_VBASE,   /* lvalue in a, or pointer a unless NULL: a virtual base, by hop */
 	N_MEMBER,  /* a.*b */
 	N_ADDR,	   /* &a */
 	N_CONVERT, /* a */
@@ -96,6 +97,7 @@ struct node {
 	const cxx_type *work; /* N_ASSIGN: the type that op works in */
 	node *a, *b, *c;
 	uint64_t value;
+	cxx_hop hop;
 	num n;
 	str text; /* string, MASM text, name of what is nowhere */
 	cxx_reg reg;

@@ -31,6 +31,25 @@ struct both : base, extra {
 	int own;
 } pair;
 
+struct root {
+	int deep = 11;
+	virtual int who() { return deep; }
+};
+struct left : virtual root {
+	int l = 12;
+};
+struct right : virtual root {
+	int r = 13;
+};
+struct bottom : left, right {
+	int b = 14;
+} diamond;
+struct lower : virtual bottom {
+	int w = 15;
+} below;
+root *diamond_root = &diamond;
+lower *nowhere;
+
 enum class hue { red, green = 5, none = -1 };
 enum plain { P_A, P_B = 7 };
 
