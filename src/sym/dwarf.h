@@ -64,7 +64,7 @@ typedef struct dwrow {
 typedef struct dwunit {
 	Dwarf_Die skel; /* in the program's own .debug_info: has the lines */
 	Dwarf_Die die;	/* has the contents: in a .dwo file, or skel once more */
-	bool walked, scoped, lines_read;
+	bool walked, nested, scoped, lines_read;
 	VEC(dwfunc) funcs;   /* by address */
 	VEC(dwscope) scopes; /* by begin */
 	VEC(dwrow) rows;     /* by address */

@@ -222,19 +222,52 @@ void dwf_unit_funcs(dwf *x, dwunit *u)
 		qsort(u->funcs.p, u->funcs.n, sizeof *u->funcs.p, by_lo);
 }
 
+static bool func_around(const dwunit *u, uint64_t vaddr, dwfunc *ret)
+{
+	size_t lo = BISECT(i, u->funcs.n, u->funcs.p[i].lo <= vaddr);
+	for (int i = 0; i < 8 && lo > 0; i++, lo--)
+		if (vaddr < u->funcs.p[lo - 1].hi) {
+			*ret = u->funcs.p[lo - 1];
+			return true;
+		}
+	return false;
+}
+
+/* Functions whose entries lie in other functions: gcc's lambdas, members of local classes, nested
+ * functions, contained procedures of Fortran. */
+static void walk_nested(dwunit *u, Dwarf_Die *parent, bool in_func, int depth)
+{
+	Dwarf_Die die;
+	if (depth > DWF_SCOPE_DEPTH || dwarf_child(parent, &die))
+		return;
+	do {
+		int tag = dwarf_tag(&die);
+		bool func = tag == DW_TAG_subprogram;
+		if (func && in_func)
+			add_funcs(u, &die);
+		if (func || tag == DW_TAG_lexical_block || tag == DW_TAG_try_block ||
+			tag == DW_TAG_catch_block || (tag > 0 && is_scope((unsigned)tag)))
+			walk_nested(u, &die, in_func || func, depth + 1);
+	} while (!dwarf_siblingof(&die, &die));
+}
+
 err dwf_func_die(dwf *x, uint64_t vaddr, dwunit **ret_unit, dwfunc *ret)
 {
 	dwunit *u;
 	TRY(dwf_unit_at(x, vaddr, &u));
 	dwf_unit_funcs(x, u);
-	size_t lo = BISECT(i, u->funcs.n, u->funcs.p[i].lo <= vaddr);
-	for (int i = 0; i < 8 && lo > 0; i++, lo--)
-		if (vaddr < u->funcs.p[lo - 1].hi) {
-			*ret_unit = u;
-			*ret = u->funcs.p[lo - 1];
-			return ERR_OK;
-		}
-	return ERR_NOTFOUND;
+	if (!func_around(u, vaddr, ret)) {
+		if (u->nested)
+			return ERR_NOTFOUND;
+		u->nested = true; /* the bodies of a unit are only read for an address of none */
+		walk_nested(u, &u->die, false, 0);
+		if (u->funcs.n)
+			qsort(u->funcs.p, u->funcs.n, sizeof *u->funcs.p, by_lo);
+		if (!func_around(u, vaddr, ret))
+			return ERR_NOTFOUND;
+	}
+	*ret_unit = u;
+	return ERR_OK;
 }
 
 /* ---- names with their scopes ---- */
