@@ -220,6 +220,7 @@ static str unqualified(dem *d, str last)
 		s = identifier(d);
 	} else if (c == 'U') {
 		s = unnamed(d);
+		d->last = s; /* its destructor has the name */
 	} else if (c == 'C' && (digit(peek2(d)) || peek2(d) == 'I')) {
 		d->p++;
 		bool inherits = eat(d, 'I');

@@ -94,6 +94,7 @@ static void names(void **state)
 		{"_Z1fILb1ELin5ELc65EEvv", "f<true, -5, (char)65>"},
 		{"_Z1fIJicEEvDpT_", "f<int, char>"},
 		{"_ZZ4mainENKUlvE_clEv", "main::{lambda()#1}::operator()"},
+		{"_ZZ4mainENUliE_D1Ev", "main::{lambda(int)#1}::~{lambda(int)#1}"},
 		{"_ZZ4mainENKUliE0_clEi", "main::{lambda(int)#2}::operator()"},
 		{"_ZnwmSt11align_val_t", "operator new"},
 		{"_ZN1AixEi", "A::operator[]"},
