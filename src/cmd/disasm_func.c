@@ -47,11 +47,17 @@ static bool primary_of(engine *e, uint64_t addr, x64_func *ret)
 	       x64_func_primary(&env, &f, ret) == ERR_OK;
 }
 
+/* Where the function begins: at its symbol, or without one where its unwind data begin. */
 static uint64_t symbol_of(engine *e, uint64_t addr)
 {
 	sym s;
+	sym_func fn;
 	uint64_t disp;
-	return e->syms && sym_at(e->syms, addr, &s, &disp) == ERR_OK ? s.addr : 0;
+	if (!e->syms)
+		return 0;
+	if (sym_at(e->syms, addr, &s, &disp) == ERR_OK)
+		return s.addr;
+	return sym_func_at(e->syms, addr, &fn) == ERR_OK ? fn.begin : 0;
 }
 
 static bool in_function(flow *f, uint64_t addr)

@@ -285,7 +285,7 @@ static err cmd_ln(cmd *c, cmd_call *call)
 	else
 		TRY(eng_ip(e, &addr, &c->d));
 	TRY(cmd_arg_end(c, rest));
-	if (!e->syms || sym_at(e->syms, addr, &s, &disp) != ERR_OK)
+	if (!e->syms || sym_before(e->syms, addr, &s, &disp) != ERR_OK)
 		return cmd_fail(c, ERR_NOTFOUND, "No symbols near %s", out_addr(e, addr));
 	if (e->lines_on && sym_line_at(e->syms, addr, &line) == ERR_OK)
 		out(e, "%.*s(%u)%s\n", STR_ARG(line.file), line.line,

@@ -259,7 +259,7 @@ static err mod_for(sym_store *s, uint64_t addr, sym_mod **m, sym_file **f)
 	return sym_mod_file(*m, f, NULL);
 }
 
-err sym_at(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp)
+err sym_before(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp)
 {
 	sym_mod *m;
 	sym_file *f;
@@ -268,6 +268,20 @@ err sym_at(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp)
 	TRY(mod_for(s, addr, &m, &f));
 	TRY(f->ops->at(f, (uint32_t)(addr - m->base), &r, &off));
 	sym_of(m, &r, ret);
+	*disp = off;
+	return ERR_OK;
+}
+
+err sym_at(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp)
+{
+	sym x;
+	uint64_t off, begin, end;
+	TRY(sym_before(s, addr, &x, &off));
+	/* behind its end, in a function that has no name: a stripped file's */
+	if (x.code && x.size && off >= x.size &&
+		sym_cfi_func(x.mod, addr, &begin, &end) == ERR_OK && begin > x.addr)
+		return ERR_NOTFOUND;
+	*ret = x;
 	*disp = off;
 	return ERR_OK;
 }

@@ -189,8 +189,11 @@ typedef struct sym {
  */
 err sym_find(sym_store *s, str name, sym *ret, diag *d) MUST_CHECK;
 /* Nearest symbol at or below addr in its module; *disp the distance. Exact matches prefer
- * functions over publics. ERR_NOTFOUND: no module or no symbol. */
+ * functions over publics. ERR_NOTFOUND: no module, no symbol, or addr lies in a function of its own
+ * that has none. */
 err sym_at(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp) MUST_CHECK;
+/* The same also where another function has begun in between (for ln). */
+err sym_before(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp) MUST_CHECK;
 /* The next symbol above addr in its module (for ln). */
 err sym_after(sym_store *s, uint64_t addr, sym *ret, uint64_t *disp) MUST_CHECK;
 /* Every symbol that starts exactly at addr, best first (ln: "Exact matches"). */

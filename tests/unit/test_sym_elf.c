@@ -237,6 +237,41 @@ static void functions_without_names(void **state)
 	close_store();
 }
 
+/* Code behind the end of the nearest symbol, in another function: it is not that symbol's. */
+static void functions_without_a_name_of_theirs(void **state)
+{
+	size_t named = 0, tried = 0;
+	load(open_file(program("one-name")));
+	FILE *f =
+		popen(arena_printf(&world, "nm -S %s 2>/dev/null", program("stripped.debug")), "r");
+	char line[512];
+	while (f && fgets(line, sizeof line, f)) {
+		unsigned long addr, size;
+		char kind, name[256];
+		uint64_t disp;
+		sym near;
+		if (sscanf(line, "%lx %lx %c %255s", &addr, &size, &kind, name) != 4 ||
+			(kind | 32) != 't' || size < 8 || name[0] == '_')
+			continue;
+		err e = sym_at(s, BASE + addr + 3, &near, &disp);
+		if (!strcmp(name, "leaf")) {
+			assert_int_equal(e, ERR_OK);
+			assert_true(str_eq(near.name, STR("leaf")) && disp == 3);
+			named++;
+			continue;
+		}
+		assert_int_equal(e, ERR_NOTFOUND);
+		if (sym_before(s, BASE + addr + 3, &near, &disp) == ERR_OK && near.code &&
+			str_eq(near.name, STR("leaf")))
+			tried++;
+	}
+	if (f)
+		pclose(f);
+	assert_int_equal(named, 1);
+	assert_true(tried >= 4);
+	close_store();
+}
+
 /* ---- facts ---- */
 
 static void facts(void **state)
@@ -505,6 +540,7 @@ int main(void)
 		cmocka_unit_test(tables),
 		cmocka_unit_test(exports),
 		cmocka_unit_test(functions_without_names),
+		cmocka_unit_test(functions_without_a_name_of_theirs),
 		cmocka_unit_test(facts),
 		cmocka_unit_test(debug_files),
 		cmocka_unit_test(debuginfod),
