@@ -115,7 +115,10 @@ static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
 	size_t k;
 	if (depth > DEPTH_MAX || sym_type_fields(t, s->a, &f, &k) != ERR_OK)
 		return;
+	const sym_field *variant = s->object ? tv_variant(s->object, f, k, s->base + off) : NULL;
 	for (size_t i = 0; i < k; i++) {
+		if (variant && (f[i].is_tag || (f[i].is_variant && &f[i] != variant)))
+			continue; /* of a sum type only what it is at the moment */
 		if (f[i].is_base && f[i].n_hops) {
 			virtual_base(s, &f[i], off);
 			continue;

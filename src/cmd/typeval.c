@@ -407,6 +407,47 @@ static bool special(const tv *v, sym_type t, str name, uint64_t addr, buf *out)
 	return false;
 }
 
+/* ---- sum types ---- */
+
+const sym_field *tv_variant(const tv *v, const sym_field *f, size_t n, uint64_t base)
+{
+	const sym_field *rest = NULL;
+	sym_type_info in;
+	uint8_t p[8];
+	uint64_t tag = 0;
+	bool tagged = false;
+	unsigned shift = 0;
+	for (size_t i = 0; i < n && !tagged; i++)
+		if (f[i].is_tag && !f[i].bit_len && sym_type_info_get(f[i].type, &in) == ERR_OK &&
+			in.size && in.size <= 8) {
+			if (!tv_read(v, base + f[i].offset, p, in.size))
+				return NULL;
+			shift = 64 - 8 * (unsigned)in.size;
+			tag = le_get(p, in.size) << shift;
+			tagged = true;
+		}
+	for (size_t i = 0; i < n; i++) {
+		if (!f[i].is_variant)
+			continue;
+		if (f[i].is_else)
+			rest = &f[i];
+		else if (tagged && (uint64_t)f[i].value << shift == tag)
+			return &f[i];
+	}
+	return rest; /* without a tag there is only one */
+}
+
+static void variant(const tv *v, sym_type t, uint64_t addr, buf *out)
+{
+	sym_field *f;
+	size_t n;
+	if (sym_type_fields(t, v->a, &f, &n) != ERR_OK)
+		return;
+	const sym_field *one = tv_variant(v, f, n, addr);
+	if (one)
+		buf_addf(out, " ( %.*s )", STR_ARG(one->name));
+}
+
 /* ---- values ---- */
 
 static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth);
@@ -551,7 +592,10 @@ static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth)
 	case SYM_T_CLASS:
 	case SYM_T_UNION:
 		struct_name(v, t, &in, out);
-		special(v, t, in.name, addr, out);
+		if (in.variants)
+			variant(v, t, addr, out);
+		else
+			special(v, t, in.name, addr, out);
 		return;
 	case SYM_T_ARRAY:
 		array(v, t, &in, addr, out, depth);

@@ -39,6 +39,9 @@ bool tv_text(const tv *v, sym_type elem, uint64_t addr, uint64_t n, buf *out);
 /* n characters of 1, 2 or 4 bytes at addr as quoted text, or (n 0) those up to a NUL; at most 256.
  * False if it cannot be read. */
 bool tv_chars(const tv *v, uint64_t width, uint64_t addr, uint64_t n, buf *out);
+/* Which of the fields is the variant that the object at base is, of a sum type; NULL: it is none,
+ * or cannot be read. */
+const sym_field *tv_variant(const tv *v, const sym_field *f, size_t n, uint64_t base);
 void tv_bits(const tv *v, const sym_field *f, uint64_t addr, buf *out);
 /* "0x1234" or "0xffffe000`12345678". */
 void tv_hex(uint64_t value, buf *out);

@@ -522,7 +522,7 @@ static err array_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 	return ERR_OK;
 }
 
-static uint32_t count_fields(Dwarf_Die *parent)
+static uint32_t count_fields(Dwarf_Die *parent, bool *variants)
 {
 	Dwarf_Die die;
 	uint32_t n = 0;
@@ -530,6 +530,7 @@ static uint32_t count_fields(Dwarf_Die *parent)
 		return 0;
 	do {
 		int tag = dwarf_tag(&die);
+		*variants |= tag == DW_TAG_variant_part;
 		n += tag == DW_TAG_member || tag == DW_TAG_inheritance || tag == DW_TAG_variable ||
 		     tag == DW_TAG_subprogram || tag == DW_TAG_enumerator;
 	} while (n < DWF_FIELDS_MAX && !dwarf_siblingof(&die, &die));
@@ -585,7 +586,7 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 		t.name = str_dup(&x->a, buf_str(&b));
 		buf_deinit(&b);
 		t.size = p->forward ? 0 : size_of(&die);
-		t.n_fields = count_fields(&die);
+		t.n_fields = count_fields(&die, &t.variants);
 		t.kind = tag == DW_TAG_class_type	  ? SYM_T_CLASS
 			 : tag == DW_TAG_union_type	  ? SYM_T_UNION
 			 : tag == DW_TAG_enumeration_type ? SYM_T_ENUM
@@ -653,6 +654,7 @@ typedef struct fields {
 	VEC(sym_field) v;
 	bool has_sign, sign; /* of the enumeration's type */
 	uint64_t size;
+	Dwarf_Die *part, *variant; /* that are being read, of a sum type */
 } fields;
 
 /* A constant offset; expressions of DWARF 2 only add one. */
@@ -716,6 +718,30 @@ static bool push_field(fields *k, const sym_field *f)
 	return true;
 }
 
+/* What a member of a variant part is: the tag, or a variant. */
+static void in_variant(const fields *k, Dwarf_Die *die, sym_field *f)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die tag;
+	Dwarf_Sword s;
+	Dwarf_Word u;
+	if (k->variant) {
+		f->is_variant = true;
+		f->is_else = !dwf_attr(k->variant, DW_AT_discr_value, &a) &&
+			     !dwarf_hasattr(k->variant, DW_AT_discr_list);
+		unsigned form = f->is_else ? 0 : dwarf_whatform(&a);
+		if ((form == DW_FORM_sdata || form == DW_FORM_implicit_const) &&
+			!dwarf_formsdata(&a, &s))
+			f->value = s;
+		else if (!f->is_else && !dwarf_formudata(&a, &u))
+			f->value = (int64_t)u;
+	} else if (k->part && dwf_ref(k->part, DW_AT_discr, &tag) && tag.addr == die->addr) {
+		f->is_tag = true;
+		if (!f->name.n)
+			f->name = STR("<tag>");
+	}
+}
+
 static bool member(fields *k, Dwarf_Die *die)
 {
 	dwf *x = k->x;
@@ -732,6 +758,7 @@ static bool member(fields *k, Dwarf_Die *die)
 	if (!member_offset(die, &f.offset))
 		return true;
 	bit_field(x, die, &f);
+	in_variant(k, die, &f);
 	return push_field(k, &f);
 }
 
@@ -833,8 +860,14 @@ static void fields_in(fields *k, Dwarf_Die *parent, int depth)
 			more = enumerator(k, &die);
 			break;
 		case DW_TAG_variant_part: /* Rust: the members of all variants */
-		case DW_TAG_variant:
+			k->part = &die;
 			fields_in(k, &die, depth + 1);
+			k->part = NULL;
+			break;
+		case DW_TAG_variant:
+			k->variant = &die;
+			fields_in(k, &die, depth + 1);
+			k->variant = NULL;
 			break;
 		default:
 			break;

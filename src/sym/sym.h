@@ -339,6 +339,7 @@ typedef struct sym_type_info {
 	uint64_t count;	    /* array elements */
 	uint32_t n_fields;  /* fields (struct) or enumerators (enum) */
 	bool forward;	    /* declared, not defined anywhere in this file */
+	bool variants;	    /* a sum type: has fields that are variants */
 } sym_type_info;
 
 /* A virtual base lies where its object says: at `at` stands the address of a table, in which the
@@ -358,7 +359,10 @@ typedef struct sym_field {
 	uint8_t n_hops;
 	uint8_t bit_pos, bit_len; /* bit_len 0: no bit field */
 	bool is_static, is_base, is_enumerator, is_method;
-	int64_t value; /* enumerator */
+	/* Of a sum type (Rust's enum): the number that says which variant the object is; a variant,
+	 * there if that number is value, or (else) if it is no other's. */
+	bool is_tag, is_variant, is_else;
+	int64_t value; /* enumerator, variant */
 	uint64_t addr; /* static member, 0 if unknown */
 } sym_field;
 
