@@ -861,9 +861,12 @@ static err show_named(dt *x)
 		return by_prefix(x);
 	if (x->enumerate || x->has_size || (str_has_wild(name) && open == SIZE_MAX)) {
 		sym_type exact;
-		/* "_FOO *" in parentheses is a pointer; a star glued to the name lists */
-		bool pointer = !x->enumerate && name.n > 2 && name.p[name.n - 1] == '*' &&
-			       (name.p[name.n - 2] == ' ' || name.p[name.n - 2] == '*') &&
+		/* "_FOO *" in parentheses is a pointer, "Box<_FOO*>" has one as its argument; a
+		 * star glued to the name lists */
+		bool apart = name.n > 2 && name.p[name.n - 1] == '*' &&
+			     (name.p[name.n - 2] == ' ' || name.p[name.n - 2] == '*');
+		bool argument = str_chr(name, '<') != SIZE_MAX && name.p[name.n - 1] == '>';
+		bool pointer = !x->enumerate && (apart || argument) &&
 			       sym_type_find(e->syms, name, &exact, NULL) == ERR_OK;
 		if (!pointer)
 			return enumerate(x, name);
@@ -928,17 +931,23 @@ static const char help_text[] =
 	"   -t    types only                              -v  verbose\n"
 	"   -y    the next word is the beginning of a name\n";
 
-/* Up to a blank outside parentheses. */
+/* Up to a blank outside of parentheses and of a template's arguments. */
 static str word(str *rest)
 {
 	str r = str_trim(*rest);
 	size_t n = 0;
-	int depth = 0;
-	while (n < r.n && (depth > 0 || !isspace((unsigned char)r.p[n]))) {
+	int depth = 0, angle = 0;
+	while (n < r.n && (depth > 0 || angle > 0 || !isspace((unsigned char)r.p[n]))) {
 		depth += r.p[n] == '(';
 		depth -= r.p[n] == ')';
+		bool named = n && (isalnum((unsigned char)r.p[n - 1]) || r.p[n - 1] == '_');
+		angle += r.p[n] == '<' && (named || angle);
+		angle -= r.p[n] == '>' && angle;
 		n++;
 	}
+	if (angle > 0) /* they have no end: comparisons, then */
+		for (n = 0; n < r.n && !isspace((unsigned char)r.p[n]);)
+			n++;
 	*rest = str_trim(str_skip(r, n));
 	return str_take(r, n);
 }

@@ -10,6 +10,7 @@
 
 #include "base/reader.h"
 #include "base/wild.h"
+#include "fmt/respell.h"
 
 #include <stdlib.h>
 
@@ -220,7 +221,7 @@ static err find_anywhere(sym_store *s, str name, bool plain, sym *ret, diag *d)
 	return diag_set(d, ERR_NOTFOUND, "no symbol %.*s", STR_ARG(name));
 }
 
-err sym_find(sym_store *s, str name, sym *ret, diag *d)
+static err find_name(sym_store *s, str name, sym *ret, diag *d)
 {
 	str mod, rest;
 	name = str_trim(name);
@@ -246,6 +247,20 @@ err sym_find(sym_store *s, str name, sym *ret, diag *d)
 		s->unknown_gen = s->generation;
 		map_sets(&s->unknown, rest, s);
 	}
+	return e;
+}
+
+err sym_find(sym_store *s, str name, sym *ret, diag *d)
+{
+	err e = find_name(s, name, ret, d);
+	unsigned style = 0;
+	buf b;
+	buf_init(&b, 65536);
+	while (e == ERR_NOTFOUND && respell_next(name, &style, &b))
+		e = find_name(s, buf_str(&b), ret, NULL);
+	buf_deinit(&b);
+	if (e == ERR_OK && d)
+		diag_clear(d);
 	return e;
 }
 

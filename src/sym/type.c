@@ -9,6 +9,7 @@
 #include "sym/priv.h"
 
 #include "base/wild.h"
+#include "fmt/respell.h"
 
 enum {
 	MADE_LEVELS = 7,
@@ -299,7 +300,7 @@ static uint32_t lp64_find(sym_store *s, sym_mod *m, str name, str plain)
 	return 0;
 }
 
-err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
+static err type_find(sym_store *s, str text, sym_type *ret, diag *d)
 {
 	str name = str_trim(text);
 	size_t bang = str_chr(name, '!');
@@ -344,6 +345,20 @@ err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
 		return diag_set(d, ERR_LIMIT, "%.*s: too many levels of pointers", STR_ARG(text));
 	*ret = t;
 	return ERR_OK;
+}
+
+err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
+{
+	err e = type_find(s, text, ret, d);
+	unsigned style = 0;
+	buf b;
+	buf_init(&b, 65536);
+	while (e == ERR_NOTFOUND && respell_next(text, &style, &b))
+		e = type_find(s, buf_str(&b), ret, NULL);
+	buf_deinit(&b);
+	if (e == ERR_OK && d)
+		diag_clear(d);
+	return e;
 }
 
 sym_mod *sym_type_mod(sym_store *s, sym_type t)

@@ -59,6 +59,11 @@ template <class T> struct box {
 	T v;
 };
 box<int> boxed{4};
+template <class T, int N> struct ring {
+	T items[N];
+	int head = N;
+};
+ring<box<int> *, 3> rings;
 }
 
 derived one, two;
