@@ -191,7 +191,9 @@ static void line_start(dt *x, unsigned level, const sym_field *f, size_t width, 
 {
 	unsigned indent = x->no_indent || x->compact ? 0 : level + 1;
 	buf_addf(b, "%*s", (int)(indent * 3), "");
-	if (f->is_static)
+	if (f->is_static && !f->addr && f->is_const)
+		buf_addf(b, "%-*s ", (int)strlen(out_addr(x->c->e, 0)) + 1, "=constant");
+	else if (f->is_static)
 		buf_addf(b, "=%s ", out_addr(x->c->e, f->addr));
 	else if (!x->no_offset && (int64_t)f->offset < 0)
 		buf_addf(b, "-0x%03llx ", (unsigned long long)(0 - f->offset));
@@ -218,6 +220,14 @@ static void field_value(dt *x, const sym_field *f, uint64_t base, buf *b)
 	bool has = f->is_static ? f->addr != 0 : x->has_addr;
 	if (!f->type.file) {
 		buf_addz(b, "??");
+	} else if (f->is_const && !f->addr) {
+		uint8_t p[8];
+		tv at = x->v;
+		put64(p, (uint64_t)f->value);
+		at.held = p;
+		at.held_n = sizeof p;
+		at.lost = NULL;
+		tv_value(&at, f->type, 0, b);
 	} else if (f->bit_len) {
 		if (has)
 			tv_bits(&x->v, f, field_addr(f, base), b);

@@ -193,7 +193,10 @@ static err c_field(void *u, cxx_handle h, str name, cxx_field *ret)
 		.bit_pos = f.bit_pos,
 		.bit_len = f.bit_len,
 		.is_static = f.is_static,
-		.addr = f.addr};
+		.is_const = f.is_const && !f.addr,
+		.addr = f.addr	     ? f.addr
+			: f.is_const ? (uint64_t)f.value
+				     : 0};
 	return ERR_OK;
 }
 

@@ -81,8 +81,8 @@ typedef struct cxx_field {
 	cxx_handle type;
 	cxx_path path;
 	uint8_t bit_pos, bit_len; /* bit_len 0: no bit field */
-	bool is_static;
-	uint64_t addr; /* static: where it is, 0 unknown */
+	bool is_static, is_const; /* const: addr is its value */
+	uint64_t addr;		  /* static: where it is, 0 unknown */
 } cxx_field;
 
 typedef enum cxx_where {

@@ -718,6 +718,27 @@ static bool push_field(fields *k, const sym_field *f)
 	return true;
 }
 
+/* DW_AT_const_value of an integer. */
+static bool const_value(Dwarf_Die *die, int64_t *ret)
+{
+	Dwarf_Attribute a;
+	Dwarf_Sword s;
+	Dwarf_Word u;
+	if (!dwf_attr(die, DW_AT_const_value, &a))
+		return false;
+	unsigned form = dwarf_whatform(&a);
+	if (form == DW_FORM_sdata || form == DW_FORM_implicit_const) {
+		if (dwarf_formsdata(&a, &s))
+			return false;
+		*ret = s;
+		return true;
+	}
+	if (dwarf_formudata(&a, &u))
+		return false;
+	*ret = (int64_t)u;
+	return true;
+}
+
 /* What a member of a variant part is: the tag, or a variant. */
 static void in_variant(const fields *k, Dwarf_Die *die, sym_field *f)
 {
@@ -753,6 +774,7 @@ static bool member(fields *k, Dwarf_Die *die)
 		f.name = STR("__VFN_table");
 	if (dwf_flag(die, DW_AT_external) || dwf_flag(die, DW_AT_declaration)) {
 		f.is_static = true;
+		f.is_const = const_value(die, &f.value);
 		return push_field(k, &f);
 	}
 	if (!member_offset(die, &f.offset))
@@ -801,22 +823,9 @@ static bool base(fields *k, Dwarf_Die *die)
 static bool enumerator(fields *k, Dwarf_Die *die)
 {
 	const char *name = dwf_name(die);
-	Dwarf_Attribute a;
-	Dwarf_Sword s;
-	Dwarf_Word u;
 	sym_field f = {.name = str_of(name ? name : ""), .is_enumerator = true};
-	if (!dwarf_attr(die, DW_AT_const_value, &a))
+	if (!const_value(die, &f.value))
 		return true;
-	unsigned form = dwarf_whatform(&a);
-	if (form == DW_FORM_sdata || form == DW_FORM_implicit_const) {
-		if (dwarf_formsdata(&a, &s))
-			return true;
-		f.value = s;
-	} else {
-		if (dwarf_formudata(&a, &u))
-			return true;
-		f.value = (int64_t)u;
-	}
 	if (k->has_sign && k->size && k->size < 8) {
 		unsigned shift = 64 - 8 * (unsigned)k->size;
 		uint64_t up = (uint64_t)f.value << shift;
@@ -846,6 +855,7 @@ static void fields_in(fields *k, Dwarf_Die *parent, int depth)
 			f = (sym_field){.name = str_of(dwf_name(&die) ? dwf_name(&die) : ""),
 				.type = {id ? k->x->f : NULL, id},
 				.is_static = true};
+			f.is_const = const_value(&die, &f.value);
 			more = push_field(k, &f);
 			break;
 		case DW_TAG_subprogram:

@@ -362,7 +362,8 @@ typedef struct sym_field {
 	/* Of a sum type (Rust's enum): the number that says which variant the object is; a variant,
 	 * there if that number is value, or (else) if it is no other's. */
 	bool is_tag, is_variant, is_else;
-	int64_t value; /* enumerator, variant */
+	bool is_const; /* static member that is value and may lie nowhere */
+	int64_t value; /* enumerator, variant, constant */
 	uint64_t addr; /* static member, 0 if unknown */
 } sym_field;
 

@@ -643,8 +643,10 @@ err cxx_build_field(parser *p, node *n, str name, size_t name_at, size_t end, no
 			"Type does not have given member error at");
 	TRY(e);
 	TRY(cxx_type_of(p->env, p->a, f.type, &t));
+	if (f.is_const && cxx_type_is_arith(t))
+		return cxx_build_const(p, t, cxx_num_wrap(t, f.addr), n->begin, end, ret);
 	if (f.is_static) {
-		if (!f.addr)
+		if (!f.addr || f.is_const)
 			return cxx_fail(p->text, p->d, ERR_NOTFOUND, name_at, end,
 				"Couldn't resolve error at");
 		TRY(cxx_build_node(p, N_MEM, t, NULL, NULL, n->begin, end, ret));

@@ -138,9 +138,11 @@ static err class_member(parser *p, str name, size_t begin, size_t end, node **re
 		return ERR_NOTFOUND;
 	TRY(p->env->type(p->env->u, str_take(name, at), &h));
 	TRY(p->env->field(p->env->u, h, str_skip(name, at + 2), &f));
+	TRY(cxx_type_of(p->env, p->a, f.type, &t));
+	if (f.is_const && cxx_type_is_arith(t))
+		return cxx_build_const(p, t, cxx_num_wrap(t, f.addr), begin, end, ret);
 	if (f.is_static || f.bit_len || f.path.n_hops)
 		return ERR_NOTFOUND;
-	TRY(cxx_type_of(p->env, p->a, f.type, &t));
 	return cxx_build_const(p, cxx_type_member(p->a, t), f.path.offset, begin, end, ret);
 }
 

@@ -50,6 +50,12 @@ struct lower : virtual bottom {
 root *diamond_root = &diamond;
 lower *nowhere;
 
+struct limits {
+	static const int most = 40;
+	static const long least = -4;
+	int v;
+} limited;
+
 enum class hue { red, green = 5, none = -1 };
 enum plain { P_A, P_B = 7 };
 
