@@ -59,6 +59,11 @@ static void maps(void **state)
 	for (uint64_t i = 0; i < 5000; i++)
 		assert_int_equal((uintptr_t)map_get(&m, i * 4096), i % 2 ? i + 1 : 0);
 	assert_int_equal(m.live, 2500);
+	assert_true(!map_has(&m, 0) && !map_del(&m, 0) && map_has(&m, 4096));
+	size_t left = 0;
+	for (map_entry *e = NULL; (e = map_next(&m, e));)
+		left++;
+	assert_int_equal(left, 2500);
 	map_deinit(&m);
 
 	map_init_fold(&m);

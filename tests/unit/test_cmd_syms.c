@@ -139,6 +139,14 @@ static void dt_values(void **state)
 			"0x00000000`00080006 - 0xfffff800`12343068 ]\n"
 			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ "
 			"0x00000000`00000000 - 0x00000000`00000000 ]\n"},
+		/* no list in a list in a list */
+		{"dt -r4 demo!_OUTER Links demo!g_outer",
+			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
+			"]\n"
+			"      +0x000 Flink            : 0xfffff800`12343030 _LIST_ENTRY [ "
+			"0x00000000`00080006 - 0xfffff800`12343068 ]\n"
+			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ "
+			"0x00000000`00000000 - 0x00000000`00000000 ]\n"},
 		{"dt -b demo!_OUTER Links In demo!g_outer",
 			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
 			"]\n"
@@ -348,8 +356,7 @@ static void x_forms(void **state)
 		{"x /q demo!g_value", "fffff800`12343000 @!\"demo!g_value\" = 0n42\n"},
 		{"x /f /1 demo!*e*d", "demo!Exported\n"
 				      "demo!ns::Thing::Method\n"},
-		{"x /d /1 demo!*value", "demo!g_value\n"
-					"demo!s_value\n"},
+		{"x /d /1 demo!*e*d", "demo!_fltused\n"},
 		{"x /p demo!entry",
 			"fffff800`123410e0 demo!entry(void *, unsigned long, void *)\n"},
 		{"x demo!ns::twice<*", "fffff800`12341220 demo!ns::twice<int> (int)\n"

@@ -631,6 +631,13 @@ static void test_locals(void **state)
 	assert_true(v->begin == x.s.rva && v->end > x.s.rva && v->end < x.s.rva + x.s.size);
 	v = local(l, n, "p", 0);
 	assert_string_equal(pdb_reg_name(g.f, v->reg), "rdx");
+	/* Wherever one stands, what is told of a variable is told of there. */
+	for (uint32_t at = x.s.rva; at < x.s.rva + x.s.size; at++) {
+		assert_int_equal(pdb_locals_at(g.f, &a, at, &l, &n), ERR_OK);
+		for (size_t i = 0; i < n; i++)
+			if (l[i].loc != PDB_LOC_NONE)
+				assert_true(l[i].begin <= at && at < l[i].end);
+	}
 	/* Inside the inlined call. */
 	assert_int_equal(pdb_line_find(g.f, &a, STR("t.cpp"), 18, &lines, &nl, &exact), ERR_OK);
 	pdb_inline *in;
@@ -737,6 +744,23 @@ static void test_no_hashes(void **state)
 	pdb *f = copy_open(&c);
 	check_names(f);
 	check_types(f);
+	copy_done(&c, m);
+}
+
+/* A hash of one bucket: each question goes through all that is filed, with chains and without. */
+static void test_type_hash_collides(void **state)
+{
+	(void)state;
+	NEED();
+	copy c;
+	msf *m = copy_init(&c);
+	uint8_t *tpi = own(&c, 2, &c.tpi);
+	put32(tpi + 28, 1);
+	uint8_t *values = own(&c, le16(tpi + 20), &c.extra[0]) + le32(tpi + 32);
+	memset(values, 0, le32(tpi + 36));
+	pdb *f = copy_open(&c);
+	for (int i = 0; i < 3; i++)
+		check_types(f);
 	copy_done(&c, m);
 }
 
@@ -1005,6 +1029,14 @@ static void range(buf *b, uint16_t kind, const pdb_sym *s, uint32_t from, uint32
 
 enum { RCX = 330, RDX = 331, RBP = 334, RSP = 335 };
 
+/* A part that the range record just written, at at, does not hold for. */
+static void gap(buf *b, size_t at, uint32_t from, uint32_t len)
+{
+	b16(b, from);
+	b16(b, len);
+	rec_end(b, at, false);
+}
+
 static void put_locals(buf *b, const pdb_sym *s)
 {
 	static const uint16_t program[] = {7, 0}, rcx[] = {RCX, 0}, part0[] = {RCX, 0, 0, 0},
@@ -1041,6 +1073,10 @@ static void put_locals(buf *b, const pdb_sym *s)
 	var(b, "later");
 	range(b, S_DEFRANGE_FRAMEPOINTER_REL, s, 0, 2, 2, frame);
 	range(b, S_DEFRANGE_REGISTER, s, 2, 2, 2, rcx);
+	var(b, "holed");
+	at = b->n;
+	range(b, S_DEFRANGE_REGISTER, s, 0, 8, 2, rcx);
+	gap(b, at, 2, 3);
 	at = rec_begin(b, S_REGREL32_INDIR);
 	b32(b, 0x30);
 	b32(b, 0x74);
@@ -1083,7 +1119,7 @@ static void test_made_locals(void **state)
 	size_t n;
 	arena_init(&a);
 	assert_int_equal(pdb_locals_at(f, &a, x.s.rva, &l, &n), ERR_OK);
-	assert_int_equal(n, 6);
+	assert_int_equal(n, 7);
 	const pdb_local *v = local(l, n, "program_then_reg", 0);
 	assert_true(v->loc == PDB_LOC_REG && v->reg == RCX && v->end == x.s.rva + 4);
 	assert_int_equal(local(l, n, "program_only", 0)->loc, PDB_LOC_NONE);
@@ -1104,6 +1140,17 @@ static void test_made_locals(void **state)
 	assert_int_equal(pdb_locals_at(f, &a, x.s.rva + 4, &l, &n), ERR_OK);
 	assert_int_equal(local(l, n, "by_value", 0)->loc, PDB_LOC_NONE);
 	assert_int_equal(local(l, n, "parts", 0)->npieces, 0);
+	/* eight bytes less the three from the third on */
+	for (uint32_t i = 0; i < 9; i++) {
+		bool in = i < 2 || (i >= 5 && i < 8);
+		assert_int_equal(pdb_locals_at(f, &a, x.s.rva + i, &l, &n), ERR_OK);
+		v = local(l, n, "holed", 0);
+		assert_int_equal(v->loc, in ? PDB_LOC_REG : PDB_LOC_NONE);
+		if (in) {
+			assert_int_equal(v->begin, x.s.rva + (i < 2 ? 0 : 5));
+			assert_int_equal(v->end, x.s.rva + (i < 2 ? 2 : 8));
+		}
+	}
 	arena_deinit(&a);
 	copy_done(&c, m);
 }
@@ -1259,6 +1306,7 @@ int main(void)
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_type_scan),
 		cmocka_unit_test(test_type_hash),
+		cmocka_unit_test(test_type_hash_collides),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_locals),

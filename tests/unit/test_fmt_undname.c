@@ -102,7 +102,7 @@ static void test_bad(void **state)
 	(void)state;
 	static const char *const bad[] = {"", "?", "??", "f", "_f", "?f", "?f@", "?@@YAXXZ",
 		"??$t@", "??$t@H", "?1@@YAXXZ", "??_Z@@YAXXZ", "?f@@YAX9@Z", "??$t@$9@@YAXXZ",
-		"?f@?", "??1@@QEAA@XZ"};
+		"?f@?", "??1@@QEAA@XZ", "?f@@a", "?f@@5"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		buf b;
 		buf_init(&b, 0);

@@ -65,6 +65,11 @@ static void loads_lazily(void **state)
 	assert_true(str_eq(demo->name, STR("demo")));
 	assert_true(str_eq(demo->image, STR("demo.dll")));
 	assert_int_equal(demo->status, SYM_DEFERRED);
+	sym_mods_begin(s, 0);
+	assert_ptr_equal(
+		sym_mod_add(s, 0, BASE, img.n, img.timestamp, 0, (str){0}, STR("demo.dll")), demo);
+	sym_mods_end(s, 0);
+	assert_int_equal(demo->status, SYM_DEFERRED); /* nor does a list that is complete */
 	uint64_t g = sym_generation(s);
 	sym v;
 	assert_int_equal(sym_find(s, STR("nosuch!thing"), &v, NULL), ERR_NOTFOUND);
@@ -111,15 +116,46 @@ static void names_and_addresses(void **state)
 	buf_clear(&b);
 	sym_format(s, m + 1, &b);
 	assert_string_equal(buf_z(&b), "demo!ns::Thing::Method+0x1");
-	/* a name that nobody has is asked for once */
-	assert_int_equal(sym_find(s, STR("fade_away"), &v, NULL), ERR_NOTFOUND);
-	assert_int_equal(sym_find(s, STR("fade_away"), &v, NULL), ERR_NOTFOUND);
+	/* of a private and a public record the private one */
+	assert_int_equal(sym_find(s, STR("demo!Exported"), &v, NULL), ERR_OK);
+	assert_true(v.kind == SYM_K_FUNC && v.type.file);
 	sym_func f;
 	assert_int_equal(sym_func_at(s, a + 9, &f), ERR_OK);
 	assert_int_equal(f.begin, a);
 	assert_true(f.end > a + 16 && f.prolog_end > a);
 	assert_true(str_eq(f.sym.name, STR("Exported")));
 	buf_deinit(&b);
+}
+
+static const sym_file_ops *real_ops;
+static size_t n_finds;
+
+static err counted_find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
+{
+	n_finds++;
+	return real_ops->find(f, name, fold, fn, u);
+}
+
+/* A name that nobody has is asked for once, until something changes. */
+static void unknown_names(void **state)
+{
+	sym v;
+	assert_int_equal(sym_mod_load(demo, NULL), ERR_OK);
+	real_ops = demo->file->ops;
+	sym_file_ops counted = *real_ops;
+	counted.find = counted_find;
+	demo->file->ops = &counted;
+	assert_int_equal(sym_find(s, STR("fade_away"), &v, NULL), ERR_NOTFOUND);
+	size_t once = n_finds;
+	assert_true(once > 0);
+	assert_int_equal(sym_find(s, STR("fade_away"), &v, NULL), ERR_NOTFOUND);
+	assert_int_equal(sym_find(s, STR("Fade_Away"), &v, NULL), ERR_NOTFOUND);
+	assert_int_equal(n_finds, once);
+	sym_mod *other = sym_mod_add(s, 0, BASE + 0x100000, 0x1000, 1, 0, (str){0}, STR("x.sys"));
+	assert_int_equal(sym_find(s, STR("fade_away"), &v, NULL), ERR_NOTFOUND);
+	assert_true(n_finds > once);
+	sym_mod_remove(s, other);
+	demo->file->ops = real_ops;
 }
 
 static size_t count(const char *pattern, unsigned flags)
@@ -591,6 +627,9 @@ static void lesser_symbols(void **state)
 	sym_func f;
 	assert_int_equal(sym_func_at(t, a + 4, &f), ERR_OK);
 	assert_int_equal(f.begin, a);
+	assert_true(f.end > a + 16 && f.end < a + 0x200);
+	assert_int_equal(sym_func_at(t, f.end - 1, &f), ERR_OK);
+	assert_int_equal(f.begin, a);
 	sym_store_destroy(t);
 
 	sym_store *u = open_store("");
@@ -804,12 +843,13 @@ static void cancelled_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily),
-		cmocka_unit_test(names_and_addresses), cmocka_unit_test(wildcards),
-		cmocka_unit_test(one_by_one), cmocka_unit_test(places), cmocka_unit_test(types),
-		cmocka_unit_test(lines_and_locals), cmocka_unit_test(image_facts),
-		cmocka_unit_test(modules), cmocka_unit_test(scope_is_asked_when_needed),
-		cmocka_unit_test(lesser_symbols), cmocka_unit_test(failed_once),
-		cmocka_unit_test(from_server), cmocka_unit_test(mismatch),
-		cmocka_unit_test(seen_before), cmocka_unit_test(cancelled_load)};
+		cmocka_unit_test(names_and_addresses), cmocka_unit_test(unknown_names),
+		cmocka_unit_test(wildcards), cmocka_unit_test(one_by_one), cmocka_unit_test(places),
+		cmocka_unit_test(types), cmocka_unit_test(lines_and_locals),
+		cmocka_unit_test(image_facts), cmocka_unit_test(modules),
+		cmocka_unit_test(scope_is_asked_when_needed), cmocka_unit_test(lesser_symbols),
+		cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
+		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
+		cmocka_unit_test(cancelled_load)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

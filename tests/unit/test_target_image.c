@@ -89,6 +89,12 @@ static void laid_out_as_loaded(void **state)
 	assert_false(c.live || c.kernel);
 	assert_int_equal(tgt_query(t, TGT_F_VERSION, &v, sizeof v, NULL), ERR_OK);
 	assert_int_equal(v.machine, 0x8664);
+	/* Behind what the file has, also where nothing lies between the file and who asks. */
+	memset(b, 0xcc, 8);
+	tgt_read_sparingly(t, true);
+	assert_int_equal(tgt_read_all(t, as_current(), BASE + 0x400, b, 8, NULL), ERR_OK);
+	assert_true(le64(b) == 0);
+	tgt_read_sparingly(t, false);
 	assert_int_equal(tgt_read(t, as_current(), BASE, b, sizeof b, &n, NULL), ERR_OK);
 	assert_int_equal(n, 0x5000);
 	assert_memory_equal(b, f, 0x400);
