@@ -106,7 +106,7 @@ static void place(const dv *x, const row *r, buf *b)
 		buf_addz(b, out_addr(x->c->e, r->addr));
 	else if (r->l->loc == SYM_LOC_REG)
 		buf_addf(b, "@%s", r->l->reg);
-	else if (r->bytes)
+	else if (r->bytes || (r->l->loc == SYM_LOC_EXPR && !x->values))
 		buf_addz(b, "<computed>");
 	else if (r->l->loc == SYM_LOC_CONST)
 		buf_addz(b, "<constant>");
