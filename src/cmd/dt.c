@@ -291,7 +291,8 @@ static bool in_chain(const dt *x, sym_type t)
 static err expand(dt *x, sym_type t, uint64_t at, bool has, unsigned level, unsigned depth,
 	const pattern *pats, const size_t *skip, size_t n_pats)
 {
-	if (x->chain_n > DEPTH_MAX || in_chain(x, t))
+	/* A type inside of itself goes on for ever, but not a path of names through it. */
+	if (x->chain_n > DEPTH_MAX || (!n_pats && in_chain(x, t)))
 		return ERR_OK;
 	x->chain[x->chain_n++] = &t;
 	bool had = x->has_addr;

@@ -132,6 +132,10 @@ static void dt_values(void **state)
 		{"dt demo!_OUTER Next.Color demo!g_outer",
 			"   +0x040 Next : 0xfffff800`12343020 _OUTER\n"
 			"      +0x03c Color            : 0n0 ( RED )\n"},
+		{"dt demo!_OUTER Next.Next.Color demo!g_outer",
+			"   +0x040 Next : 0xfffff800`12343020 _OUTER\n"
+			"      +0x040 Next             : 0xfffff800`12343020 _OUTER\n"
+			"         +0x03c Color            : 0n0 ( RED )\n"},
 		{"dt -r1 demo!_OUTER Links demo!g_outer",
 			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
 			"]\n"
