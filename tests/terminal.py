@@ -18,7 +18,8 @@ class Terminal:
     def __init__(self, build, args, env):
         pid, self.fd = pty.fork()
         if not pid:
-            env = dict(os.environ, TERM="xterm", **{"NO_COLOR": "1", **env})
+            leaks = f"suppressions={ROOT}/tests/lsan.supp:print_suppressions=0"
+            env = dict(os.environ, TERM="xterm", LSAN_OPTIONS=leaks, **{"NO_COLOR": "1", **env})
             os.execve(str(ROOT / build / "src/ringside"), ["ringside", *args], {k: v for k, v in env.items() if v is not None})
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self.pid, self.seen, self.all = pid, "", ""
