@@ -203,6 +203,11 @@ static void backwards(void **state)
 	HAS(run_line(r, "ub fffff80030000115 L2"),
 		"fffff800`3000010d 488bfa          mov     rdi,rdx\n"
 		"fffff800`30000110 e800000000      call    fffff800`30000115\n");
+	/* What begins before the address and ends behind it is none of them. */
+	static const uint8_t odd[] = {0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+		0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xe8, 0x90, 0x90, 0, 0, 0};
+	fake_mem(r->f, as_current(), 0xfffff80030000200, odd, sizeof odd);
+	expect(r, "ub fffff80030000213 L1", "fffff800`30000212 90              nop\n");
 	HAS(run_line(r, "ub code!outer code!outer+4"), "not two addresses");
 	HAS(run_line(r, "ub fffff80040000000"), "Memory access error");
 }
@@ -288,6 +293,31 @@ static void whole_function(void **state)
 		"    unresolvable call: call    rax\n");
 	HAS(run_line(r, "uf fffff80040000000"), "No code found, aborting");
 	HAS(run_line(r, "uf /z code!outer"), "rror");
+}
+
+/* What only a table leads to belongs to the function, and the table itself is no code. */
+static void switches(void **state)
+{
+	rig *r = *state;
+	expect(r, "uf code!chooser",
+		"code!chooser:\n"
+		"fffff800`10001080 488d1511000000  lea     rdx,[code!chooser+0x18 "
+		"(fffff800`10001098)]\n"
+		"fffff800`10001087 4863048a        movsxd  rax,dword ptr [rdx+rcx*4]\n"
+		"fffff800`1000108b 4801d0          add     rax,rdx\n"
+		"fffff800`1000108e ffe0            jmp     rax\n"
+		"\n"
+		"code!chooser+0x10:\n"
+		"fffff800`10001090 31c0            xor     eax,eax\n"
+		"fffff800`10001092 c3              ret\n"
+		"\n"
+		"code!chooser+0x13:\n"
+		"fffff800`10001093 89c8            mov     eax,ecx\n"
+		"fffff800`10001095 c3              ret\n");
+	const char *got = run_line(r, "uf code!picker");
+	HAS(got, "jmp     rax\n\ncode!picker+0x");
+	HAS(got, "xor     eax,eax\n");
+	HAS(got, "mov     eax,ecx\n");
 }
 
 static void function_entries(void **state)
@@ -614,8 +644,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {T(forwards), T(unreadable_code), T(backwards),
 		T(physical_code), T(breakpoints_never_show), T(options), T(whole_function),
-		T(function_entries), T(pattern_search), T(backtrace), T(raw_stack), T(frames),
-		T(parameters_and_lines), T(breakpoints_by_pattern), T(source_at_stops),
+		T(switches), T(function_entries), T(pattern_search), T(backtrace), T(raw_stack),
+		T(frames), T(parameters_and_lines), T(breakpoints_by_pattern), T(source_at_stops),
 		T(stack_at_every_instruction)};
 	return cmocka_run_group_tests(tests, build, clean);
 }

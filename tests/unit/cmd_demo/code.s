@@ -1,5 +1,6 @@
 # What the tests of the disassembly and stack commands look at: a function in two pieces, calls of
-# three kinds, an interrupt handler's frame, a function without unwind data.
+# three kinds, an interrupt handler's frame, a function without unwind data, a switch in each of two
+# forms (clang's and Microsoft's).
 	.intel_syntax noprefix
 	.text
 	.globl outer
@@ -63,6 +64,46 @@ handler:
 	.globl entry
 entry:
 	ret
+	.p2align 4, 0xcc
+
+	.globl chooser
+	.seh_proc chooser
+chooser:
+	.seh_endprologue
+	lea rdx, [rip + .Ltable]
+	movsxd rax, dword ptr [rdx + 4*rcx]
+	add rax, rdx
+	jmp rax
+.Lfirst:
+	xor eax, eax
+	ret
+.Lsecond:
+	mov eax, ecx
+	ret
+	.p2align 2, 0xcc
+.Ltable:
+	.long .Lfirst - .Ltable, .Lsecond - .Ltable
+	.seh_endproc
+	.p2align 4, 0xcc
+
+	.globl picker
+	.seh_proc picker
+picker:
+	.seh_endprologue
+	lea rdx, [rip + __ImageBase]
+	mov eax, dword ptr [rdx + 4*rcx + .Lrows@IMGREL]
+	add rax, rdx
+	jmp rax
+.Lthird:
+	xor eax, eax
+	ret
+.Lfourth:
+	mov eax, ecx
+	ret
+	.p2align 2, 0xcc
+.Lrows:
+	.long .Lthird@IMGREL, .Lfourth@IMGREL
+	.seh_endproc
 	.p2align 4, 0xcc
 
 	.data
