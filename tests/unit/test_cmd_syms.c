@@ -28,6 +28,38 @@ static int setup(void **state)
 	return 0;
 }
 
+/* s -v: an object by its class's table, given itself or by a pointer. */
+static void objects(void **state)
+{
+	static const char *const lines[] = {
+		"eq ffffd00011220840 demo!ns::Thing::`vftable'",
+		"eq ffffd00011220850 demo!ns::Thing::`vftable'",
+		"ed ffffd00011220848 5",
+		"ed ffffd00011220858 6",
+		"eq ffffd00011220860 ffffd00011220840",
+		"eq ffffd00011220868 ffffd00011220860",
+	};
+	char want[512];
+	size_t n = 0;
+	run_lines(lines, ARRAY_LEN(lines));
+	for (unsigned k = 0; k < 2; k++)
+		n += (size_t)snprintf(want + n, sizeof want - n,
+			"ffffd000`112208%u0  demo!ns::Thing\n"
+			"   +0x000 __VFN_table      : 0xfffff800`%08x\n"
+			"   +0x008 m                : 0n%u\n"
+			"   =fffff800`%08x count            : 0n3\n",
+			4 + k, (unsigned)addr_of("demo!ns::Thing::`vftable'"), 5 + k,
+			(unsigned)addr_of("demo!ns::Thing::count"));
+	const row rows[] = {
+		{"s -v ffffd00011220800 L80 ffffd00011220840", want},
+		{"s -[1]v ffffd00011220800 L80 ffffd00011220860",
+			"0xffffd000`11220840\n0xffffd000`11220850\n"},
+		{"s -v ffffd00011220800 L80 ffffd00011220868",
+			"no object with virtual functions there\n"},
+	};
+	check(rows, ARRAY_LEN(rows));
+}
+
 static void dt_types(void **state)
 {
 	static const row rows[] = {
@@ -536,6 +568,7 @@ int main(void)
 		cmocka_unit_test(dv_forms), cmocka_unit_test(locals_of_a_caller),
 		cmocka_unit_test(x_forms), cmocka_unit_test(ln_forms),
 		cmocka_unit_test(source_lines), cmocka_unit_test(paths),
-		cmocka_unit_test(module_commands), cmocka_unit_test(cancelling)};
+		cmocka_unit_test(module_commands), cmocka_unit_test(objects),
+		cmocka_unit_test(cancelling)};
 	return cmocka_run_group_tests(tests, setup, demo_teardown);
 }
