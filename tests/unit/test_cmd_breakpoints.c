@@ -173,6 +173,11 @@ static void hits_and_passes(void **state)
 	run(&r, "t");
 	assert_int_equal(rip(&r), CODE + 0x20);
 	HAS(run(&r, "bl"), "0003 (0003)");
+	/* One that a step over a call runs into stops at once, whatever is left. */
+	run(&r, "r rip=fffff800`00001000");
+	HAS(run(&r, "p"), "Breakpoint 0 hit");
+	assert_int_equal(rip(&r), CODE + 0x20);
+	HAS(run(&r, "bl"), "0003 (0003)");
 	uint64_t before = counter(&r);
 	HAS(run(&r, "g"), "Breakpoint 0 hit");
 	assert_int_equal(counter(&r) - before, 1);

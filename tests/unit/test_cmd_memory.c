@@ -58,6 +58,7 @@ static void numbers(void **state)
 		"fffff800`00010040  4140 4342                                @ABC\n");
 	expect(r, "dd /c 2 fffff80000010000 L3",
 		"fffff800`00010000  03020100 07060504\nfffff800`00010008  0b0a0908\n");
+	expect(r, "d L1", "fffff800`0001000c  0f0e0d0c\n");
 	expect(r, "dyb fffff80000010080 L3",
 		"                   76543210 76543210 76543210 76543210\n"
 		"                   -------- -------- -------- --------\n"
@@ -273,6 +274,16 @@ static void fill_move_compare(void **state)
 	HAS(run_line(r, "c fffff80000010ffe L4 fffff80000010000"), "cannot be read");
 }
 
+static unsigned fills;
+
+/* As a kernel that does not know the request: the bytes are written then. */
+static err fill_refused(
+	tgt *t, as_t as, uint64_t addr, uint64_t n, const void *pattern, size_t plen, diag *d)
+{
+	fills++;
+	return ERR_UNSUPPORTED;
+}
+
 static void big_moves(void **state)
 {
 	rig *r = *state;
@@ -285,7 +296,17 @@ static void big_moves(void **state)
 	static uint8_t got[0x20000];
 	assert_int_equal(eng_read_all(r->e, 0xfffff80001001001, got, sizeof got, NULL), ERR_OK);
 	assert_memory_equal(got, big, sizeof got);
+	/* Filling that much is the target's own work, if it can. */
+	static tgt_ops ops;
+	tgt *t = fake_tgt(r->f);
+	ops = *t->ops;
+	ops.fill = fill_refused;
+	t->ops = &ops;
+	fills = 0;
+	expect(r, "f fffff80001000000 L1ff 44", "Filled 0x1ff bytes\n");
+	assert_int_equal(fills, 0);
 	expect(r, "f fffff80001000000 L20003 11 22 33", "Filled 0x20003 bytes\n");
+	assert_int_equal(fills, 1);
 	assert_int_equal(mem(r, 0xfffff80001000000 + 0x1fffe, 4), 0x11332211);
 }
 
@@ -376,6 +397,7 @@ static void saved_hits(void **state)
 	expect(r, "s -[1r]b 0 L1 7", "0xfffff800`00010300\n");
 	HAS(run_line(r, "s -[rs]b fffff80000010300 L10 7"), "exclude each other");
 	HAS(run_line(r, "s -[n1s]b fffff80000010300 L10 7"), "must be the last");
+	HAS(run_line(r, "s -[sn10001]b fffff80000010300 L10 7"), "from 1 to 0x10000");
 }
 
 /* A hit in each of two pages, of which one is read-only by the page tables. */

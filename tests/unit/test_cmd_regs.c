@@ -197,6 +197,7 @@ static void other_processors(void **state)
 	expect(r, "1r eax, zf", "eax=0000aaaa zf=1\n");
 	HAS(run_line(r, "1r eax=1"), "cannot be changed");
 	assert_int_equal(fake_regs(r->f, 1)->gpr[X64_RAX], 0xaaaa);
+	HAS(run_line(r, "1r $t0"), "no processor prefix");
 	HAS(run_line(r, "7r"), "rocessor");
 }
 

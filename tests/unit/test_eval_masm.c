@@ -32,7 +32,8 @@ static err w_symbol(void *u, str name, uint64_t *ret, diag *d)
 		{"m!C::`vftable'", 0x8899}, {"m!don't", 0x99aa}, {"m!_Old@8", 0xaabb},
 		{"m!std::operator<", 0xbbcc}, {"std::pair<int, char>::operator=", 0xccdd},
 		{"$!local", 0xddee}, {"m!x", 0x1000}, {"CreateFileW", 0x4242},
-		{"a", 1}, /* must lose against the number */
+		{"a", 1},   /* must lose against the number */
+		{"eax", 2}, /* must lose against the register */
 	};
 	world *w = u;
 	w->symbol_calls++;
