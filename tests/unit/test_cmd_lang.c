@@ -12,6 +12,7 @@
 
 #include "base/reader.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -245,6 +246,7 @@ static void aliases(void **state)
 		{"aS Two one two; .echo same line: Two", "same line: Two\n"},
 		{".echo Two", "one two\n"},
 		{".echo xTwo Twox Two.", "xTwo Twox Two.\n"},
+		{".echo Two-x x-Two (Two)", "Two-x x-Two (Two)\n"},
 		{".echo x${Two}x", "xone twox\n"},
 		{".echo \"Two\"", "one two\n"},
 		{".echo ${/d:Two} ${/d:None}", "1 0\n"},
@@ -322,6 +324,7 @@ static void control_flow(void **state)
 		{".if (1) {.if (0) {.echo x} .else {.echo \"}\"}}", "}\n"},
 		{".if ($spat(\"a{b\", \"a*\")) {.echo brace}", "brace\n"},
 		{".if (1) { $$ a comment with } and \"\n .echo ok }", "ok\n"},
+		{".if (1) {\n* a comment with } and \"\n .echo ok }", "ok\n"},
 		{".for (aS /x i 0; 0; .echo never) {.echo never}", ""},
 		{".foreach /s (x \"1 2 3\") {.if (${x} == 2) {.continue}; .echo x}", "1\n3\n"},
 		{".foreach /s (x \"1 2 3\") {.if (${x} == 2) {.break}; .echo x}; .echo end",
@@ -366,6 +369,7 @@ static void loops(void **state)
 	} rows[] = {
 		{".for (? 0; @$exp < 3; ? @$exp + 1) {.printf \"<%d>\", @$exp}", "<0><1><2>"},
 		{"? 0; .while (@$exp < 2) {.printf \"<%d>\", @$exp; ? @$exp + 1}", "<0><1>"},
+		{"? 2; .while (@$exp < 2) {.printf \"<%d>\", @$exp}; .printf \"<e>\"", "<e>"},
 		{"? 5; .do {.printf \"<%d>\", @$exp; ? @$exp + 1} (@$exp < 5)", "<5>"},
 		{"? 0; .do {.printf \"<%d>\", @$exp; ? @$exp + 1} (@$exp < 2); .printf \"<e>\"",
 			"<0><1><e>"},
@@ -450,6 +454,8 @@ static void values(void **state)
 	static const row rows[] = {
 		{"? -1", "Evaluate expression: -1 = ffffffff`ffffffff\n"},
 		{"? 0x10 + 0t10 + 0y10", "Evaluate expression: 26 = 00000000`0000001a\n"},
+		{"n 10; ? 12", "base is 10\nEvaluate expression: 12 = 00000000`0000000c\n"},
+		{"n 16; ? 12", "base is 16\nEvaluate expression: 18 = 00000000`00000012\n"},
 		{".expr", "Current expression evaluator: MASM - Microsoft Assembler expressions\n"},
 		{".expr /s masm",
 			"Current expression evaluator: MASM - Microsoft Assembler expressions\n"},
@@ -552,6 +558,12 @@ static void scripts(void **state)
 		"The fourth argument is Four.\nafter\n");
 
 	unlink(p);
+	p = write_file("words.txt", "one two\r\n three");
+	snprintf(line, sizeof line, ".foreach /f (x \"%s\") {.echo [${x}]}", p);
+	assert_string_equal(run(w, line), "[one]\n[two]\n[three]\n");
+	assert_true(*run(w, ".foreach /f (x \"/nonexistent/x\") {.echo x}") != 0);
+
+	unlink(p);
 	p = write_file("loop.txt", "x");
 	snprintf(line, sizeof line, ".echo again\n$$<%s\n", p);
 	diag d;
@@ -596,6 +608,12 @@ static void logs(void **state)
 	assert_true(str_find(text, STR("only in the log\n")) != SIZE_MAX);
 	assert_true(str_find(text, STR("old")) == SIZE_MAX);
 	assert_true(str_find(text, STR("shown")) == SIZE_MAX);
+	snprintf(line, sizeof line, ".logappend %s", path);
+	run(w, line);
+	run(w, ".echo added; .logclose");
+	assert_int_equal(sys_read_file(&a, path, 1 << 20, &text, &d), ERR_OK);
+	assert_true(str_find(text, STR("logged\n")) < str_find(text, STR("added\n")));
+	assert_true(str_find(text, STR("added\n")) != SIZE_MAX);
 	snprintf(line, sizeof line, ".logopen /u %s", path);
 	run(w, line);
 	run(w, ".logclose");
@@ -795,6 +813,10 @@ static void repeating(void **state)
 	str line = cmd_repeat_line(w->c, STR("? 1; ? 2"));
 	assert_int_equal(line.n, 8);
 	assert_int_equal(cmd_repeat_line(w->c, STR("nosuch")).n, 0);
+	/* A display without its address: it goes on where it ended. */
+	assert_true(str_eq(cmd_repeat_line(w->c, STR("db 1000 L4")), STR("db")));
+	assert_true(str_eq(cmd_repeat_line(w->c, STR("u 1000")), STR("u")));
+	assert_int_equal(cmd_repeat_line(w->c, STR("db 1000; db 2000")).n, 16);
 }
 
 static void arguments(void **state)
@@ -1072,6 +1094,11 @@ static void stop_output(void *u, unsigned mask, str text)
 		atomic_store(&stop_me->cancel.flag, true);
 }
 
+static void stop_alarm(int sig)
+{
+	atomic_store(&stop_me->cancel.flag, true);
+}
+
 static void cancelling(void **state)
 {
 	static const char *const rows[] = {".while (1) {.echo x}", ".for (;;) {.echo x}",
@@ -1084,6 +1111,16 @@ static void cancelling(void **state)
 		run(w, rows[i]);
 		assert_true(w->out.n > 100 && w->out.n < 1000);
 	}
+	/* Nothing in the body that would ask on its own. */
+	static const char *const empty[] = {".while (1) {}", ".for (;;) {}", ".do {} (1)"};
+	signal(SIGALRM, stop_alarm);
+	for (size_t i = 0; i < ARRAY_LEN(empty); i++) {
+		ualarm(50000, 50000); /* again and again: the first may come too early */
+		run(w, empty[i]);
+		ualarm(0, 0);
+	}
+	signal(SIGALRM, SIG_DFL);
+	atomic_store(&w->e->cancel.flag, false);
 	w->e->hooks.output = w_output;
 	assert_string_equal(run(w, ".echo fine"), "fine\n");
 }
