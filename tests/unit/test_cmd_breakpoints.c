@@ -329,6 +329,19 @@ static void verdicts(void **state)
 	assert_false(fake_resumed(r.f, 0)->run.handled);
 	run(&r, "gh");
 	assert_true(fake_resumed(r.f, 0)->run.handled);
+	/* g leaves it to the exception's filter. */
+	tgt_event av = {.kind = TGT_EV_EXCEPTION,
+		.code = 0xc0000005,
+		.pc = CODE + 0x28,
+		.n_units = 1,
+		.first_chance = true};
+	for (int i = 0; i < 3; i++)
+		fake_script(r.f, &av);
+	HAS(run(&r, "bc *; g"), "Access violation");
+	HAS(run(&r, "g"), "Access violation");
+	assert_false(fake_resumed(r.f, 0)->run.handled);
+	HAS(run(&r, "sxe -h av; g"), "Access violation");
+	assert_true(fake_resumed(r.f, 0)->run.handled);
 	stop(&r);
 }
 
