@@ -537,6 +537,16 @@ static const char *linkage_name(Dwarf_Die *die)
 	return NULL;
 }
 
+/* The first address of what a call goes to: of a function in parts (hot, cold) the first part's. */
+static bool entry_of(Dwarf_Die *func, uint64_t *ret)
+{
+	Dwarf_Addr base, lo, hi;
+	if (dwarf_entrypc(func, &lo) && dwarf_ranges(func, 0, &base, &lo, &hi) <= 0)
+		return false;
+	*ret = lo;
+	return true;
+}
+
 /*
  * Does the call at `site`, as the caller sees it, go to the function of v's expression? If not,
  * what was called jumped there in place of a call of its own, with parameters that nobody knows.
@@ -545,12 +555,12 @@ static bool calls(evaluation *v, evaluation *caller, Dwarf_Die *site)
 {
 	Dwarf_Die func = v->e->func, origin;
 	Dwarf_Attribute a;
-	Dwarf_Addr entry;
+	uint64_t entry;
 	Dwarf_Op *ops;
 	size_t n;
 	dwe_result res;
 	uint64_t to;
-	if (dwarf_entrypc(&func, &entry))
+	if (!entry_of(&func, &entry))
 		return false;
 	entry += v->slide;
 	if (dwarf_attr(site, DW_AT_call_target, &a) ||

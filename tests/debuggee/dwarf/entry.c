@@ -25,7 +25,25 @@ __attribute__((noipa)) int through(int (*to)(int, int), int used)
 	return to ? r + (int)(long)to : r; /* keeps it */
 }
 
+__attribute__((noipa, cold)) void rare(void)
+{
+	sink = 0;
+}
+
+/* in two parts */
+__attribute__((noipa)) int parted(int used, int gone)
+{
+	sink += gone;
+	stop_here();
+	if (used > 1000) {
+		sink += 5;
+		rare();
+		sink *= 3;
+	}
+	return used + sink;
+}
+
 int main(void)
 {
-	return (leaf(1, 2) + hop(3, 4) + through(leaf, 5) + through(hop, 6)) & 1;
+	return (parted(8, 9) + leaf(1, 2) + hop(3, 4) + through(leaf, 5) + through(hop, 6)) & 1;
 }
