@@ -9,7 +9,7 @@
 
 #include <ctype.h>
 
-enum { T_VOID = 3, IDS_MAX = 1 << 27, ARGS_MAX = 4096 };
+enum { T_VOID = 3, T_CHAR = 0x70, IDS_MAX = 1 << 27, ARGS_MAX = 4096 };
 
 /* ---- ids ---- */
 
@@ -431,35 +431,73 @@ static void base_info(Dwarf_Die *die, sym_type_info *ret)
 	}
 }
 
-/* Number of elements of dimension dim; *last: no dimension behind it. False: no such one. */
+static bool is_dimension(Dwarf_Die *die)
+{
+	int tag = dwarf_tag(die);
+	return tag == DW_TAG_subrange_type || tag == DW_TAG_enumeration_type;
+}
+
+/* What the language of die's unit says of arrays: the first index, and whether the first dimension
+ * is the one whose elements are neighbours. */
+static void array_rules(Dwarf_Die *die, Dwarf_Sword *low, bool *columns)
+{
+	Dwarf_Die unit;
+	int lang = dwarf_diecu(die, &unit, NULL, NULL) ? dwarf_srclang(&unit) : -1;
+	*low = 0;
+	if (lang < 0 || dwarf_default_lower_bound(lang, low))
+		*low = 0;
+	*columns = lang == DW_LANG_Fortran77 || lang == DW_LANG_Fortran90 ||
+		   lang == DW_LANG_Fortran95 || lang == DW_LANG_Fortran03 ||
+		   lang == DW_LANG_Fortran08;
+}
+
+/* The dimension that C would write at place dim. */
+static uint32_t c_dimension(Dwarf_Die *array, uint32_t dim)
+{
+	Dwarf_Die die;
+	uint32_t n = 0;
+	if (dwarf_child(array, &die))
+		return dim;
+	do
+		n += is_dimension(&die);
+	while (!dwarf_siblingof(&die, &die));
+	return dim < n ? n - 1 - dim : dim;
+}
+
+/* Number of elements of dimension dim, counted as in C; *last: no dimension behind it. False: no
+ * such one. */
 static bool dimension(Dwarf_Die *array, uint32_t dim, uint64_t *ret, bool *last)
 {
 	Dwarf_Die die;
+	Dwarf_Sword low;
 	uint32_t i = 0;
+	bool columns;
 	if (dwarf_child(array, &die))
 		return false;
+	array_rules(array, &low, &columns);
+	uint32_t at = columns ? c_dimension(array, dim) : dim;
 	bool found = false;
-	*last = true;
+	*last = columns ? !at : true;
 	do {
-		int tag = dwarf_tag(&die);
-		if (tag != DW_TAG_subrange_type && tag != DW_TAG_enumeration_type)
-			continue;
-		if (i++ < dim)
+		if (!is_dimension(&die) || i++ < at)
 			continue;
 		if (found) {
-			*last = false;
+			*last = columns && *last;
 			break;
 		}
 		Dwarf_Attribute a;
 		Dwarf_Word n;
-		Dwarf_Sword up;
+		Dwarf_Sword up, first = low;
+		if (dwarf_attr(&die, DW_AT_lower_bound, &a) &&
+			(dwarf_whatform(&a) == DW_FORM_exprloc || dwarf_formsdata(&a, &first)))
+			first = low;
 		*ret = 0;
 		if (dwarf_attr(&die, DW_AT_count, &a) && !dwarf_formudata(&a, &n))
 			*ret = n;
 		else if (dwarf_attr(&die, DW_AT_upper_bound, &a) &&
 			 dwarf_whatform(&a) != DW_FORM_exprloc && !dwarf_formsdata(&a, &up) &&
-			 up >= 0)
-			*ret = (uint64_t)up + 1;
+			 up >= first)
+			*ret = (uint64_t)up - (uint64_t)first + 1;
 		found = true;
 	} while (!dwarf_siblingof(&die, &die));
 	return found;
@@ -571,6 +609,12 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 	}
 	case DW_TAG_array_type:
 		TRY(array_info(x, p, depth, &t));
+		break;
+	case DW_TAG_string_type: /* Fortran's character(len=n) */
+		t.kind = SYM_T_ARRAY;
+		t.size = t.count = size_of(&die);
+		t.elem = (sym_type){x->f, T_CHAR};
+		t.name = text_of(x, "char [%llu]", (unsigned long long)t.count);
 		break;
 	case DW_TAG_structure_type:
 	case DW_TAG_class_type:

@@ -199,6 +199,44 @@ static void types_in_c(void **state)
 		skip();
 }
 
+/* ---- Fortran ---- */
+
+static void types_in_fortran(void **state)
+{
+	static const struct {
+		const char *name, *type;
+		uint64_t size;
+	} all[] = {{"ps", "struct shapes::point [3]", 48}, {"text", "char [10]", 10},
+		{"m", "integer(kind=4) [3][2]", 24}, {"from", "integer(kind=4) [7]", 28},
+		{"deep", "integer(kind=4) [4][3][2]", 96}};
+	size_t n, found = 0;
+	sym_local *l;
+	sym f;
+	diag d;
+	if (!program_there("columns"))
+		skip();
+	open_program("columns");
+	diag_clear(&d);
+	assert_int_equal(sym_find(s, STR("prog!MAIN__"), &f, &d), ERR_OK);
+	assert_int_equal(sym_locals_all(s, &world, f.addr, &l, &n, &d), ERR_OK);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(all); k++) {
+			sym_type_info in;
+			buf b;
+			if (!str_eq(l[i].name, str_of(all[k].name)))
+				continue;
+			buf_init(&b, 4096);
+			sym_type_text(l[i].type, &b);
+			assert_string_equal(buf_z(&b), all[k].type);
+			buf_deinit(&b);
+			assert_int_equal(sym_type_info_get(l[i].type, &in), ERR_OK);
+			assert_int_equal(in.size, all[k].size);
+			found++;
+		}
+	assert_int_equal(found, ARRAY_LEN(all));
+	close_program();
+}
+
 /* ---- C++ ---- */
 
 static void cxx_types(const char *name)
@@ -932,6 +970,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(types_in_c),
+		cmocka_unit_test(types_in_fortran),
 		cmocka_unit_test(types_in_cxx),
 		cmocka_unit_test(lines),
 		cmocka_unit_test(sources),
