@@ -863,7 +863,7 @@ static err show_named(dt *x)
 {
 	engine *e = x->c->e;
 	str name = x->name, index = {0};
-	sym_type t;
+	sym_type t, local = {0};
 	sym s;
 	uint64_t count = 0, addr = 0;
 	bool qualified = str_chr(name, '!') != SIZE_MAX;
@@ -893,8 +893,8 @@ static err show_named(dt *x)
 	const bool *lost = NULL;
 	size_t held_n = 0;
 	if (!qualified && !x->types_only && !count && !x->has_addr &&
-		find_local(x, name, &t, &addr, held, &lost, &held_n) && t.file)
-		return show_local(x, t, addr, held, lost, held_n);
+		find_local(x, name, &local, &addr, held, &lost, &held_n) && local.file)
+		return show_local(x, local, addr, held, lost, held_n);
 	err e2 = sym_type_find(e->syms, name, &t, &x->c->d);
 	if (e2 == ERR_CANCELLED)
 		return e2;
@@ -911,6 +911,9 @@ static err show_named(dt *x)
 		return show_global(x, &s);
 	if (e2 == ERR_CANCELLED)
 		return e2;
+	if (local.file) /* a local that is optimised away here */
+		return cmd_fail(x->c, ERR_NOTFOUND, "%.*s: the value is not available here",
+			STR_ARG(x->name));
 	return cmd_fail(x->c, ERR_NOTFOUND, "Symbol %.*s not found.", STR_ARG(x->name));
 }
 
