@@ -93,25 +93,123 @@ static err user_only(cmd *c, const cmd_call *call)
 		call->row->name, call->row->summary);
 }
 
+/* The first word of the usage: "Image", "Stack". */
+static str usage_word(cmd *c, const linux_map *m)
+{
+	buf b;
+	buf_init(&b, 8192);
+	usage_text(c, m, &b);
+	str all = str_dup(&c->a, buf_str(&b));
+	buf_deinit(&b);
+	return str_take(all, str_chr(all, ' '));
+}
+
+/* Does a region have one of the words behind -f:, as the columns show them? */
+static bool filtered(cmd *c, const linux_map *m, str words)
+{
+	if (!words.n)
+		return true;
+	str usage = usage_word(c, m);
+	while (words.n) {
+		size_t comma = str_chr(words, ',');
+		str w = str_trim(str_take(words, comma));
+		words = comma == SIZE_MAX ? (str){0} : str_skip(words, comma + 1);
+		if (str_ieq(w, usage) || str_ieq(w, str_of(type_text(c, m))) ||
+			str_ieq(w, str_of(protect_text(m))) || str_ieq(w, STR("MEM_COMMIT")))
+			return true;
+	}
+	return false;
+}
+
+enum { SUMMARY_ROWS = 16 };
+
+typedef struct summary {
+	const char *title;
+	struct {
+		str name;
+		uint64_t n, size;
+	} row[SUMMARY_ROWS];
+	size_t n;
+	uint64_t size;
+} summary;
+
+static void summary_add(summary *s, str name, uint64_t size)
+{
+	size_t i = 0;
+	while (i < s->n && !str_eq(s->row[i].name, name))
+		i++;
+	if (i == SUMMARY_ROWS)
+		return;
+	if (i == s->n)
+		s->row[s->n++].name = name;
+	s->row[i].n++;
+	s->row[i].size += size;
+	s->size += size;
+}
+
+static void summary_show(cmd *c, const summary *s)
+{
+	out(c->e,
+		"\n--- %s Summary %.*s RgnCount ----------- Total Size --------------- %%ofBusy\n",
+		s->title, (int)(22 - strlen(s->title)), "----------------------");
+	for (size_t i = 0; i < s->n; i++)
+		out(c->e, "%-35.*s %8llu %s (%9.3f MB) %12.2f%%\n", STR_ARG(s->row[i].name),
+			(unsigned long long)s->row[i].n, out_addr(c->e, s->row[i].size),
+			(double)s->row[i].size / (1 << 20),
+			s->size ? 100.0 * (double)s->row[i].size / (double)s->size : 0.0);
+}
+
+static err address_summary(cmd *c, str maps)
+{
+	summary usage = {.title = "Usage"}, type = {.title = "Type"},
+		protect = {.title = "Protect"};
+	linux_map m;
+	while (linux_map_next(&maps, &m)) {
+		uint64_t size = m.end - m.start;
+		TRY(lang_cancelled(c));
+		summary_add(&usage, usage_word(c, &m), size);
+		summary_add(&type, str_of(type_text(c, &m)), size);
+		summary_add(&protect, str_of(protect_text(&m)), size);
+	}
+	summary_show(c, &usage);
+	summary_show(c, &type);
+	summary_show(c, &protect);
+	return ERR_OK;
+}
+
 static err cmd_address(cmd *c, cmd_call *call)
 {
-	str rest = call->args, text;
+	str rest = call->args, text, sw, words = {0};
 	uint64_t addr = 0, below = 0;
-	bool one = rest.n > 0;
 	linux_map m;
+	bool sum = false;
 
 	TRY(user_only(c, call));
+	while (cmd_arg_switch(&rest, "-", &sw)) {
+		if (str_ieq(sw, STR("summary")))
+			sum = true;
+		else if (str_istarts(sw, STR("f:")) && sw.n > 2)
+			words = str_skip(sw, 2);
+		else
+			return cmd_fail(c, ERR_SYNTAX, "!address has no option -%.*s", STR_ARG(sw));
+	}
+	bool one = rest.n > 0;
 	if (one)
 		TRY(cmd_arg_expr(c, &rest, &addr));
 	TRY(cmd_arg_end(c, rest));
+	if (one && (sum || words.n))
+		return cmd_fail(c, ERR_SYNTAX, "!address: an address, or -summary, or -f:");
 	TRY(lx_text(c, TGT_I_MAPS, c->e->ctx.process, &text));
+	if (sum)
+		return address_summary(c, text);
 	if (!one)
 		out(c->e, "        BaseAddress      EndAddress+1        RegionSize     Type       "
 			  "State       Protect                 Usage\n");
 	while (linux_map_next(&text, &m)) {
 		TRY(lang_cancelled(c));
 		if (!one) {
-			show_line(c, &m);
+			if (filtered(c, &m, words))
+				show_line(c, &m);
 		} else if (addr >= m.start && addr < m.end) {
 			show_region(c, &m);
 			return ERR_OK;
@@ -390,7 +488,12 @@ err lx_gle(cmd *c, cmd_call *call)
 }
 
 static const cmd_row rows[] = {
-	{"!address", "!address [Address]", "Describe the regions of the address space",
+	{"!address", "!address [Address | -summary | -f:Word[,Word ...]]",
+		"Describe the regions of the address space",
+		"-summary counts the regions by usage, type and protection; -f: lists those with "
+		"one of "
+		"these words (Image, Heap, Stack, MappedFile, Other, MEM_PRIVATE, PAGE_READWRITE "
+		"...). "
 		"Without an address all regions of the current process, else the one that holds "
 		"it.",
 		CMD_ANY | CMD_TARGET, cmd_address},
