@@ -86,7 +86,7 @@ uint32_t dwf_type_of_die(dwf *x, Dwarf_Die *die)
 
 /* ---- symbols of the table ---- */
 
-/* "counter" of "counter.0", "f" of "ns::f". */
+/* "counter" of "counter.0", "f" of "ns::f", "total" of gfortran's "__module_MOD_total". */
 static str plain_name(str raw, buf *tmp)
 {
 	str name = raw;
@@ -95,7 +95,8 @@ static str plain_name(str raw, buf *tmp)
 	size_t dot = str_chr(name, '.');
 	if (dot != SIZE_MAX && dot)
 		name = str_take(name, dot);
-	return name;
+	size_t mod = str_starts(name, STR("__")) ? str_find(name, STR("_MOD_")) : SIZE_MAX;
+	return mod == SIZE_MAX ? name : str_skip(name, mod + 5);
 }
 
 typedef struct at_addr {

@@ -234,6 +234,8 @@ static void types_in_fortran(void **state)
 			found++;
 		}
 	assert_int_equal(found, ARRAY_LEN(all));
+	f = find("prog!__shapes_MOD_total");
+	assert_string_equal(text_of(f.type), "integer(kind=4) [4]");
 	close_program();
 }
 

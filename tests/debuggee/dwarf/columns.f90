@@ -4,6 +4,7 @@ module shapes
   type :: point
     real(8) :: x, y
   end type
+  integer :: total(4) = 3
 end module
 program columns
   use shapes
@@ -16,5 +17,5 @@ program columns
   from = 1
   deep = 2
   ps(1) = point(1d0, 2d0)
-  print *, text, m, from, deep, ps(1)%x
+  print *, text, m, from, deep, ps(1)%x, total
 end program
