@@ -120,9 +120,9 @@ static err past_own_break(engine *e, diag *d)
 	x64_regs r = {0};
 	if (e->ev.kind != TGT_EV_EXCEPTION || e->ev.code != STATUS_BREAKPOINT || e->exec.has_start)
 		return ERR_OK;
-	TRY(unit_regs(e, X64_SET_CONTROL, &r, d));
-	if (r.rip != e->ev.pc)
-		return ERR_OK; /* it is somewhere else by now */
+	/* It may be somewhere else by now, or have been killed: running on tells. */
+	if (unit_regs(e, X64_SET_CONTROL, &r, NULL) != ERR_OK || r.rip != e->ev.pc)
+		return ERR_OK;
 	if (e->ev.n_stream >= 2)
 		memcpy(op, e->ev.stream, 2);
 	else if (tgt_read_all(e->t, eng_here(e), e->ev.pc, op, 2, NULL) != ERR_OK)

@@ -1222,16 +1222,16 @@ static void a_silent_target_is_noticed(void **state)
  * goes on, requests, several RESETs, and the step that was asked for then. */
 static void a_halted_machine_goes_on(void **state)
 {
-	for (int v = 0; v < 4; v++) {
+	for (int v = 0; v < 2; v++) {
 		x64_regs r = {0};
 		diag d = {0};
-		peer_start(&K, kernels[v / 2], "");
+		peer_start(&K, kernels[v], "");
 		attach_past_break(&K);
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		resume(TGT_GO);
 		until_exception();
 		assert_int_equal(E.pc, USER_FUNC);
-		if (v & 1) /* the packets' numbers the other way round */
+		if (v) /* the packets' numbers the other way round */
 			(void)number_at(USER_COUNT);
 		kill(K.pid, SIGSTOP);
 		assert_int_equal(tgt_regs_get(T_, 0, X64_SET_GENERAL, &r, &d), ERR_TIMEOUT);
