@@ -201,14 +201,21 @@ static void needs_of(const zinsn *z, kind k, unsigned *sets, bool *reads, bool *
 	}
 }
 
+/* K_NONE: not emulated. */
+static kind look(const x64_insn *in, zinsn *z, unsigned *sets, bool *reads, bool *writes)
+{
+	if (zinsn_decode(in->bytes, in->len, z) != ERR_OK)
+		return K_NONE;
+	kind k = kind_of(z);
+	if (k)
+		needs_of(z, k, sets, reads, writes);
+	return k;
+}
+
 bool x64_emulate_needs(const x64_insn *in, unsigned *sets, bool *reads, bool *writes)
 {
 	zinsn z;
-	kind k;
-	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK || !(k = kind_of(&z)))
-		return false;
-	needs_of(&z, k, sets, reads, writes);
-	return true;
+	return look(in, &z, sets, reads, writes) != K_NONE;
 }
 
 /* The manual leaves flags of shl, bt and imul undefined: a processor sets them in its own way. It
@@ -216,13 +223,10 @@ bool x64_emulate_needs(const x64_insn *in, unsigned *sets, bool *reads, bool *wr
 bool x64_emulate_pure(const x64_insn *in)
 {
 	zinsn z;
-	kind k;
 	unsigned sets;
 	bool reads, writes;
-	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK || !(k = kind_of(&z)))
-		return false;
-	needs_of(&z, k, &sets, &reads, &writes);
-	return !reads && !writes && k != K_SHIFT && k != K_BT && k != K_IMUL;
+	kind k = look(in, &z, &sets, &reads, &writes);
+	return k && !reads && !writes && k != K_SHIFT && k != K_BT && k != K_IMUL;
 }
 
 /* ---- operands ---- */
@@ -643,12 +647,11 @@ static err run(emu *s, kind k)
 err x64_emulate(x64_regs *r, const x64_insn *in, const x64_mem *m)
 {
 	zinsn z;
-	kind k;
 	unsigned sets;
 	bool reads, writes;
-	if (zinsn_decode(in->bytes, in->len, &z) != ERR_OK || !(k = kind_of(&z)))
+	kind k = look(in, &z, &sets, &reads, &writes);
+	if (!k)
 		return ERR_UNSUPPORTED;
-	needs_of(&z, k, &sets, &reads, &writes);
 	if ((r->valid & sets) != sets)
 		return ERR_ARG;
 	emu s = {.r = *r, .old = r, .in = in, .z = &z, .m = m};
