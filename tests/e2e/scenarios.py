@@ -594,13 +594,18 @@ def guest_shared_page_is_said(build):
 
 def guest_stops_where_it_looks_for_a_break(build):
     """A breakpoint in the kernel's own poll of the port: the processor holds the debugger's lock there."""
-    for variant in "ab":
-        with _guest(build, variant) as (k, d):
+    for variant, processors in ("a", 1), ("b", 1), ("a", 2), ("b", 2):
+        with _guest(build, variant, "--smp", str(processors)) as (k, d):
             text, code = rs(build, d, k, ["bp nt!kd_poll_break_in", "g", "gu", "t", "g", "bc *", "bp /1 nt!NtWriteFile", "g", "q"],
                             GUEST_PATIENCE)
             must(code == 0, text[-3000:])
-            must(len(re.findall(r"Breakpoint 0 hit\nnt!kd_poll_break_in:", text)) == 2, text[-3000:])
-            expect(text, "nt!KdCheckForDebugBreak+", "Breakpoint 0 hit\nnt!NtWriteFile:")
+            expect(text, "Breakpoint 0 hit\nnt!NtWriteFile:")
+            hits = len(re.findall(r"Breakpoint 0 hit\nnt!kd_poll_break_in:", text))
+            if processors == 1:
+                must(hits == 2, text[-3000:])
+                expect(text, "nt!KdCheckForDebugBreak+")
+            else:  # the other one may come by while this one goes up
+                must(hits >= 2, text[-3000:])
 
 
 def guest_pages_in(build):
