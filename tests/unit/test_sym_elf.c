@@ -211,21 +211,32 @@ static void exports(void **state)
 	close_store();
 }
 
+/* The functions of the program that was stripped, as nm lists those of its debug file. */
+static FILE *functions_by_nm(void)
+{
+	return popen(arena_printf(&world, "nm -S %s 2>/dev/null", program("stripped.debug")), "r");
+}
+
+static bool next_function(FILE *f, unsigned long *addr, unsigned long *size, char name[256])
+{
+	char line[512], kind;
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "%lx %lx %c %255s", addr, size, &kind, name) == 4 &&
+			(kind | 32) == 't' && *size >= 8 && name[0] != '_')
+			return true;
+	return false;
+}
+
 /* Without symbols the unwind data know where functions begin and end. */
 static void functions_without_names(void **state)
 {
 	size_t tried = 0;
 	load(open_file(program("stripped-bare")));
-	FILE *f =
-		popen(arena_printf(&world, "nm -S %s 2>/dev/null", program("stripped.debug")), "r");
-	char line[512];
-	while (f && fgets(line, sizeof line, f)) {
-		unsigned long addr, size;
-		char kind, name[256];
+	FILE *f = functions_by_nm();
+	unsigned long addr, size;
+	char name[256];
+	while (next_function(f, &addr, &size, name)) {
 		sym_func fn;
-		if (sscanf(line, "%lx %lx %c %255s", &addr, &size, &kind, name) != 4 ||
-			(kind | 32) != 't' || size < 8 || name[0] == '_')
-			continue;
 		assert_int_equal(sym_func_at(s, BASE + addr + 3, &fn), ERR_OK);
 		assert_int_equal(fn.begin, BASE + addr);
 		assert_int_equal(fn.end, BASE + addr + size);
@@ -242,17 +253,12 @@ static void functions_without_a_name_of_theirs(void **state)
 {
 	size_t named = 0, tried = 0;
 	load(open_file(program("one-name")));
-	FILE *f =
-		popen(arena_printf(&world, "nm -S %s 2>/dev/null", program("stripped.debug")), "r");
-	char line[512];
-	while (f && fgets(line, sizeof line, f)) {
-		unsigned long addr, size;
-		char kind, name[256];
+	FILE *f = functions_by_nm();
+	unsigned long addr, size;
+	char name[256];
+	while (next_function(f, &addr, &size, name)) {
 		uint64_t disp;
 		sym near;
-		if (sscanf(line, "%lx %lx %c %255s", &addr, &size, &kind, name) != 4 ||
-			(kind | 32) != 't' || size < 8 || name[0] == '_')
-			continue;
 		err e = sym_at(s, BASE + addr + 3, &near, &disp);
 		if (!strcmp(name, "leaf")) {
 			assert_int_equal(e, ERR_OK);
