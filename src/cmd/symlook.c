@@ -219,6 +219,17 @@ static bool show_each(void *u, const sym *found)
 	return !cancelled(&x->c->e->cancel);
 }
 
+static void say_partial(engine *e)
+{
+	sym_mod *m;
+	for (size_t i = 0; (m = sym_mod_nth(e->syms, i)); i++)
+		if (m->partial)
+			out(e,
+				"Note: the debug information of %.*s is still being read: names "
+				"and types that only it has are missing here.\n",
+				STR_ARG(m->name));
+}
+
 /* By name or size, or backwards: everything is held until it is sorted. */
 static err show_sorted(ex *x, str pattern)
 {
@@ -240,6 +251,7 @@ static err cmd_x(cmd *c, cmd_call *call)
 	str rest = call->args;
 	tv_init(&x.v, c);
 	x.v.c_names = true;
+	x.match = SYM_M_SOON;
 	TRY(x_options(&x, &rest));
 	rest = str_trim(rest);
 	if (!rest.n)
@@ -256,7 +268,10 @@ static err cmd_x(cmd *c, cmd_call *call)
 		return cmd_fail(c, e, "Couldn't resolve 'x %.*s': %s", STR_ARG(rest),
 			arena_printf(&c->a, "%s", c->d.text));
 	TRY(e);
-	return cancelled(&c->e->cancel) ? cmd_fail(c, ERR_CANCELLED, "cancelled") : ERR_OK;
+	if (cancelled(&c->e->cancel))
+		return cmd_fail(c, ERR_CANCELLED, "cancelled");
+	say_partial(c->e);
+	return ERR_OK;
 }
 
 /* ---- ln ---- */
@@ -327,7 +342,10 @@ static const cmd_row rows[] = {
 		"types, a "
 		"variable its value, public symbols (<no parameter info>) and <no type "
 		"information>. "
-		"Symbols are loaded as needed. x * lists the local variables.\n"
+		"Symbols are loaded as needed. x * lists the local variables. While the debug "
+		"information of a large program is still being read, names of its symbol table are "
+		"listed at once, with a note that others are missing; if there is none, the "
+		"listing waits (Ctrl+C).\n"
 		"\n"
 		"/0  only addresses           /1  only names        /2  addresses and names\n"
 		"/t  data type too            /v  kind and size too (in hexadecimal)\n"

@@ -329,6 +329,11 @@ dwx *dwf_index_now(dwf *x)
 	return all <= DWF_SMALL && dwf_index(x, &ix) == ERR_OK ? ix : NULL;
 }
 
+bool dwf_index_pending(const dwf *x)
+{
+	return !atomic_load_explicit(&x->done, memory_order_acquire);
+}
+
 /* ---- opening ---- */
 
 static void open_alt(dwf *x, const elf_view *v)

@@ -147,8 +147,10 @@ static void add_type(sym_file *f, sym_rec *r, bool lazy)
 		return;
 	if (lazy && r->pdb.mod == PDB_NO_MOD && r->pdb.at < count(x))
 		r->type = LATER | r->pdb.at;
-	else if (!lazy && sym_elf_dwarf(f))
+	else if (!lazy && sym_elf_dwarf(f)) {
 		r->type = dwf_type_of(x->dw, r->rva, r->code, r->raw);
+		f->store->left_out = f->store->left_out || dwf_index_pending(x->dw);
+	}
 }
 
 /* ---- one name ---- */
@@ -714,6 +716,7 @@ static const char hidden[] =
 
 typedef struct each_ctx {
 	sym_file *f;
+	dwx *ix;
 	sym_rec_fn *fn;
 	void *u;
 	bool all, stop;
@@ -784,8 +787,7 @@ static bool each_dwarf(void *u, const dwx_entry *e)
 	each_ctx *k = u;
 	sym_rec r;
 	elffile *x = xf_of(k->f);
-	dwx *ix = dwf_index_now(x->dw);
-	if (!ix || !entry_rec(k->f, ix, e, &r))
+	if (!entry_rec(k->f, k->ix, e, &r))
 		return true;
 	if (r.kind != SYM_K_CONST && !r.tls) {
 		/* the table has it, under this name or a decorated one */
@@ -793,9 +795,24 @@ static bool each_dwarf(void *u, const dwx_entry *e)
 		if (pos && rva_of(x, pos - 1) == r.rva)
 			return true;
 	}
-	r.name = r.raw = entry_name(k->f, ix, e);
+	r.name = r.raw = entry_name(k->f, k->ix, e);
 	k->stop = !k->fn(k->u, &r);
 	return !k->stop;
+}
+
+/* The index for a listing; NULL: none, or the listing does without it. */
+static err list_index(sym_file *f, dwx **ret)
+{
+	dwf *x = sym_elf_dwarf(f);
+	*ret = x ? dwf_index_now(x) : NULL;
+	if (!x || *ret || !dwf_index_pending(x))
+		return ERR_OK;
+	if (f->store->soon) {
+		f->store->left_out = true;
+		return ERR_OK;
+	}
+	err e = dwf_index(x, ret);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
 static err each(sym_file *f, str pattern, sym_rec_fn *fn, void *u)
@@ -826,11 +843,11 @@ static err each(sym_file *f, str pattern, sym_rec_fn *fn, void *u)
 		k.stop = !fn(u, &r);
 	}
 	buf_deinit(&k.tmp);
-	dwx *ix =
-		e == ERR_OK && !k.stop && !k.all && sym_elf_dwarf(f) ? dwf_index_now(x->dw) : NULL;
-	if (ix) {
+	if (e == ERR_OK && !k.stop)
+		e = list_index(f, &k.ix);
+	if (e == ERR_OK && k.ix && !k.all) {
 		/* constants of enumerations are found by name, but no listing asks for thousands */
-		e = dwx_match(ix, pattern, DWX_FUNC | DWX_VAR, c, each_dwarf, &k);
+		e = dwx_match(k.ix, pattern, DWX_FUNC | DWX_VAR, c, each_dwarf, &k);
 		if (e == ERR_NOTFOUND)
 			e = ERR_OK;
 	}

@@ -88,6 +88,9 @@ err dwf_index(dwf *x, struct dwx **ret) MUST_CHECK;
 /* The same if it costs next to nothing: it is ready, or the program is small. */
 struct dwx *dwf_index_now(dwf *x);
 
+/* It is still being made. */
+bool dwf_index_pending(const dwf *x);
+
 /* Ids for the type of a symbol of the table that are looked into when somebody asks. */
 uint32_t dwf_lazy_func(dwf *x, uint32_t rva);
 uint32_t dwf_lazy_data(dwf *x, uint32_t rva, str name);

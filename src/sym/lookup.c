@@ -649,7 +649,21 @@ static void give_full(matching *x, map *seen)
 	give_syms(x, x->full.p, x->full.n, seen);
 }
 
-static err match_in(matching *x, diag *d)
+static err match_file(matching *x, sym_file *f)
+{
+	if (x->exact)
+		return f->ops->find(f, x->p->pattern, true, match_one, x);
+	err e = f->ops->each(f, x->p->pattern, match_one, x);
+	sym_store *s = x->m->store;
+	if (e == ERR_OK && s->left_out && !x->places.n && !x->full.n) {
+		/* all there is to say may be in what was left out */
+		s->soon = s->left_out = false;
+		e = f->ops->each(f, x->p->pattern, match_one, x);
+	}
+	return e;
+}
+
+static err match_listed(matching *x, diag *d)
 {
 	sym_file *f;
 	map seen;
@@ -657,10 +671,7 @@ static err match_in(matching *x, diag *d)
 	if (e == ERR_NOTFOUND || e == ERR_FAULT)
 		return ERR_OK;
 	TRY(e);
-	if (x->exact)
-		e = f->ops->find(f, x->p->pattern, true, match_one, x);
-	else
-		e = f->ops->each(f, x->p->pattern, match_one, x);
+	e = match_file(x, f);
 	if (e == ERR_NOTFOUND)
 		e = ERR_OK;
 	if (cancelled(x->m->store->host.cancel))
@@ -677,6 +688,17 @@ static err match_in(matching *x, diag *d)
 	return ERR_OK;
 }
 
+static err match_in(matching *x, diag *d)
+{
+	sym_store *s = x->m->store;
+	s->left_out = false;
+	s->soon = x->flags & SYM_M_SOON;
+	err e = match_listed(x, d);
+	s->soon = false;
+	x->m->partial = s->left_out;
+	return e;
+}
+
 static err match(matching *x, sym_store *s, str text, diag *d)
 {
 	str mod, rest;
@@ -689,6 +711,8 @@ static err match(matching *x, sym_store *s, str text, diag *d)
 	x->exact = is_exact(rest);
 	err e = ERR_OK;
 	arena_init(&x->names);
+	for (size_t i = 0; (x->m = sym_mod_nth(s, i)); i++)
+		x->m->partial = false;
 	for (size_t i = 0; e == ERR_OK && !x->stop && (x->m = sym_mod_nth(s, i)); i++) {
 		if (has_mod && !str_wild(mod, x->m->name, false) &&
 			!str_wild(mod, x->m->image, false))

@@ -221,6 +221,8 @@ struct sym_store {
 	map unknown; /* unqualified names that no module has, as of unknown_gen */
 	uint64_t unknown_gen;
 	bool table_only; /* sym_find: DWARF that is not indexed yet is left alone for now */
+	bool soon;	 /* sym_match: an index that is not ready is not waited for ... */
+	bool left_out;	 /* ... and this was missing because of it */
 
 	sym_idents *idents;
 	sym_file *basic; /* among files: the types of C, for a store without symbols */

@@ -52,6 +52,7 @@ struct sym_mod {
 	bool mismatch; /* loaded in spite of GUID+age (.reload /i) */
 	bool user;
 	bool mark;	       /* for refresh passes, see sym_mods_begin */
+	bool partial;	       /* the last listing left names or types of it out: SYM_M_SOON */
 	sym_file *file;	       /* NULL until loaded */
 	struct sym_image *img; /* headers, sections, exports, .pdata; NULL until read */
 	struct sym_elf *elf;   /* instead of img; NULL until read, or no ELF image */
@@ -206,7 +207,10 @@ typedef enum sym_match_flags {
 	SYM_M_DATA = 2,
 	SYM_M_SORT_ADDR = 4,
 	SYM_M_SORT_NAME = 8,
-	SYM_M_NOLOAD = 16
+	SYM_M_NOLOAD = 16,
+	/* What a module's debug information would have to be waited for is left out if something
+	 * else of it matches; sym_mod.partial tells. Without: it is waited for. */
+	SYM_M_SOON = 32
 } sym_match_flags;
 typedef struct sym_list {
 	sym *p;

@@ -1,5 +1,6 @@
 /* DWARF behind the symbol room: types, lines, locals, inlined calls, places of values and frames,
  * in every way in which compilers store them. */
+#include "sym/dwarf.h"
 #include "sym/file.h"
 
 #include "sym_world.h"
@@ -968,9 +969,75 @@ static void expressions(void **state)
 	}
 }
 
+/* ---- listings while the index is being made ---- */
+
+static dwf *pending;
+
+static void wait_over(void *u, str what, uint64_t done, uint64_t total)
+{
+	x.progress++;
+	atomic_store(&pending->done, true);
+}
+
+/* As if the program was large and its index still far from done. */
+static void unfinish(sym_mod *m)
+{
+	dwx *ix;
+	pending = sym_elf_dwarf(m->file);
+	assert_int_equal(dwf_index(pending, &ix), ERR_OK);
+	pending->main.secs.info.n = DWF_SMALL + 1;
+	atomic_store(&pending->done, false);
+	x.progress = 0;
+}
+
+static size_t listed(const char *pattern, unsigned flags)
+{
+	sym_list l;
+	diag d;
+	diag_clear(&d);
+	if (sym_match(s, str_of(pattern), flags, &l, &d) != ERR_OK)
+		fail_msg("%s: %s", pattern, d.text);
+	size_t n = l.n;
+	sym_list_deinit(&l);
+	return n;
+}
+
+/* "one-symbol" has one name in its symbol table, and DWARF. */
+static void listing_amid_index(void **state)
+{
+	program("one-symbol");
+	sym_mod *m = open_program("one-symbol");
+	s->host.progress = wait_over;
+	unfinish(m);
+	/* the table has something: at once, and said */
+	assert_int_equal(listed("prog!*e*", SYM_M_SOON), 1);
+	assert_true(m->partial);
+	assert_int_equal(x.progress, 0);
+	/* it has nothing: waited for */
+	assert_int_equal(listed("prog!fir*", SYM_M_SOON), 1);
+	assert_true(!m->partial);
+	assert_true(x.progress > 0);
+	/* the note is of the last listing only */
+	assert_true(listed("prog!*e*", SYM_M_SOON) > 1);
+	assert_true(!m->partial);
+	/* who acts on what is listed waits */
+	unfinish(m);
+	assert_true(listed("prog!*e*", SYM_M_FUNC) > 1);
+	assert_true(x.progress > 0);
+	/* cancelled meanwhile */
+	unfinish(m);
+	sym_list l;
+	atomic_store(&x.stop.flag, true);
+	assert_int_equal(sym_match(s, STR("prog!*e*"), 0, &l, NULL), ERR_CANCELLED);
+	atomic_store(&x.stop.flag, false);
+	atomic_store(&pending->done, true);
+	close_program();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(listing_amid_index),
 		cmocka_unit_test(types_in_c),
 		cmocka_unit_test(types_in_fortran),
 		cmocka_unit_test(types_in_cxx),
