@@ -66,6 +66,18 @@ static void note_section(dwpart *p, str name, const uint8_t *b, size_t n)
 		p->frame = (str){(const char *)b, n};
 }
 
+/* One unit of version 4 without entries. libdw takes no file without .debug_info, but an alternate
+ * file may hold nothing but strings. */
+static const uint8_t no_entries[] = {8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 8, 0};
+
+static bool has_section(const elf_view *v, str name)
+{
+	for (size_t i = 1; i < v->nsec; i++)
+		if (str_eq(debug_name(v->sec[i].name), name))
+			return true;
+	return false;
+}
+
 /* Compressed sections: all that count go into a file that is made up. */
 static err unpack_all(dwpart *p, arena *a, const elf_view *v, diag *d)
 {
@@ -91,8 +103,11 @@ static err unpack_all(dwpart *p, arena *a, const elf_view *v, diag *d)
 		part[n] = (elf_part){str_z(a, name), packed ? NULL : b.p, size};
 		from[n++] = s;
 	}
+	size_t own = n;
+	if (!has_section(v, STR("info")) && n < PARTS_MAX)
+		part[n++] = (elf_part){".debug_info", no_entries, sizeof no_entries};
 	p->packed = elf_pack(part, n, &p->packed_n, at);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < own; i++) {
 		if (!part[i].p)
 			TRY(elf_sec_unpack(v, from[i], p->packed + at[i], part[i].n, d));
 		note_section(p, str_of(part[i].name), p->packed + at[i], part[i].n);
@@ -102,7 +117,7 @@ static err unpack_all(dwpart *p, arena *a, const elf_view *v, diag *d)
 
 static err sections_of(dwpart *p, arena *a, const elf_view *v, diag *d)
 {
-	bool packed = false;
+	bool packed = has_section(v, STR("str")) && !has_section(v, STR("info"));
 	uint64_t size;
 	for (size_t i = 1; i < v->nsec; i++)
 		packed = packed ||

@@ -190,7 +190,7 @@ static void types_in_c(void **state)
 	static const char *const all[] = {"c5", "c4-o2", "c5-o2", "c5-clang", "c4-clang", "c-exec",
 		"c-frame", "split4-gcc/prog", "split5-gcc/prog", "split4-clang/prog",
 		"split5-clang/prog", "packed4-gcc/prog", "packed4-clang/prog", "packed5-clang/prog",
-		"stripped", "dwz-a", "dwz-b"};
+		"stripped", "dwz-a", "dwz-b", "dwz-c", "dwz-d"};
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		n += program_there(all[i]);
@@ -392,7 +392,7 @@ static void lines(void **state)
 	static const char *const all[] = {"c5", "c4-o2", "c5-o2", "c5-clang", "c4-clang", "c-exec",
 		"c-frame", "split4-gcc/prog", "split5-gcc/prog", "split4-clang/prog",
 		"split5-clang/prog", "packed4-gcc/prog", "packed4-clang/prog", "packed5-clang/prog",
-		"stripped", "dwz-a", "dwz-b"};
+		"stripped", "dwz-a", "dwz-b", "dwz-c", "dwz-d"};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		lines_of(all[i]);
 }
