@@ -81,6 +81,18 @@ static void add_enum(view *w, const cxx_value *v)
 	buf_addz(&w->b, found ? ")" : " (No matching name)");
 }
 
+static void add_member(view *w, const cxx_value *v)
+{
+	sym_type t = eng_cxx_sym_type(w->c->e, v->type);
+	tv at = w->v;
+	at.held = v->raw;
+	at.held_n = sizeof v->raw;
+	if (t.file)
+		tv_value(&at, t, 0, &w->b);
+	else
+		tv_hex(cxx_value_unsigned(v), &w->b); /* &Class::member */
+}
+
 static void add_scalar(view *w, const cxx_value *v)
 {
 	uint64_t x = cxx_value_unsigned(v);
@@ -110,6 +122,9 @@ static void add_scalar(view *w, const cxx_value *v)
 		return;
 	case CXX_PTR:
 		tv_pointer(&w->v, x, &w->b);
+		return;
+	case CXX_MEMBER:
+		add_member(w, v);
 		return;
 	default:
 		if (v->type->is_unsigned)

@@ -43,6 +43,7 @@ typedef struct dt {
 	bool array;
 	uint64_t array_n; /* 0: all */
 	unsigned depth;	  /* -r */
+	bool counted;	  /* -rN */
 	bool has_size;
 	uint64_t size;
 	str link; /* -l */
@@ -55,7 +56,11 @@ typedef struct dt {
 	uint64_t addr;
 	/* state */
 	size_t lines;
-	const sym_type *chain[DEPTH_MAX + 2]; /* types that are being expanded */
+	struct open_type {
+		sym_type t;
+		bool has;
+		uint64_t at;
+	} chain[DEPTH_MAX + 2]; /* what is being expanded */
 	size_t chain_n;
 } dt;
 
@@ -87,26 +92,38 @@ typedef struct shown {
 	size_t n_virtual;
 } shown;
 
-/* Where an object has its virtual base, from its own start; far away: it is not built yet. */
-static void virtual_base(shown *s, const sym_field *f, uint64_t off)
+/* Where an object has its virtual base, from its own start. False: there is no object, or it is far
+ * away because it is not built yet. */
+static bool virtual_base(shown *s, const sym_field *f, uint64_t off)
 {
 	uint8_t p[8];
 	uint64_t at = off + f->hop[0].at;
 	tv memory;
 	if (!s->object || s->object->held)
-		return;
+		return false;
 	memory = *s->object;
 	if (!tv_read(&memory, s->base + at, p, 8) ||
 		!tv_read(&memory, le64(p) + (uint64_t)f->hop[0].slot, p, 8))
-		return;
+		return false;
 	at += le64(p) + f->offset;
 	if ((int64_t)at > OBJECT_MAX || (int64_t)at < -OBJECT_MAX || s->n_virtual == VIRTUAL_MAX)
-		return;
+		return false;
 	for (size_t i = 0; i < s->n_virtual; i++)
 		if (s->virtual[i].off == at && s->virtual[i].t.id == f->type.id &&
 			s->virtual[i].t.file == f->type.file)
-			return;
+			return true;
 	s->virtual[s->n_virtual++] = (struct vbase){f->type, at};
+	return true;
+}
+
+/* One that has no place is named once, however many classes share it. */
+static bool named_before(const shown *s, const sym_field *f)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->f[i].is_base && s->f[i].type.id == f->type.id &&
+			s->f[i].type.file == f->type.file)
+			return true;
+	return false;
 }
 
 static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
@@ -119,15 +136,14 @@ static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
 	for (size_t i = 0; i < k; i++) {
 		if (variant && (f[i].is_tag || (f[i].is_variant && &f[i] != variant)))
 			continue; /* of a sum type only what it is at the moment */
-		if (f[i].is_base && f[i].n_hops) {
-			virtual_base(s, &f[i], off);
+		if (f[i].is_base && f[i].n_hops && virtual_base(s, &f[i], off))
 			continue;
-		}
-		if (f[i].is_base) { /* what a base class holds is shown as the class's own */
+		if (f[i].is_base &&
+			!f[i].n_hops) { /* what a base class holds is shown as the class's own */
 			base_fields(s, f[i].type, off + f[i].offset, depth + 1);
 			continue;
 		}
-		if (f[i].is_method)
+		if (f[i].is_method || (f[i].is_base && named_before(s, &f[i])))
 			continue;
 		if (s->n == s->cap) {
 			size_t more = s->cap ? s->cap * 2 : 64;
@@ -193,6 +209,8 @@ static void line_start(dt *x, unsigned level, const sym_field *f, size_t width, 
 	buf_addf(b, "%*s", (int)(indent * 3), "");
 	if (f->is_static && !f->addr && f->is_const)
 		buf_addf(b, "%-*s ", (int)strlen(out_addr(x->c->e, 0)) + 1, "=constant");
+	else if (f->is_base)
+		buf_addz(b, "=virtual ");
 	else if (f->is_static)
 		buf_addf(b, "=%s ", out_addr(x->c->e, f->addr));
 	else if (!x->no_offset && (int64_t)f->offset < 0)
@@ -217,7 +235,7 @@ static uint64_t field_addr(const sym_field *f, uint64_t base)
 
 static void field_value(dt *x, const sym_field *f, uint64_t base, buf *b)
 {
-	bool has = f->is_static ? f->addr != 0 : x->has_addr;
+	bool has = f->is_static ? f->addr != 0 : x->has_addr && !f->is_base;
 	if (!f->type.file) {
 		buf_addz(b, "??");
 	} else if (f->is_const && !f->addr) {
@@ -267,7 +285,7 @@ static bool target_of(dt *x, const sym_field *f, uint64_t base, bool has, bool p
 	if (is_struct(in.kind)) {
 		*t = f->type;
 		*at = field_addr(f, base);
-		*t_has = has || (f->is_static && f->addr);
+		*t_has = (has && !f->is_base) || (f->is_static && f->addr);
 		return !in.forward;
 	}
 	if (!pointers || (in.kind != SYM_T_PTR && in.kind != SYM_T_REF))
@@ -280,21 +298,36 @@ static bool target_of(dt *x, const sym_field *f, uint64_t base, bool has, bool p
 	return !has || (*t_has && *at);
 }
 
-static bool in_chain(const dt *x, sym_type t)
+/* The same, whatever const and volatile say. */
+static bool same_type(sym_type a, sym_type b)
 {
-	for (size_t i = 0; i < x->chain_n; i++)
-		if (x->chain[i]->file == t.file && x->chain[i]->id == t.id)
+	sym_type_info x, y;
+	if (a.file == b.file && a.id == b.id)
+		return true;
+	return a.file == b.file && sym_type_info_get(a, &x) == ERR_OK &&
+	       sym_type_info_get(b, &y) == ERR_OK && x.name.n && x.size == y.size &&
+	       str_eq(x.name, y.name) && str_find(x.name, STR("<unnamed")) == SIZE_MAX;
+}
+
+/* A type inside of itself says nothing new, and would go on for ever. With -rN another object of it
+ * does: the next element of a list. */
+static bool in_chain(const dt *x, sym_type t, uint64_t at, bool has)
+{
+	for (size_t i = 0; i < x->chain_n; i++) {
+		const struct open_type *o = &x->chain[i];
+		if ((!x->counted || !has || !o->has || o->at == at) && same_type(o->t, t))
 			return true;
+	}
 	return false;
 }
 
 static err expand(dt *x, sym_type t, uint64_t at, bool has, unsigned level, unsigned depth,
 	const pattern *pats, const size_t *skip, size_t n_pats)
 {
-	/* A type inside of itself goes on for ever, but not a path of names through it. */
-	if (x->chain_n > DEPTH_MAX || (!n_pats && in_chain(x, t)))
+	/* a path of names goes through it as often as they say */
+	if (x->chain_n > DEPTH_MAX || (!n_pats && in_chain(x, t, at, has)))
 		return ERR_OK;
-	x->chain[x->chain_n++] = &t;
+	x->chain[x->chain_n++] = (struct open_type){t, has, at};
 	bool had = x->has_addr;
 	x->has_addr = has;
 	err e = show_struct(x, t, at, has, level, depth, pats, skip, n_pats);
@@ -1069,6 +1102,7 @@ static err options(dt *x, str o, str *rest, bool *help)
 			if (has_num && (v < 1 || v > 9))
 				return cmd_fail(x->c, ERR_SYNTAX, "-r takes a depth from 1 to 9");
 			x->depth = has_num ? (unsigned)v : DEPTH_MAX;
+			x->counted = has_num;
 			i = digits - 1;
 			break;
 		case 's': {

@@ -233,6 +233,13 @@ static void sort_rows(row *r, size_t n, char how)
 
 /* ---- the command ---- */
 
+/* The function's name, which compilers put into it where it is used: nobody wrote that. */
+static bool made_name(str name)
+{
+	return str_eq(name, STR("__func__")) || str_eq(name, STR("__FUNCTION__")) ||
+	       str_eq(name, STR("__PRETTY_FUNCTION__"));
+}
+
 static err list(dv *x)
 {
 	engine *e = x->c->e;
@@ -259,7 +266,7 @@ static err list(dv *x)
 	}
 	row *rows = arena_array(&x->c->a, n, sizeof *rows);
 	for (size_t i = 0; i < n; i++)
-		if (!x->pattern.n || str_wild(x->pattern, l[i].name, true))
+		if (x->pattern.n ? str_wild(x->pattern, l[i].name, true) : !made_name(l[i].name))
 			rows[k++] = row_of(x, &l[i], i);
 	sort_rows(rows, k, x->sort);
 	for (size_t i = 0; i < k; i++) {

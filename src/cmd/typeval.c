@@ -301,6 +301,7 @@ static void type_text(sym_type t, buf *out, int depth)
 		type_text(in.elem, out, depth + 1);
 		return;
 	case SYM_T_FUNC:
+	case SYM_T_MEMBER:
 		sym_type_text(t, out);
 		return;
 	case SYM_T_UNKNOWN:
@@ -545,6 +546,76 @@ static void array(
 	}
 }
 
+/* The member that lies at an offset: "sides", "at.x". */
+static bool member_named(const tv *v, sym_type t, uint64_t off, buf *out, int depth)
+{
+	sym_field *f;
+	size_t n;
+	sym_type_info in;
+	if (depth > DEREF_MAX || sym_type_fields(t, v->a, &f, &n) != ERR_OK)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (f[i].is_static || f[i].is_method || f[i].n_hops || f[i].bit_len ||
+			off < f[i].offset || sym_type_info_get(f[i].type, &in) != ERR_OK)
+			continue;
+		if (f[i].is_base ? off - f[i].offset < in.size &&
+					   member_named(
+						   v, f[i].type, off - f[i].offset, out, depth + 1)
+				 : off == f[i].offset && f[i].name.n) {
+			if (!f[i].is_base)
+				buf_adds(out, f[i].name);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A pointer to a function: the code, or (odd) one more than the place in the table of virtual
+ * functions; behind it what to add to `this`. */
+static void member_function(const tv *v, const sym_type_info *in, const uint8_t *p, buf *out)
+{
+	uint64_t at = le64(p), plus = in->size >= 16 ? le64(p + 8) : 0;
+	sym s;
+	uint64_t disp;
+	if (!at) {
+		buf_addz(out, "(null) ");
+		return;
+	}
+	if (in->size >= 16 && (at & 1)) {
+		buf_addf(out, "virtual function 0n%llu", (unsigned long long)(at / 8));
+	} else {
+		tv_pointer(v, at, out);
+		if (v->e->syms && sym_at(v->e->syms, at, &s, &disp) == ERR_OK)
+			buf_addf(out, " %.*s!%.*s+%llx", STR_ARG(s.mod->name), STR_ARG(s.name),
+				(unsigned long long)disp);
+	}
+	if (plus)
+		buf_addf(out, ", this %+lld", (long long)plus);
+}
+
+static void member_pointer(const tv *v, const sym_type_info *in, uint64_t addr, buf *out)
+{
+	uint8_t p[16];
+	sym_type_info el;
+	if (!in->size || in->size > sizeof p || !tv_read(v, addr, p, in->size)) {
+		buf_addz(out, "??");
+		return;
+	}
+	uint64_t x = le_get(p, in->size < 8 ? in->size : 8);
+	if (in->size >= 8 && sym_type_info_get(in->elem, &el) == ERR_OK && el.kind == SYM_T_FUNC) {
+		member_function(v, in, p, out);
+	} else if (widen(x, in->size) == UINT64_MAX) {
+		buf_addz(out, "(null) ");
+	} else {
+		buf t;
+		buf_init(&t, 4096);
+		buf_addf(out, "+0x%03llx", (unsigned long long)x);
+		if (in->owner.file && member_named(v, in->owner, x, &t, 0))
+			buf_addf(out, " ( %.*s )", STR_ARG(buf_str(&t)));
+		buf_deinit(&t);
+	}
+}
+
 static void scalar(
 	const tv *v, sym_type t, const sym_type_info *in, uint64_t addr, buf *out, int depth)
 {
@@ -608,6 +679,9 @@ static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth)
 		return;
 	case SYM_T_UNKNOWN:
 		buf_addz(out, "??");
+		return;
+	case SYM_T_MEMBER:
+		member_pointer(v, &in, addr, out);
 		return;
 	default:
 		scalar(v, t, &in, addr, out, depth);

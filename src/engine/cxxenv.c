@@ -136,6 +136,8 @@ static cxx_kind kind_of(const sym_type_info *in)
 		return CXX_ENUM;
 	case SYM_T_FUNC:
 		return CXX_FUNC;
+	case SYM_T_MEMBER:
+		return in->size <= 16 ? CXX_MEMBER : CXX_NONE;
 	default:
 		return CXX_NONE;
 	}
@@ -159,6 +161,10 @@ static err c_describe(void *u, cxx_handle h, cxx_desc *ret)
 		ret->word = "union";
 	else if (in.kind == SYM_T_ENUM)
 		ret->word = "enum";
+	if (in.kind == SYM_T_MEMBER)
+		ret->name = in.owner.file && sym_type_info_get(in.owner, &under) == ERR_OK
+				    ? under.name
+				    : (str){0};
 	if (in.kind == SYM_T_ENUM && sym_type_info_get(in.elem, &under) == ERR_OK)
 		ret->is_unsigned = under.kind == SYM_T_UINT || under.kind == SYM_T_BOOL;
 	return ERR_OK;
@@ -238,6 +244,63 @@ static err c_base(void *u, cxx_handle derived, cxx_handle base, cxx_path *ret)
 		*ret = path_of(&f);
 	arena_deinit(&a);
 	return r;
+}
+
+/* Along the path, from an object's start. */
+static err follow(engine *e, const cxx_path *p, uint64_t at, uint64_t *ret, diag *d)
+{
+	uint8_t raw[8];
+	for (unsigned i = 0; i < p->n_hops; i++) {
+		at += p->hop[i].at;
+		TRY(eng_read_all(e, at, raw, 8, d));
+		TRY(eng_read_all(e, le64(raw) + (uint64_t)p->hop[i].slot, raw, 8, d));
+		at += le64(raw);
+	}
+	*ret = at + p->offset;
+	return ERR_OK;
+}
+
+/*
+ * The C++ ABI of Itanium, 2.5 (virtual tables): in front of where an object's table pointer points
+ * stand the type and, before it, how far the whole object's start is. The table's symbol names the
+ * whole object's class; from its start the class that is wanted can be reached.
+ */
+static err c_derived(
+	void *u, cxx_handle base, cxx_handle derived, uint64_t addr, uint64_t *ret, diag *d)
+{
+	engine *e = u;
+	uint8_t raw[8];
+	uint64_t disp, check;
+	sym_type whole;
+	cxx_path path;
+	sym s;
+	TRY(eng_read_all(e, addr, raw, 8, d));
+	uint64_t table = le64(raw);
+	const str mark = STR("vtable for ");
+	if (sym_at(e->syms, table, &s, &disp) != ERR_OK || !str_starts(s.name, mark))
+		return diag_set(
+			d, ERR_NOTFOUND, "no table of virtual functions at %s", out_addr(e, addr));
+	TRY(eng_read_all(e, table - 16, raw, 8, d));
+	uint64_t top = addr + le64(raw);
+	arena a;
+	arena_init(&a);
+	str name = str_printf(
+		&a, "%.*s!%.*s", STR_ARG(s.mod->name), STR_ARG(str_skip(s.name, mark.n)));
+	err r = sym_type_find(e->syms, name, &whole, d);
+	arena_deinit(&a);
+	TRY(r);
+	if (same_class(whole, type_of(derived)))
+		path = (cxx_path){0};
+	else if (c_base(u, handle_of(whole), derived, &path) != ERR_OK)
+		return diag_set(
+			d, ERR_NOTFOUND, "the object is a %.*s", STR_ARG(str_skip(s.name, mark.n)));
+	TRY(follow(e, &path, top, ret, d));
+	/* and the same way back: what was there is no such object otherwise */
+	TRY(c_base(u, derived, base, &path));
+	TRY(follow(e, &path, *ret, &check, d));
+	return check == addr
+		       ? ERR_OK
+		       : diag_set(d, ERR_NOTFOUND, "no whole object around %s", out_addr(e, addr));
 }
 
 static void c_params(void *u, cxx_handle h, buf *out)
@@ -418,6 +481,15 @@ static err scoped_enumerator(engine *e, str name, cxx_symbol *ret)
 	return ERR_OK;
 }
 
+/* Is the last part of both the same, capital letters as well? */
+static bool ends_alike(str full, str name)
+{
+	size_t n = 0;
+	while (n < name.n && name.p[name.n - 1 - n] != '!' && name.p[name.n - 1 - n] != ':')
+		n++;
+	return full.n >= n && str_eq(str_skip(full, full.n - n), str_skip(name, name.n - n));
+}
+
 static err find_global(engine *e, str name, bool qualified, cxx_symbol *ret, diag *d)
 {
 	sym s;
@@ -434,6 +506,7 @@ static err find_global(engine *e, str name, bool qualified, cxx_symbol *ret, dia
 				     : s.tls		   ? CXX_AT_EXPR
 							   : CXX_AT_MEM,
 		.addr = s.addr,
+		.folded = !ends_alike(s.name, name),
 		.type = handle_of(s.type)};
 	return ERR_OK;
 }
@@ -647,6 +720,7 @@ void eng_cxx_env(engine *e, cxx_env *ret)
 		.describe = c_describe,
 		.field = c_field,
 		.base = c_base,
+		.derived = c_derived,
 		.enumerator = c_enumerator,
 		.params = c_params,
 		.reg = c_reg,

@@ -48,7 +48,8 @@ typedef enum cxx_kind {
 	CXX_ARRAY,
 	CXX_STRUCT,
 	CXX_FUNC,
-	CXX_MEMBER /* pointer to a data member: an offset */
+	CXX_MEMBER /* pointer to a member: an offset, or what stands for a function; name: of the
+		      class */
 } cxx_kind;
 
 /* What the environment tells of one of its types. Arithmetic kinds need only kind and size. */
@@ -111,6 +112,7 @@ typedef struct cxx_reg {
 typedef struct cxx_symbol {
 	cxx_where where;
 	bool local;
+	bool folded;   /* only the same name in another case */
 	uint64_t addr; /* CONST: the value */
 	int64_t off;
 	cxx_reg reg;
@@ -144,6 +146,10 @@ typedef struct cxx_env {
 	err (*field)(void *u, cxx_handle t, str name, cxx_field *ret);
 	/* Where a base class lies in a class; may be NULL. ERR_NOTFOUND: it is none. */
 	err (*base)(void *u, cxx_handle derived, cxx_handle base, cxx_path *ret);
+	/* The object of a class that has the one at addr as its virtual base: only the memory of
+	 * the whole object knows. May be NULL. */
+	err (*derived)(void *u, cxx_handle base, cxx_handle derived, uint64_t addr, uint64_t *ret,
+		diag *d);
 	/* An enumerator of the enumeration t; may be NULL. */
 	err (*enumerator)(void *u, cxx_handle t, str name, uint64_t *ret);
 	/* Appends a function's parameters, "(int, char *)"; may be NULL. */

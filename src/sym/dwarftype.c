@@ -576,6 +576,25 @@ static uint32_t count_fields(Dwarf_Die *parent, bool *variants)
 	return n;
 }
 
+/* Pointers to members of the C++ ABI of Itanium, 2.3: an offset, or a function and what to add to
+ * `this`. Compilers do not tell the size. */
+static void member_info(dwf *x, Dwarf_Die *die, int depth, sym_type_info *ret)
+{
+	uint32_t elem = dwf_type_of_die(x, die);
+	sym_type_info el = {0};
+	Dwarf_Die owner;
+	bool func = elem >= SYM_TYPE_BASIC_END && depth <= 16 &&
+		    info_of(x, elem, depth + 1, &el) == ERR_OK && el.kind == SYM_T_FUNC;
+	ret->kind = SYM_T_MEMBER;
+	ret->size = size_of(die) ? size_of(die) : func ? 16 : 8;
+	ret->elem = (sym_type){x->f, elem};
+	if (dwf_ref(die, DW_AT_containing_type, &owner))
+		ret->owner = (sym_type){x->f, dwf_type_id(x, &owner)};
+	str in = name_of(x, elem, depth),
+	    of = ret->owner.file ? name_of(x, ret->owner.id, depth) : STR("");
+	ret->name = text_of(x, "%.*s %.*s::*", STR_ARG(in), STR_ARG(of));
+}
+
 static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 {
 	Dwarf_Die die = p->die;
@@ -592,8 +611,7 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 		break;
 	case DW_TAG_pointer_type:
 	case DW_TAG_reference_type:
-	case DW_TAG_rvalue_reference_type:
-	case DW_TAG_ptr_to_member_type: {
+	case DW_TAG_rvalue_reference_type: {
 		bool ref = tag == DW_TAG_reference_type || tag == DW_TAG_rvalue_reference_type;
 		elem = dwf_type_of_die(x, &die);
 		t.kind = ref ? SYM_T_REF : SYM_T_PTR;
@@ -608,6 +626,9 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 							    : "*");
 		break;
 	}
+	case DW_TAG_ptr_to_member_type:
+		member_info(x, &die, depth, &t);
+		break;
 	case DW_TAG_array_type:
 		TRY(array_info(x, p, depth, &t));
 		break;
@@ -681,7 +702,8 @@ static err info_of(dwf *x, uint32_t id, int depth, sym_type_info *ret)
 	sym_type_info in;
 	TRY(make_info(x, &p, depth, &in));
 	/* names that were cut off deep inside are not for others */
-	if (depth == 0 || in.kind < SYM_T_PTR || in.kind > SYM_T_ARRAY)
+	if (depth == 0 ||
+		(in.kind != SYM_T_MEMBER && (in.kind < SYM_T_PTR || in.kind > SYM_T_ARRAY)))
 		ent(x, id)->info = arena_dup(&x->a, &in, sizeof in);
 	*ret = in;
 	return ERR_OK;

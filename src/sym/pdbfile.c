@@ -351,7 +351,7 @@ static sym_type_kind tkind(pdb_tkind k)
 		[PDB_T_FLOAT] = SYM_T_FLOAT,
 		[PDB_T_HRESULT] = SYM_T_HRESULT,
 		[PDB_T_PTR] = SYM_T_PTR,
-		[PDB_T_MEMPTR] = SYM_T_PTR,
+		[PDB_T_MEMPTR] = SYM_T_MEMBER,
 		[PDB_T_REF] = SYM_T_REF,
 		[PDB_T_RVREF] = SYM_T_REF,
 		[PDB_T_ARRAY] = SYM_T_ARRAY,
@@ -393,8 +393,10 @@ static err type_make(sym_file *f, uint32_t id, sym_type_info *ret)
 		.forward = t.forward};
 	if (ret->kind >= SYM_T_PTR && ret->kind <= SYM_T_ARRAY)
 		ret->elem = (sym_type){f, t.elem};
-	if (ret->kind == SYM_T_ENUM || ret->kind == SYM_T_FUNC)
+	if (ret->kind == SYM_T_ENUM || ret->kind == SYM_T_FUNC || ret->kind == SYM_T_MEMBER)
 		ret->elem = (sym_type){f, t.elem};
+	if (ret->kind == SYM_T_MEMBER)
+		ret->owner = (sym_type){f, t.klass};
 	if (ret->kind == SYM_T_ARRAY) {
 		uint64_t one = pdb_type_size(pf(f)->pdb, t.elem);
 		ret->count = one ? t.size / one : 0;

@@ -332,6 +332,7 @@ typedef enum sym_type_kind {
 	SYM_T_UNION,
 	SYM_T_ENUM,
 	SYM_T_FUNC,
+	SYM_T_MEMBER, /* pointer to a member of `owner`: elem is the member's type */
 	SYM_T_UNKNOWN
 } sym_type_kind;
 
@@ -340,6 +341,7 @@ typedef struct sym_type_info {
 	str name;	    /* "_EPROCESS", "unsigned long", made up for pointers ("_EPROCESS *") */
 	uint64_t size;	    /* bytes */
 	sym_type elem;	    /* pointee, element, underlying, return type */
+	sym_type owner;	    /* SYM_T_MEMBER: the class */
 	uint64_t count;	    /* array elements */
 	uint32_t n_fields;  /* fields (struct) or enumerators (enum) */
 	bool forward;	    /* declared, not defined anywhere in this file */

@@ -635,6 +635,17 @@ static void text(sym_type t, buf *out, int depth)
 		buf_addc(out, ' ');
 		sym_type_params(t, out);
 		return;
+	case SYM_T_MEMBER: {
+		sym_type_info el, of = {0};
+		bool func = sym_type_info_get(in.elem, &el) == ERR_OK && el.kind == SYM_T_FUNC;
+		if (in.owner.file && sym_type_info_get(in.owner, &of) != ERR_OK)
+			of.name = (str){0};
+		text(func ? el.elem : in.elem, out, depth + 1);
+		buf_addf(out, func ? " (%.*s::*)" : " %.*s::*", STR_ARG(of.name));
+		if (func)
+			sym_type_params(in.elem, out);
+		return;
+	}
 	default:
 		break;
 	}

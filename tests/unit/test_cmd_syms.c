@@ -175,8 +175,8 @@ static void dt_values(void **state)
 			"0x00000000`00080006 - 0xfffff800`12343068 ]\n"
 			"      +0x008 Blink            : 0xfffff800`12343040 _LIST_ENTRY [ "
 			"0x00000000`00000000 - 0x00000000`00000000 ]\n"},
-		/* no list in a list in a list */
-		{"dt -r4 demo!_OUTER Links demo!g_outer",
+		/* no list in a list in a list, unless a number says so */
+		{"dt -r demo!_OUTER Links demo!g_outer",
 			"   +0x000 Links : _LIST_ENTRY [ 0xfffff800`12343030 - 0xfffff800`12343040 "
 			"]\n"
 			"      +0x000 Flink            : 0xfffff800`12343030 _LIST_ENTRY [ "

@@ -431,7 +431,7 @@ static void members(void **state)
 		{"**(grid+1)", "int 3"},
 		{"first.at.*&point::y", "int -2"},
 		{"(&first.at)->*&point::y", "int -2"},
-		{"&point::y", "int ::* 4"},
+		{"&point::y", "int point::* 4"},
 		{"head->_NODE::small", "short -7"},
 		{"first.nosuch", "Type does not have given member error at 'nosuch'"},
 		{"first->next", "Pointer expected error at 'first->next'"},

@@ -163,24 +163,41 @@ static const cxx_type *common(parser *p, const node *a, const node *b)
 
 /* ---- casts ---- */
 
-/* How far a class lies from another one of the same object: a base of it, or what it is a base of.
- */
-static err distance(
-	parser *p, const node *n, const cxx_type *from, const cxx_type *to, cxx_path *ret)
+/* How a class lies to another one of the same object. */
+typedef struct way {
+	cxx_path path; /* to the other one */
+	bool down;     /* which is its virtual base: there is a way only from object to object */
+} way;
+
+static bool is_base(parser *p, const cxx_type *derived, const cxx_type *base, cxx_path *ret)
 {
-	cxx_path v = {0};
-	*ret = v;
-	if (p->as_it_is || !p->env->base || from->kind != CXX_STRUCT || to->kind != CXX_STRUCT ||
-		cxx_type_same(from, to))
-		return ERR_OK;
-	if (p->env->base(p->env->u, from->h, to->h, &v) != ERR_OK &&
-		p->env->base(p->env->u, to->h, from->h, &v) == ERR_OK) {
-		if (v.n_hops)
-			return cxx_p_fail(p, ERR_SYNTAX,
-				"Cast from a virtual base is not possible error at", n);
-		v.offset = 0 - v.offset;
-	}
-	*ret = v;
+	return p->env->base && derived->kind == CXX_STRUCT && base->kind == CXX_STRUCT &&
+	       !cxx_type_same(derived, base) &&
+	       p->env->base(p->env->u, derived->h, base->h, ret) == ERR_OK;
+}
+
+static way way_to(parser *p, const cxx_type *from, const cxx_type *to)
+{
+	way w = {0};
+	if (p->as_it_is || is_base(p, from, to, &w.path) || !is_base(p, to, from, &w.path))
+		return w;
+	w.down = w.path.n_hops > 0;
+	w.path.offset = 0 - w.path.offset;
+	return w;
+}
+
+/* n, an lvalue or a pointer, brought to the object of class `to` around it. */
+static err around(parser *p, node *n, const cxx_type *t, const cxx_type *from, const cxx_type *to,
+	size_t end, node **ret)
+{
+	bool lvalue = n->lvalue && n->type->kind != CXX_PTR;
+	if (!p->env->derived)
+		return cxx_p_fail(
+			p, ERR_SYNTAX, "Cast from a virtual base is not possible error at", n);
+	TRY(cxx_build_node(p, N_DERIVED, t, n, NULL, n->begin, end, ret));
+	(*ret)->from = from->h;
+	(*ret)->to = to->h;
+	(*ret)->lvalue = lvalue;
 	return ERR_OK;
 }
 
@@ -200,16 +217,18 @@ static err hops(parser *p, node *n, const cxx_type *t, const cxx_path *path, siz
 /* A pointer to a class as one to another: of base and derived the address differs. */
 static err adjust(parser *p, node *n, const cxx_type *t, node **ret)
 {
-	cxx_path by;
 	*ret = n;
 	if (n->type->kind != CXX_PTR || t->kind != CXX_PTR)
 		return ERR_OK;
-	TRY(distance(p, n, elem_of(p, n->type), elem_of(p, t), &by));
-	TRY(hops(p, n, t, &by, n->end, ret));
-	if (!by.offset)
+	const cxx_type *from = elem_of(p, n->type), *to = elem_of(p, t);
+	way by = way_to(p, from, to);
+	if (by.down)
+		return around(p, n, t, from, to, n->end, ret);
+	TRY(hops(p, n, t, &by.path, n->end, ret));
+	if (!by.path.offset)
 		return ERR_OK;
 	TRY(cxx_build_node(p, N_ADJUST, t, *ret, NULL, n->begin, n->end, ret));
-	(*ret)->value = by.offset;
+	(*ret)->value = by.path.offset;
 	return ERR_OK;
 }
 
@@ -232,11 +251,15 @@ err cxx_build_cast(parser *p, node *n, const cxx_type *t, size_t begin, node **r
 		if (!n->lvalue || n->bit_len)
 			return conflict(p, n);
 		const cxx_type *to = elem_of(p, t);
-		cxx_path by;
-		TRY(distance(p, n, n->type, to, &by));
-		TRY(hops(p, n, to, &by, n->end, &n));
+		way by = way_to(p, n->type, to);
+		if (by.down) {
+			TRY(around(p, n, to, n->type, to, n->end, ret));
+			(*ret)->begin = (uint32_t)begin;
+			return ERR_OK;
+		}
+		TRY(hops(p, n, to, &by.path, n->end, &n));
 		TRY(cxx_build_node(p, N_FIELD, to, n, NULL, begin, n->end, ret));
-		(*ret)->value = by.offset;
+		(*ret)->value = by.path.offset;
 		(*ret)->lvalue = true;
 		return ERR_OK;
 	}
@@ -417,6 +440,18 @@ static err pointer_add(
 	return ERR_OK;
 }
 
+/* Of two pointers to classes of one object the one to the derived class becomes the other's. */
+static err alike(parser *p, node **a, node **b)
+{
+	cxx_path unused;
+	if ((*a)->type->kind != CXX_PTR || (*b)->type->kind != CXX_PTR)
+		return ERR_OK;
+	const cxx_type *x = elem_of(p, (*a)->type), *y = elem_of(p, (*b)->type);
+	if (is_base(p, x, y, &unused))
+		return adjust(p, *a, (*b)->type, a);
+	return is_base(p, y, x, &unused) ? adjust(p, *b, (*a)->type, b) : ERR_OK;
+}
+
 /* At least one operand is a pointer. */
 static err pointers(parser *p, cxx_op op, node *a, node *b, node **ret)
 {
@@ -441,6 +476,7 @@ static err pointers(parser *p, cxx_op op, node *a, node *b, node **ret)
 		return ERR_OK;
 	}
 	if (is_compare(op)) {
+		TRY(alike(p, &a, &b));
 		const cxx_type *t = pa ? a->type : b->type;
 		if (cxx_type_is_float(a->type) || cxx_type_is_float(b->type))
 			return conflict(p, b);
@@ -485,8 +521,22 @@ static err member_of(parser *p, cxx_op op, node *a, node *b, node **ret)
 	TRY(cxx_build_value(p, b, &v));
 	if (v->type->kind != CXX_MEMBER || a->type->kind != CXX_STRUCT || !a->lvalue)
 		return conflict(p, v->type->kind != CXX_MEMBER ? b : a);
-	TRY(cxx_build_node(p, N_MEMBER, elem_of(p, v->type), a, v, a->begin, b->end, ret));
+	const cxx_type *to = elem_of(p, v->type);
+	if (to->kind == CXX_FUNC)
+		return conflict(p, b);
+	TRY(cxx_build_node(p, N_MEMBER, to, a, v, a->begin, b->end, ret));
 	return cxx_build_lvalue(p, *ret, ret);
+}
+
+/* 0 beside a pointer to a member is no offset, but none: -1 for data. */
+static err null_member(parser *p, const node *member, node **n)
+{
+	if (member->type->kind != CXX_MEMBER || (*n)->kind != N_CONST ||
+		!cxx_type_is_int((*n)->type) || (*n)->n.i)
+		return ERR_OK;
+	bool func = elem_of(p, member->type)->kind == CXX_FUNC;
+	const cxx_type *t = cxx_type_member(p->a, elem_of(p, member->type), (str){0});
+	return cxx_build_const(p, t, func ? 0 : UINT32_MAX, (*n)->begin, (*n)->end, n);
 }
 
 err cxx_build_binary(parser *p, cxx_op op, node *a, node *b, node **ret)
@@ -499,6 +549,8 @@ err cxx_build_binary(parser *p, cxx_op op, node *a, node *b, node **ret)
 	if (op == OP_LAND || op == OP_LOR)
 		return logical(p, op, x, y, ret);
 	if (x->type->kind == CXX_MEMBER || y->type->kind == CXX_MEMBER) {
+		TRY(null_member(p, x, &y));
+		TRY(null_member(p, y, &x));
 		if (!is_compare(op) || x->type->kind != y->type->kind)
 			return conflict(p, a);
 		TRY(convert(p, x, cxx_type_basic(p->env, CXX_UINT), &x));
@@ -540,6 +592,7 @@ err cxx_build_cond(parser *p, node *c, node *a, node *b, node **ret)
 		TRY(scalar(p, b, &y));
 		const cxx_type *t = x->type;
 		if (x->type->kind == CXX_PTR || y->type->kind == CXX_PTR) {
+			TRY(alike(p, &x, &y));
 			t = x->type->kind == CXX_PTR ? x->type : y->type;
 			if (cxx_type_is_float(x->type) || cxx_type_is_float(y->type))
 				return conflict(p, b);

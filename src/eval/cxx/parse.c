@@ -143,7 +143,8 @@ static err class_member(parser *p, str name, size_t begin, size_t end, node **re
 		return cxx_build_const(p, t, cxx_num_wrap(t, f.addr), begin, end, ret);
 	if (f.is_static || f.bit_len || f.path.n_hops)
 		return ERR_NOTFOUND;
-	return cxx_build_const(p, cxx_type_member(p->a, t), f.path.offset, begin, end, ret);
+	return cxx_build_const(
+		p, cxx_type_member(p->a, t, str_take(name, at)), f.path.offset, begin, end, ret);
 }
 
 static err one_name(parser *p, str name, size_t begin, size_t end, node **ret)
@@ -155,8 +156,14 @@ static err one_name(parser *p, str name, size_t begin, size_t end, node **ret)
 	if (!global && str_chr(name, '!') == SIZE_MAX)
 		p->scoped = true;
 	err e = ask(p, name, local, &s);
-	if (e == ERR_OK)
-		return symbol_node(p, name, &s, begin, end, ret);
+	if (e == ERR_OK) {
+		/* a member hides what is global; a class may have its name in another case */
+		err member = s.local || local || global ? ERR_NOTFOUND
+							: this_field(p, name, begin, end, ret);
+		if (member == ERR_NOTFOUND && s.folded)
+			member = class_member(p, name, begin, end, ret);
+		return member != ERR_NOTFOUND ? member : symbol_node(p, name, &s, begin, end, ret);
+	}
 	if (e != ERR_NOTFOUND || local)
 		return e;
 	e = global ? ERR_NOTFOUND : this_field(p, name, begin, end, ret);

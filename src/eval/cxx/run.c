@@ -107,7 +107,12 @@ num cxx_num_convert(num v, const cxx_type *from, const cxx_type *to)
 		return r;
 	}
 	if (!cxx_type_is_float(from)) {
-		r.i = cxx_num_wrap(to, v.i);
+		/* a pointer to a data member is nothing if it is -1 */
+		bool offset = from->kind == CXX_MEMBER && from->size <= 8 &&
+			      !(from->elem && from->elem->kind == CXX_FUNC);
+		r.i = cxx_num_wrap(to, offset && to->kind == CXX_BOOL
+					       ? v.i != cxx_num_wrap(from, ~(cxx_u128)0)
+					       : v.i);
 		return r;
 	}
 	if (to->kind == CXX_BOOL) {
@@ -273,6 +278,15 @@ static err virtual_base(runner *r, const node *n, uint64_t at, uint64_t *ret)
 		return blame(r, n, e, "Memory access error at");
 	*ret = cut(r, at + le64(raw[1]));
 	return ERR_OK;
+}
+
+/* From a virtual base back to what it is a base of. */
+static err derived(runner *r, const node *n, uint64_t at, uint64_t *ret)
+{
+	if (r->d)
+		diag_clear(r->d);
+	err e = r->env->derived(r->env->u, n->from, n->to, at, ret, r->d);
+	return e == ERR_OK ? e : blame(r, n, e, "Cast from a virtual base error at");
 }
 
 static err read_bytes(runner *r, const node *n, const place *p, void *to, size_t size)
@@ -503,6 +517,12 @@ static err place_of(runner *r, const node *n, place *ret)
 			return fail(
 				r, n, ERR_UNSUPPORTED, "No address: it is in a register; error at");
 		return virtual_base(r, n, ret->addr, &ret->addr);
+	case N_DERIVED:
+		TRY(place_of(r, n->a, ret));
+		if (ret->where != IN_MEMORY)
+			return fail(
+				r, n, ERR_UNSUPPORTED, "No address: it is in a register; error at");
+		return derived(r, n, ret->addr, &ret->addr);
 	case N_MEMBER:
 		TRY(value_of(r, n->b, &v));
 		TRY(place_of(r, n->a, ret));
@@ -657,6 +677,15 @@ static err value_of(runner *r, const node *n, num *ret)
 		if (!ret->i)
 			return ERR_OK;
 		TRY(virtual_base(r, n, (uint64_t)ret->i, &at));
+		ret->i = at;
+		return ERR_OK;
+	}
+	case N_DERIVED: {
+		uint64_t at;
+		TRY(value_of(r, n->a, ret));
+		if (!ret->i)
+			return ERR_OK;
+		TRY(derived(r, n, (uint64_t)ret->i, &at));
 		ret->i = at;
 		return ERR_OK;
 	}

@@ -43,6 +43,7 @@ typedef enum node_kind {
 	N_DEREF,   /* lvalue at a */
 	N_FIELD,   /* lvalue in a, value bytes behind its start */
 	N_VBASE,   /* lvalue in a, or pointer a unless NULL: a virtual base, by hop */
+	N_DERIVED, /* lvalue, or pointer unless NULL, of the class that has a as its virtual base */
 	N_MEMBER,  /* a.*b */
 	N_ADDR,	   /* &a */
 	N_CONVERT, /* a */
@@ -98,6 +99,7 @@ struct node {
 	node *a, *b, *c;
 	uint64_t value;
 	cxx_hop hop;
+	cxx_handle from, to; /* N_DERIVED: classes */
 	num n;
 	str text; /* string, MASM text, name of what is nowhere */
 	cxx_reg reg;
@@ -175,7 +177,7 @@ extern const cxx_type cxx_none, cxx_void;
 const cxx_type *cxx_type_basic(const cxx_env *env, cxx_kind k);
 const cxx_type *cxx_type_pointer(const cxx_env *env, arena *a, const cxx_type *to);
 const cxx_type *cxx_type_array(arena *a, const cxx_type *of, uint64_t count);
-const cxx_type *cxx_type_member(arena *a, const cxx_type *of);
+const cxx_type *cxx_type_member(arena *a, const cxx_type *of, str owner);
 bool cxx_type_is_int(const cxx_type *t); /* bool to int128; not enum */
 bool cxx_type_is_float(const cxx_type *t);
 bool cxx_type_is_arith(const cxx_type *t); /* int or float or enum */

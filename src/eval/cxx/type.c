@@ -52,10 +52,11 @@ const cxx_type *cxx_type_array(arena *a, const cxx_type *of, uint64_t count)
 	return t;
 }
 
-const cxx_type *cxx_type_member(arena *a, const cxx_type *of)
+const cxx_type *cxx_type_member(arena *a, const cxx_type *of, str owner)
 {
 	cxx_type *t = arena_new(a, cxx_type);
-	*t = (cxx_type){.kind = CXX_MEMBER, .is_unsigned = true, .size = 4, .elem = of};
+	*t = (cxx_type){
+		.kind = CXX_MEMBER, .is_unsigned = true, .size = 4, .elem = of, .name = owner};
 	return t;
 }
 
@@ -217,10 +218,15 @@ static void type_text(const cxx_env *env, arena *a, const cxx_type *t, buf *out,
 		buf_addc(out, ' ');
 		params(env, t, out);
 		return;
-	case CXX_MEMBER:
-		type_text(env, a, el ? el : &cxx_void, out, depth + 1);
-		buf_addz(out, " ::*");
+	case CXX_MEMBER: {
+		bool func = el && el->kind == CXX_FUNC;
+		const cxx_type *to = func ? cxx_type_elem(env, a, el) : el;
+		type_text(env, a, to ? to : &cxx_void, out, depth + 1);
+		buf_addf(out, func ? " (%.*s::*)" : " %.*s::*", STR_ARG(t->name));
+		if (func)
+			params(env, el, out);
 		return;
+	}
 	default:
 		if (t->word)
 			buf_addf(out, "%s ", t->word);
