@@ -96,6 +96,9 @@ void plan_destroy(struct eng_plan *p);
 /* Starts what e->exec asks for from the current stop. */
 err plan_begin(engine *e, diag *d);
 void plan_end(engine *e);
+/* A step that begins on the program's own break instruction has made it by plan_begin: what now?
+ * PLAN_MORE: the target must run. */
+plan_verdict plan_moved(engine *e);
 /* Gets the target going for the next leg, past a trap at pc if there is one. */
 err plan_resume(engine *e, diag *d);
 /* Looks at an exception event. */

@@ -24,6 +24,7 @@ struct eng_plan {
 	leg leg;
 	uint64_t thread; /* KTHREAD that the request is about */
 	bool passed;	 /* the trap at pc was passed just now: run on as it is */
+	bool moved;	 /* pc went past the program's own break instruction */
 	bool unseen;	 /* pc was reached by passing a trap: an execute trap there must hit */
 	/* Threads whose trap flag was set and whose single-step event has not come yet: another
 	 * processor's stop can get in between, even one that the user sees. */
@@ -127,10 +128,11 @@ static err past_own_break(engine *e, diag *d)
 		memcpy(op, e->ev.stream, 2);
 	else if (tgt_read_all(e->t, eng_here(e), e->ev.pc, op, 2, NULL) != ERR_OK)
 		return ERR_OK;
-	if (op[0] == 0xcc)
-		return set_rip(e, e->ev.pc + 1, d);
-	if (op[0] == 0xcd && op[1] == 3)
-		return set_rip(e, e->ev.pc + 2, d);
+	unsigned n = op[0] == 0xcc ? 1 : op[0] == 0xcd && op[1] == 3 ? 2 : 0;
+	if (!n)
+		return ERR_OK;
+	TRY(set_rip(e, e->ev.pc + n, d));
+	e->plan->moved = true;
 	return ERR_OK;
 }
 
@@ -269,8 +271,10 @@ static err run_on(engine *e, diag *d)
 	site *here = e->ev.kind == TGT_EV_EXCEPTION ? site_at(e, e->ev.pc) : NULL;
 	x64_insn in;
 
+	bool moved = p->moved;
 	p->leg = LEG_RUN;
-	if (!here || p->passed)
+	p->moved = false;
+	if (!here || p->passed || moved)
 		return go(e, TGT_GO, NULL, d);
 	/* Best is a target that can do it itself; what it passes must be in. */
 	if (e->caps.threads) {
@@ -431,6 +435,19 @@ static plan_verdict step_done(engine *e)
 		eng_show_stop(e);
 	}
 	return PLAN_MORE;
+}
+
+plan_verdict plan_moved(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	if (!p->moved || plan_free_run(e))
+		return PLAN_MORE;
+	p->moved = false;
+	e->ev.code = STATUS_SINGLE_STEP;
+	e->prev_ip = e->last_ip;
+	e->last_ip = e->ev.pc;
+	ctx_from_event(e);
+	return step_done(e);
 }
 
 static bool above(engine *e, uint64_t sp)

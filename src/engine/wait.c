@@ -329,7 +329,8 @@ static err stuck(engine *e, err r)
 	if (r == ERR_DEAD)
 		return died(e);
 	stopped(e);
-	return r == ERR_CANCELLED && e->broke_in ? ERR_OK : r; /* Ctrl+C: it is stopped, as wished */
+	return r == ERR_CANCELLED && e->broke_in ? ERR_OK
+						 : r; /* Ctrl+C: it is stopped, as wished */
 }
 
 static err resume(engine *e, diag *d)
@@ -352,8 +353,34 @@ static err resume(engine *e, diag *d)
 	return r;
 }
 
+/* The request is fulfilled: the target stands where it is. */
+static err finished(engine *e)
+{
+	bool done_cmd = e->plan_active_exec.command.n && e->hooks.run;
+	str after = e->plan_active_exec.command;
+	stopped(e);
+	e->plan_active_exec.command = (str){0}; /* once: the next stop may be of a new process */
+	if (done_cmd)
+		(void)!e->hooks.run(e->hooks.cu, after, NULL);
+	return ERR_OK;
+}
+
+/* Starts what is asked for. *done: the target need not run for it. */
+static err begin(engine *e, bool *done, diag *d)
+{
+	e->plan_active_exec = e->exec;
+	TRY(plan_begin(e, d));
+	if (plan_moved(e) == PLAN_DONE) {
+		snprintf(e->last_event, sizeof e->last_event, "Step completed");
+		*done = true;
+		return ERR_OK;
+	}
+	return resume(e, d);
+}
+
 err eng_wait(engine *e, int timeout_ms, diag *d)
 {
+	bool done = false;
 	uint64_t deadline = timeout_ms < 0 ? 0 : sys_now_ms() + (uint64_t)timeout_ms;
 
 	if (!e->t)
@@ -364,13 +391,12 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 		return diag_set(d, ERR_STATE,
 			"nothing makes the target run: set the execution status first");
 	if (e->has_event && !e->running) {
-		e->plan_active_exec = e->exec;
 		e->inside_wait = true;
-		err r = plan_begin(e, d);
-		if (r == ERR_OK)
-			r = resume(e, d);
+		err r = begin(e, &done, d);
 		if (r != ERR_OK)
 			return stuck(e, r);
+		if (done)
+			return finished(e);
 	}
 	for (;;) {
 		tgt_event ev = {0};
@@ -411,22 +437,12 @@ err eng_wait(engine *e, int timeout_ms, diag *d)
 			continue;
 		if (o != SHOW_STOP && atomic_load(&e->break_wanted) && ev.kind == TGT_EV_EXCEPTION)
 			o = SHOW_STOP; /* Ctrl+C during a step or a storm of passed-over hits */
-		err r = ERR_OK;
-		if (o == NEW_REQUEST) {
-			e->plan_active_exec = e->exec;
-			r = plan_begin(e, d);
-		}
-		if (o == SHOW_STOP) {
-			bool done_cmd = e->plan_active_exec.command.n && e->hooks.run;
-			str after = e->plan_active_exec.command;
-			stopped(e);
-			if (done_cmd)
-				(void)!e->hooks.run(e->hooks.cu, after, NULL);
-			return ERR_OK;
-		}
-		if (r == ERR_OK)
-			r = resume(e, d);
+		if (o == SHOW_STOP)
+			return finished(e);
+		err r = o == NEW_REQUEST ? begin(e, &done, d) : resume(e, d);
 		if (r != ERR_OK)
 			return stuck(e, r);
+		if (done)
+			return finished(e);
 	}
 }
