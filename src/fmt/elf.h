@@ -113,6 +113,9 @@ bool elf_sec_packed(const elf_view *v, const elf_sec *s, uint64_t *size);
 /* Unpacks into to, size bytes as elf_sec_packed told. */
 err elf_sec_unpack(
 	const elf_view *v, const elf_sec *s, uint8_t *to, uint64_t size, diag *d) MUST_CHECK;
+/* The file inside of .gnu_debugdata, unpacked: it has the functions that the dynamic table does not
+ * name. Free with mem_free. ERR_NOTFOUND: no such section. */
+err elf_debugdata(const elf_view *v, uint8_t **ret, size_t *n_ret, diag *d) MUST_CHECK;
 /* File bytes behind an address; *n_ret bytes follow in the same segment. NULL: none. */
 const uint8_t *elf_at(const elf_view *v, uint64_t vaddr, size_t *n_ret);
 /* Value of a dynamic entry (DT_xxx); false if there is none. */

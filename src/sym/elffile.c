@@ -58,14 +58,10 @@ static uint8_t rank_of(const elf_sym *s)
 }
 
 /* False: not a symbol that has an address (section, file, undefined, thread-local). */
-static bool nth(const elffile *x, size_t i, esym *ret)
+static bool of_table(const elffile *x, const elf_syms *t, size_t i, esym *ret)
 {
 	elf_sym s;
-	if (x->made) {
-		*ret = x->made[i];
-		return true;
-	}
-	if (!elf_sym_get(&x->syms, i, &s) || !s.name.n || !s.shndx || s.shndx == 0xfff1 ||
+	if (!elf_sym_get(t, i, &s) || !s.name.n || !s.shndx || s.shndx == 0xfff1 ||
 		s.value < x->base || s.value - x->base >= SYM_NO_RVA)
 		return false; /* 0xfff1: SHN_ABS, a number */
 	if (s.type != ELF_STT_NOTYPE && s.type != ELF_STT_OBJECT && s.type != ELF_STT_FUNC &&
@@ -79,6 +75,14 @@ static bool nth(const elffile *x, size_t i, esym *ret)
 		.data = s.type == ELF_STT_OBJECT,
 		.is_static = s.bind == ELF_STB_LOCAL};
 	ret->code = ret->func || (!ret->data && in_code(x, s.value));
+	return true;
+}
+
+static bool nth(const elffile *x, size_t i, esym *ret)
+{
+	if (!x->made)
+		return of_table(x, &x->syms, i, ret);
+	*ret = x->made[i];
 	return true;
 }
 
@@ -623,7 +627,7 @@ static err at(sym_file *f, uint32_t rva, sym_rec *ret, uint32_t *disp)
 			break;
 		}
 	}
-	if (!x->made && s.code != code && !(s.rva == rva))
+	if (x->img && s.code != code && !(s.rva == rva))
 		return ERR_NOTFOUND; /* another segment begins in between */
 	rec_named(f, best, &s, ret);
 	add_type(f, ret, true);
@@ -1062,6 +1066,36 @@ static void pick_table(elffile *x)
 	}
 }
 
+/* The dynamic table and what .gnu_debugdata adds to it, as one. */
+static void add_debugdata(sym_mod *m, elffile *x)
+{
+	diag why;
+	elf_view mini;
+	size_t size;
+	esym s;
+	VEC(esym) v = {0};
+	diag_clear(&why);
+	err e = elf_debugdata(&x->img->v, &x->packed, &size, &why);
+	if (e == ERR_OK)
+		e = elf_open(&mini, &x->a, x->packed, size, &why);
+	if (e != ERR_OK) {
+		if (e != ERR_NOTFOUND)
+			sym_note(m->store, false, "*** WARNING: %s: %s", x->img->path, why.text);
+		return;
+	}
+	const elf_syms *tables[] = {&mini.symtab, &x->img->v.dynsym};
+	for (size_t k = 0; k < ARRAY_LEN(tables); k++)
+		for (size_t i = 0; i < tables[k]->n && v.n < SYMS_MAX; i++)
+			if (of_table(x, tables[k], i, &s))
+				vec_push(&v, s);
+	if (mini.symtab.n && v.n) {
+		x->made = arena_dup(&x->a, v.p, v.n * sizeof(esym));
+		x->n_made = v.n;
+		x->dynamic = false;
+	}
+	vec_deinit(&v);
+}
+
 static bool may_wait(const elffile *x, const elf_view *v)
 {
 	uint64_t size = 0;
@@ -1099,6 +1133,8 @@ err sym_elf_open(sym_mod *m, unsigned how, sym_file **ret, diag *d)
 		return ERR_CANCELLED;
 	}
 	pick_table(x);
+	if (x->dynamic)
+		add_debugdata(m, x);
 	const elf_view *dv = x->dbg.n ? &x->dbgv : &g->v;
 	if (!x->syms.n && !has_dwarf(dv)) {
 		elffile_drop(s, x);

@@ -37,7 +37,7 @@ typedef struct elffile {
 	uint64_t base; /* RVA 0 as the file's addresses count */
 	elf_syms syms;
 	bool dynamic; /* syms is the dynamic table: exports */
-	esym *made;   /* symbols of another kind of table (COFF), instead of syms */
+	esym *made;   /* symbols of another kind of table (COFF), or of two, instead of syms */
 	size_t n_made;
 	esym *plt; /* "puts@plt", by address; made with by_addr */
 	size_t n_plt;
@@ -49,7 +49,7 @@ typedef struct elffile {
 	map given; /* index of a DWARF name -> its text, kept */
 	dwf *dw;   /* NULL: no DWARF, or not yet: sym_elf_dwarf */
 	bool dw_later;
-	uint8_t *packed; /* sections of a PE image as an ELF file */
+	uint8_t *packed; /* sections of a PE image as an ELF file; .gnu_debugdata unpacked */
 } elffile;
 
 static inline elffile *xf_of(sym_file *f)

@@ -54,6 +54,10 @@ static void look(const uint8_t *p, size_t n)
 			if (elf_sec_bytes(&v, &v.sec[i], &raw) && raw.n)
 				elf_crc32(raw.p, raw.n < 4096 ? raw.n : 4096);
 		}
+		uint8_t *mini;
+		size_t mini_n;
+		if (elf_debugdata(&v, &mini, &mini_n, NULL) == ERR_OK)
+			mem_free(mini);
 		str name, id;
 		uint32_t crc;
 		size_t left = 0;

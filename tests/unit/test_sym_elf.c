@@ -360,6 +360,41 @@ static void debug_files(void **state)
 	close_store();
 }
 
+/* Names in .gnu_debugdata. */
+static void mini_debug_data(void **state)
+{
+	char *path = program("mini");
+	sym v;
+	uint64_t disp;
+	sym_mod *m = open_file(path);
+	load(m);
+	assert_int_equal(m->status, SYM_PUBLIC);
+	assert_int_equal(sym_find(s, STR("mini!second"), &v, NULL), ERR_OK);
+	assert_true(v.code && v.is_static && v.size > 8);
+	assert_int_equal(sym_at(s, v.addr + 5, &v, &disp), ERR_OK);
+	assert_true(str_eq(v.name, STR("second")) && disp == 5);
+	/* the dynamic table is still there */
+	assert_int_equal(sym_find(s, STR("mini!__bss_start"), &v, NULL), ERR_NOTFOUND);
+	assert_int_equal(sym_find(s, STR("mini!printf"), &v, NULL), ERR_NOTFOUND);
+	close_store();
+	/* damaged, at every byte of its header and at some others: said, and the rest goes on */
+	str f = file_text(path);
+	elf_view e;
+	assert_int_equal(elf_open(&e, &world, f.p, f.n, NULL), ERR_OK);
+	const elf_sec *sec = elf_sec_find(&e, STR(".gnu_debugdata"));
+	assert_non_null(sec);
+	for (size_t i = 0; i < sec->size; i += i < 32 ? 1 : 97) {
+		char *bad = arena_dup(&world, f.p, f.n);
+		bad[sec->off + i] ^= 0x55;
+		put_file(at_world("mini-bad"), bad, f.n);
+		m = open_file(at_world("mini-bad"));
+		assert_true(sym_mod_load(m, NULL) == ERR_OK);
+		assert_true(m->status == SYM_EXPORT || m->status == SYM_NONE);
+		assert_non_null(strstr(buf_z(&x.notes), ".gnu_debugdata"));
+		close_store();
+	}
+}
+
 static void debuginfod(void **state)
 {
 	http h;
@@ -549,6 +584,7 @@ int main(void)
 		cmocka_unit_test(functions_without_a_name_of_theirs),
 		cmocka_unit_test(facts),
 		cmocka_unit_test(debug_files),
+		cmocka_unit_test(mini_debug_data),
 		cmocka_unit_test(debuginfod),
 		cmocka_unit_test(in_memory),
 		cmocka_unit_test(damaged),
