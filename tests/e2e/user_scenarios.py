@@ -238,6 +238,19 @@ def nobody_there(build):
         must(lives(), "does not run on")
 
 
+def musl_thread_locals(build):
+    """Thread-local variables of a program and of a library with musl, which does not say where they are."""
+    program, library = _path(build, U + "tls-musl"), _path(build, U + "tlslib-musl.so")
+    if not os.path.exists(program):
+        raise _Skip("no musl-gcc when it was built")
+    say = ["?? user_tls_musl!mine", "?? user_tls_musl!place.number", "?? user_tlslib_musl!kept", "?? user_tlslib_musl!two.b", "g"]
+    text, _ = _rs(build, [program, library], ["bp user_tls_musl!stop", "g", *say, *say, *say, *say[:-1], "~0s", *say[:-1], "q"])
+    must(re.findall(r"^(?:int|long) 0n(\d+)$", text, re.M) == [
+        "11", "7", "5", "2", "11", "7", "8", "3",       # the first thread, before and behind use(3)
+        "100", "8", "5", "2", "100", "8", "25", "3",    # the second one
+        "11", "7", "8", "3"], text)
+
+
 def no_permission(build):
     """Another user's process: the words say whose it is and what to do."""
     if os.geteuid() or not shutil.which("setpriv"):
