@@ -570,12 +570,14 @@ void sym_image_describe(sym_mod *m, buf *out)
 		return;
 	}
 	const pe_view *p = &g->pe;
+	/* the file is the one that the image was stripped from: larger */
+	bool whole = g->file.n && m->size && p->image_size != m->size;
 	buf_addf(out, "   Machine Type: %u (%s)\n", p->machine, machine_name(p->machine));
 	buf_addf(out, "     Time Stamp: %x ", p->timestamp);
 	sym_time(p->timestamp, out);
 	buf_addf(out, "\n           Size: %x\n       CheckSum: %x\nCharacteristics: %x%s\n",
-		p->image_size, p->checksum, p->characteristics,
-		p->characteristics & DEBUG_STRIPPED ? " stripped" : "");
+		whole ? (uint32_t)m->size : p->image_size, whole ? m->checksum : p->checksum,
+		p->characteristics, p->characteristics & DEBUG_STRIPPED ? " stripped" : "");
 	buf_addz(out, "Debug Data Dirs: Type  Size     VA  Pointer\n");
 	lmi x = {g, out, false};
 	if (pe_debug_each(p, lmi_debug, &x) != ERR_OK && !x.any)
@@ -583,8 +585,8 @@ void sym_image_describe(sym_mod *m, buf *out)
 	if (g->file.n)
 		buf_addf(out,
 			"     Image Type: FILE     - Image read from a file on this "
-			"host.\n%17s%s\n",
-			"", g->file_path);
+			"host%s.\n%17s%s\n",
+			whole ? ": the one that it was stripped from" : "", "", g->file_path);
 	else
 		buf_addz(out, "     Image Type: MEMORY   - Image read successfully from loaded "
 			      "memory.\n");

@@ -574,6 +574,14 @@ static void pe_in_memory(loaded *l, const char *status)
 		/* code and unwind data stand in for pages that the target has not in memory */
 		if (!m->mismatch)
 			assert_int_equal(sym_image_read(s, v.addr, code, sizeof code), ERR_OK);
+		/* but the size is the image's */
+		char *size = arena_printf(&world, "Size: %x\n",
+			le32(l->header + le32(l->header + 0x3c) + 24 + 56));
+		buf b;
+		buf_init(&b, 0);
+		sym_lmi(m, &b);
+		assert_non_null(strstr(buf_z(&b), size));
+		buf_deinit(&b);
 		assert_int_equal(field("prog!pair", "next").offset, 8);
 	}
 	sym_store_destroy(s);
