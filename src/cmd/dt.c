@@ -126,6 +126,13 @@ static bool named_before(const shown *s, const sym_field *f)
 	return false;
 }
 
+static bool nameless(const sym_field *f)
+{
+	sym_type_info in;
+	return sym_type_info_get(f->type, &in) == ERR_OK && !in.forward &&
+	       (in.kind == SYM_T_STRUCT || in.kind == SYM_T_CLASS || in.kind == SYM_T_UNION);
+}
+
 static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
 {
 	sym_field *f;
@@ -138,6 +145,11 @@ static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
 			continue; /* of a sum type only what it is at the moment */
 		if (f[i].is_base && f[i].n_hops && virtual_base(s, &f[i], off))
 			continue;
+		/* members of a union or structure without a name are the structure's own, too */
+		if (!f[i].name.n && !f[i].bit_len && !f[i].is_static && nameless(&f[i])) {
+			base_fields(s, f[i].type, off + f[i].offset, depth + 1);
+			continue;
+		}
 		if (f[i].is_base &&
 			!f[i].n_hops) { /* what a base class holds is shown as the class's own */
 			base_fields(s, f[i].type, off + f[i].offset, depth + 1);

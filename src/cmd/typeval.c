@@ -7,6 +7,7 @@
  */
 #include "cmd/typeval.h"
 
+#include "base/half.h"
 #include "base/reader.h"
 
 #include <stdio.h>
@@ -108,9 +109,16 @@ static void character(const sym_type_info *in, uint64_t x, buf *out)
 	buf_addc(out, '\'');
 }
 
-static void real(const uint8_t *p, uint64_t size, buf *out)
+static void real(const uint8_t *p, uint64_t size, str name, buf *out)
 {
-	if (size == 4) {
+	if (size == 2) {
+		bool b = str_find(name, STR("bf")) != SIZE_MAX;
+		buf_addf(out, "%.5g", b ? bfloat_get(le16(p)) : half_get(le16(p)));
+	} else if (size == 16 && str_find(name, STR("128")) != SIZE_MAX) {
+		__float128 q; /* as exact as the host's own printf can */
+		memcpy(&q, p, 16);
+		buf_addf(out, "%.21Lg", (long double)q);
+	} else if (size == 4) {
 		float f;
 		memcpy(&f, p, 4);
 		buf_addf(out, "%.8g", (double)f);
@@ -279,6 +287,10 @@ static void type_text(sym_type t, buf *out, int depth)
 		return;
 	case SYM_T_FLOAT:
 		buf_addz(out, in.size == 4 ? "Float" : in.size == 8 ? "Double" : "Real");
+		return;
+	case SYM_T_COMPLEX:
+		buf_addz(out, "Complex ");
+		type_text(in.elem, out, depth + 1);
 		return;
 	case SYM_T_HRESULT:
 		buf_addz(out, "HRESULT");
@@ -631,8 +643,7 @@ static void scalar(
 		return;
 	}
 	uint64_t x = le_get(p, in->size < 8 ? in->size : 8);
-	bool extended = in->kind == SYM_T_FLOAT && str_find(in->name, STR("128")) == SIZE_MAX;
-	if (in->size > 8 && !extended)
+	if (in->size > 8 && in->kind != SYM_T_FLOAT)
 		buf_addf(out, "0x%016llx%016llx", (unsigned long long)le_get(p + 8, in->size - 8),
 			(unsigned long long)x);
 	else if (is_ptr)
@@ -640,7 +651,7 @@ static void scalar(
 	else if (in->kind == SYM_T_ENUM)
 		enumeration(v, t, in, x, out);
 	else if (in->kind == SYM_T_FLOAT)
-		real(p, in->size, out);
+		real(p, in->size, in->name, out);
 	else if (in->kind == SYM_T_BOOL)
 		buf_addf(out, "%llu", (unsigned long long)x);
 	else if (in->kind == SYM_T_HRESULT)
@@ -679,6 +690,12 @@ static void value(const tv *v, sym_type t, uint64_t addr, buf *out, int depth)
 		return;
 	case SYM_T_UNKNOWN:
 		buf_addz(out, "??");
+		return;
+	case SYM_T_COMPLEX:
+		value(v, in.elem, addr, out, depth + 1);
+		buf_addz(out, " + ");
+		value(v, in.elem, addr + in.size / 2, out, depth + 1);
+		buf_addc(out, 'i');
 		return;
 	case SYM_T_MEMBER:
 		member_pointer(v, &in, addr, out);

@@ -118,7 +118,7 @@ static cxx_kind kind_of(const sym_type_info *in)
 	case SYM_T_WCHAR:
 		return CXX_WCHAR;
 	case SYM_T_FLOAT:
-		return in->size == 4				    ? CXX_FLOAT
+		return in->size <= 4				    ? CXX_FLOAT
 		       : in->size == 8				    ? CXX_DOUBLE
 		       : str_find(in->name, STR("128")) != SIZE_MAX ? CXX_UINT128
 								    : CXX_LDOUBLE;
@@ -127,6 +127,7 @@ static cxx_kind kind_of(const sym_type_info *in)
 	case SYM_T_REF:
 		return CXX_REF;
 	case SYM_T_ARRAY:
+	case SYM_T_COMPLEX:
 		return CXX_ARRAY;
 	case SYM_T_STRUCT:
 	case SYM_T_CLASS:
@@ -149,7 +150,7 @@ static err c_describe(void *u, cxx_handle h, cxx_desc *ret)
 	TRY(sym_type_info_get(type_of(h), &in));
 	*ret = (cxx_desc){.kind = kind_of(&in),
 		.size = in.size,
-		.count = in.count,
+		.count = in.kind == SYM_T_COMPLEX ? 2 : in.count,
 		.elem = handle_of(in.elem),
 		.name = in.name,
 		.forward = in.forward};

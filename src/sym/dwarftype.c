@@ -9,7 +9,15 @@
 
 #include <ctype.h>
 
-enum { T_VOID = 3, T_CHAR = 0x70, IDS_MAX = 1 << 27, ARGS_MAX = 4096 };
+enum {
+	T_VOID = 3,
+	T_FLOAT = 0x40,
+	T_DOUBLE = 0x41,
+	T_CHAR = 0x70,
+	T_LDOUBLE = 0xe3,
+	IDS_MAX = 1 << 27,
+	ARGS_MAX = 4096
+};
 
 /* ---- ids ---- */
 
@@ -426,6 +434,10 @@ static void base_info(Dwarf_Die *die, sym_type_info *ret)
 	case DW_ATE_float:
 		ret->kind = SYM_T_FLOAT;
 		break;
+	case DW_ATE_complex_float:
+		ret->kind = ret->size == 8 || ret->size == 16 || ret->size == 32 ? SYM_T_COMPLEX
+										 : SYM_T_UNKNOWN;
+		break;
 	default:
 		ret->kind = SYM_T_UNKNOWN;
 		break;
@@ -604,6 +616,10 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 	switch (tag) {
 	case DW_TAG_base_type:
 		base_info(&die, &t);
+		if (t.kind == SYM_T_COMPLEX)
+			t.elem = (sym_type){x->f, t.size == 8	 ? T_FLOAT
+						  : t.size == 16 ? T_DOUBLE
+								 : T_LDOUBLE};
 		break;
 	case DW_TAG_unspecified_type:
 		t.kind = SYM_T_VOID;
@@ -651,7 +667,9 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 		}
 		t.name = str_dup(&x->a, buf_str(&b));
 		buf_deinit(&b);
-		t.size = p->forward ? 0 : size_of(&die);
+		/* `enum class byte : unsigned char;` is complete */
+		t.forward = p->forward && !(tag == DW_TAG_enumeration_type && size_of(&die));
+		t.size = t.forward ? 0 : size_of(&die);
 		t.n_fields = count_fields(&die, &t.variants);
 		t.kind = tag == DW_TAG_class_type	  ? SYM_T_CLASS
 			 : tag == DW_TAG_union_type	  ? SYM_T_UNION

@@ -332,6 +332,7 @@ typedef enum sym_type_kind {
 	SYM_T_UNION,
 	SYM_T_ENUM,
 	SYM_T_FUNC,
+	SYM_T_COMPLEX, /* two numbers of type elem */
 	SYM_T_MEMBER, /* pointer to a member of `owner`: elem is the member's type */
 	SYM_T_UNKNOWN
 } sym_type_kind;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/bisect.h"
+#include "base/half.h"
 #include "base/map.h"
 #include "base/reader.h"
 
@@ -139,6 +140,37 @@ static void bisecting(void **state)
 		}
 }
 
+/* Every half there and back; what lies between two goes to the nearer one, ties to the even one. */
+static void halves(void **state)
+{
+	for (unsigned i = 0; i < 0x10000; i++) {
+		double f = half_get((uint16_t)i), b = bfloat_get((uint16_t)i);
+		if (f == f)
+			assert_int_equal(half_put(f), i);
+		else
+			assert_true((half_put(f) & 0x7fff) > 0x7c00);
+		if (b == b)
+			assert_int_equal(bfloat_put(b), i);
+		else
+			assert_true((bfloat_put(b) & 0x7fff) > 0x7f80);
+		if (i < 0x7bff) {
+			double next = half_get((uint16_t)(i + 1)), mid = (f + next) / 2;
+			assert_true(f < next);
+			assert_int_equal(half_put(mid), i + (i & 1));
+			assert_int_equal(half_put(mid + (next - f) / 8), i + 1);
+			assert_int_equal(half_put(mid - (next - f) / 8), i);
+		}
+	}
+	assert_true(half_get(0x3c00) == 1 && half_get(0xc000) == -2 && half_get(1) == 0x1p-24);
+	assert_true(half_get(0x7bff) == 65504 && bfloat_get(0x3f80) == 1);
+	assert_int_equal(half_put(65519), 0x7bff);
+	assert_int_equal(half_put(65520), 0x7c00);
+	assert_int_equal(half_put(-1e300), 0xfc00);
+	assert_int_equal(half_put(1e-300), 0);
+	assert_int_equal(half_put(0x1p-25), 0);
+	assert_int_equal(half_put(0x1.8p-25), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +180,7 @@ int main(void)
 		cmocka_unit_test(words),
 		cmocka_unit_test(buffers),
 		cmocka_unit_test(bisecting),
+		cmocka_unit_test(halves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,8 @@
  */
 #include "eval/cxx/tree.h"
 
+#include "base/half.h"
+
 typedef enum place_kind { IN_MEMORY, IN_REG, IN_BYTES } place_kind;
 
 typedef struct place {
@@ -47,10 +49,17 @@ static cxx_u128 bytes_u128(const uint8_t raw[16])
 	return (cxx_u128)le64(raw) | (cxx_u128)le64(raw + 8) << 64;
 }
 
+static bool is_bfloat(const cxx_type *t)
+{
+	return str_find(t->name, STR("bf")) != SIZE_MAX;
+}
+
 num cxx_num_load(const cxx_type *t, const uint8_t raw[16])
 {
 	num v = {0};
-	if (t->kind == CXX_FLOAT) {
+	if (t->kind == CXX_FLOAT && t->size == 2) {
+		v.f = (long double)(is_bfloat(t) ? bfloat_get(le16(raw)) : half_get(le16(raw)));
+	} else if (t->kind == CXX_FLOAT) {
 		float f;
 		uint32_t bits = le32(raw);
 		memcpy(&f, &bits, 4);
@@ -72,7 +81,9 @@ num cxx_num_load(const cxx_type *t, const uint8_t raw[16])
 static void num_store(const cxx_type *t, num v, uint8_t raw[16])
 {
 	memset(raw, 0, 16);
-	if (t->kind == CXX_FLOAT) {
+	if (t->kind == CXX_FLOAT && t->size == 2) {
+		put16(raw, is_bfloat(t) ? bfloat_put((double)v.f) : half_put((double)v.f));
+	} else if (t->kind == CXX_FLOAT) {
 		float f = (float)v.f;
 		uint32_t bits;
 		memcpy(&bits, &f, 4);
@@ -92,6 +103,12 @@ static void num_store(const cxx_type *t, num v, uint8_t raw[16])
 
 static long double rounded(const cxx_type *t, long double f)
 {
+	if (t->kind == CXX_FLOAT && t->size == 2) {
+		uint8_t raw[16];
+		num v = {.f = f};
+		num_store(t, v, raw);
+		return cxx_num_load(t, raw).f;
+	}
 	return t->kind == CXX_FLOAT    ? (long double)(float)f
 	       : t->kind == CXX_DOUBLE ? (long double)(double)f
 				       : f;

@@ -120,6 +120,8 @@ err cxx_type_of(const cxx_env *env, arena *a, cxx_handle h, const cxx_type **ret
 	if (basic) {
 		*t = *cxx_type_basic(env, s.kind);
 		t->size = s.size <= 16 ? s.size : 16;
+		t->name = s.name.n ? s.name : t->name; /* _Float16 */
+		t->h = h;
 		*ret = t;
 		return ERR_OK;
 	}
