@@ -4,16 +4,19 @@
     target: fakekernel a --stopped | replay FILE... | image FILE | guest a [run options] | none
             | program PATH [ARGUMENT ...]   (a program to start; PATH is below the build directory)
             | attach PATH [ARGUMENT ...]    (the same, started by the test and attached to)
+            | named PATH [ARGUMENT ...]     (the same, with `-pn`, under a name that nothing else has)
             | core PATH [ARGUMENT ...]      (the same, in a first session that runs the lines `first: COMMAND`;
                                    the session that is shown opens the core that they wrote, %CORE%)
                                    (`a,b` for the variant: once with each, and both must look the same)
-    debuginfod: PATH           (a server that has this debug file under its build-id, %SERVER%; optional)
+    debuginfod: PATH [stalls]  (a server that has this debug file under its build-id, %SERVER%; optional; stalls: half of it comes)
     options: -lines            (more options of ringside; optional; %VARIANT% is the target's)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
     terminal                   (on a pseudo-terminal; optional)
     > command
     > command
     < TEXT => KEYS             (on a terminal, while the prompt does not read: typed when TEXT has come; ^C is Ctrl+C)
+    again                      (what comes behind are another session's commands, on the same target and the same files)
+    kill -9                    (the same, and the session before is killed at the prompt behind its last command)
     ---
     the session, masked
 
@@ -25,6 +28,7 @@ import http.server
 import os
 import pathlib
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -32,7 +36,7 @@ import tempfile
 import threading
 import time
 
-from terminal import Terminal
+from terminal import PROMPT, Terminal
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -41,7 +45,15 @@ BUILTIN = [
     (r"\((Sun|Mon|Tue|Wed|Thu|Fri|Sat) .*? \d{4}\)", "(TIME)"),
     (r"Ringside Debugger Version \S+", "Ringside Debugger Version N"),
 ]
-USER = [
+LIBRARIES = r"(libc\.so\.6|ld-linux-x86-64\.so\.2|libm\.so\.6|libgcc_s\.so\.1|libstdc\+\+\.so\.6|libdl\.so\.2)"
+USER = [  # what differs among machines too: the system's libraries, and whether their names are known
+    (r"\b(libc|ld_linux_x86_64)[!+]\S+", r"\1!NAME"),
+    (r"^((?:Create|Exit) (?:process|thread) \d+):\w+((?:, code \w+)?)\n"
+     r"(?:(?:ld_linux_x86_64|libc)!NAME\n)?[0-9a-f]{8}`[0-9a-f]{8} .*$", r"\1:ID\2\nCODE"),
+    (r"^(ld_linux_x86_64|libc)!NAME\n[0-9a-f]{8}`[0-9a-f]{8} .*$", r"\1!NAME: CODE"),
+    (r"^(ModLoad: [0-9a-f]{8}`[0-9a-f]{8} [0-9a-f]{8}`[0-9a-f]{8}   )/\S*/" + LIBRARIES + "$", r"\1LIB/\2"),
+    (r"\bLast event: [0-9a-f]+\.[0-9a-f]+:", "Last event: PID.TID:"),
+    (r"0x0000(5[56]|7[ef])[0-9a-f]{2}`[0-9a-f]{8}", "0xUADDR"),
     (r"\b0000(5[56]|7[ef])[0-9a-f]{2}`[0-9a-f]{8}\b", "UADDR"),
     (r"0x(5[56]|7[ef])[0-9a-f]{10}\b", "0xUADDR"),
     (r"\b0000(5[56]|7[ef])[0-9a-f]{10}\b", "UADDR"),
@@ -57,10 +69,16 @@ ADDRESS = [
 ]
 
 
+class Session:
+    def __init__(self):
+        self.commands, self.killed = [], False
+
+
 class Case:
     def __init__(self, path):
         self.path = path
-        self.head, self.commands, self.masks, self.options, self.first = [], [], [], [], []
+        self.head, self.masks, self.options, self.first = [], [], [], []
+        self.sessions = [Session()]
         self.target = "none"
         self.keep_addresses = False
         self.from_first_prompt = False
@@ -87,17 +105,21 @@ class Case:
                 self.debuginfod = line[12:]
             elif line == "terminal":
                 self.terminal = True
+            elif line in ("again", "kill -9"):
+                self.sessions[-1].killed = line == "kill -9"
+                self.sessions.append(Session())
             elif line.startswith("> ") or line == ">":
-                self.commands.append(line[2:])
+                self.sessions[-1].commands.append(line[2:])
             elif line.startswith("< "):
                 wait, _, keys = line[2:].partition(" => ")
-                self.commands.append((wait, re.sub(r"\^([A-Z])", lambda m: chr(ord(m[1]) - 64), keys)))
+                keys = re.sub(r"\^([A-Z])", lambda m: chr(ord(m[1]) - 64), keys)
+                self.sessions[-1].commands.append((wait, keys))
 
     def normalise(self, text):
         if self.from_first_prompt:
             m = re.search(r"^(\d+: )?(kd|\d:\d\d\d)> ", text, re.M)
             text = text[m.start():] if m else text
-        user = USER if self.target.startswith(("program", "attach", "core")) else []
+        user = USER if self.target.startswith(("program", "attach", "named", "core")) else []
         masks = self.masks + BUILTIN + user + ([] if self.keep_addresses else ADDRESS)
         for pattern, to in masks:
             text = re.sub(pattern, to, text, flags=re.M)
@@ -144,6 +166,11 @@ def target(words, build, tmp):
     elif kind == "attach":
         with process([str(ROOT / build / rest[0]), *rest[1:]]) as p:
             yield ["-p", str(p.pid)]
+    elif kind == "named":
+        own = tmp / f"rs-{os.getpid()}"
+        shutil.copy(ROOT / build / rest[0], own)
+        with process([str(own), *rest[1:]]):
+            yield ["-pn", own.name]
     elif kind == "fakekernel":
         with process([str(ROOT / build / f"tests/kdpeer/fakekernel-{rest[0]}"), *rest[1:], f"unix:{sock}"], sock):
             yield kd
@@ -161,12 +188,15 @@ def target(words, build, tmp):
 
 
 @contextlib.contextmanager
-def debuginfod(path):
-    """Its address; it says that it has nothing but the debug file of path."""
-    if not path:
+def debuginfod(line, build):
+    """Its address; it says that it has nothing but the debug file that the line names."""
+    if not line:
         yield ""
         return
+    path, *stalls = line.split()
+    path = ROOT / build / path
     ident = re.search("Build ID: ([0-9a-f]+)", subprocess.run(["readelf", "-n", path], capture_output=True, text=True).stdout)
+    gone = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -175,22 +205,29 @@ def debuginfod(path):
             self.send_response(200 if have else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[:len(body) // 2] if stalls else body)
+            if have and stalls:
+                gone.wait()
 
         def log_message(self, *_):
             pass
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
+        gone.set()
         server.shutdown()
 
 
-def ringside(build, args, commands, timeout=120, env=None):
+def start(build, args, env):
     environment = dict(os.environ, NO_COLOR="1", HOME="/nonexistent-home", TZ="UTC", **(env or {}))
     for name in ("_NT_SYMBOL_PATH", "_NT_ALT_SYMBOL_PATH"):
         environment.pop(name, None)
-    p = subprocess.Popen([str(ROOT / build / "src/ringside"), *args], stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    return subprocess.Popen([str(ROOT / build / "src/ringside"), *args], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+
+
+def ringside(build, args, commands, timeout=120, env=None):
+    p = start(build, args, env)
     try:
         out, _ = p.communicate(("\n".join(commands) + "\n").encode() if commands else b"", timeout)
     except subprocess.TimeoutExpired:
@@ -198,6 +235,22 @@ def ringside(build, args, commands, timeout=120, env=None):
         out, _ = p.communicate()
         return out.decode(errors="replace") + "\n*** timed out\n", None
     return out.decode(errors="replace"), p.returncode
+
+
+def killed_at_the_prompt(build, args, commands, timeout, env):
+    """As ringside(), but killed when the prompt stands there again behind the last command."""
+    with start(build, args, env) as p:
+        p.stdin.write(("\n".join(commands) + "\n").encode())
+        p.stdin.flush()
+        text, until = "", time.time() + timeout
+        while len(re.findall(PROMPT.pattern[:-1], text, re.M)) <= len(commands) or not PROMPT.search(text):
+            came = select.select([p.stdout], [], [], 0.1)[0] and os.read(p.stdout.fileno(), 65536)
+            text += came.decode(errors="replace") if came else ""
+            if time.time() > until or came == b"":
+                p.kill()
+                return text + "\n*** no prompt\n", None
+        p.kill()
+        return text + "\n", 0
 
 
 def on_terminal(build, args, commands, timeout, env):
@@ -229,23 +282,33 @@ def targets(case):
 def run_case(case, build, words, timeout):
     with tempfile.TemporaryDirectory(prefix="ringside-") as d:
         tmp = pathlib.Path(d)
-        words = [w.replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)) for w in words]
-        with target(words, build, tmp) as kd, debuginfod(case.debuginfod and ROOT / build / case.debuginfod) as server:
-            variant = words[1] if len(words) > 1 else ""
-            expand = lambda s: s.replace("%VARIANT%", variant).replace("%TMP%", d).replace("%ROOT%", str(ROOT)).replace("%BUILD%", str(ROOT / build)).replace("%CORE%", str(tmp / "core")).replace("%SERVER%", server)
-            program = [str(ROOT / build / words[1]), *words[2:]] if words[0] == "program" else []
+        places = {"%TMP%": d, "%BUILD%": str(ROOT / build), "%ROOT%": str(ROOT)}
+        words = [expand(w, places) for w in words]
+        env = {"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d}
+        with target(words, build, tmp) as options, debuginfod(case.debuginfod, build) as server:
+            program = [str(ROOT / build / words[1]), *words[2:]] if words[0] in ("program", "core") else []
+            names = {**places, "%VARIANT%": words[1] if len(words) > 1 else "", "%CORE%": str(tmp / "core"), "%SERVER%": server}
             if words[0] == "core":
-                first, _ = ringside(build, [str(ROOT / build / words[1]), *words[2:]], [expand(c) for c in case.first], timeout, env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
+                first, _ = ringside(build, program, [expand(c, names) for c in case.first], timeout, env)
                 if not (tmp / "core").exists():
                     return "no core was written:\n" + first
-            run = on_terminal if case.terminal else ringside
-            text, code = run(build, kd + [expand(o) for o in case.options] + program,
-                             [expand(c) if isinstance(c, str) else c for c in case.commands], timeout,
-                             env={"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d})
-        text = text.replace(server, "%SERVER%") if server else text
-        text = text.replace(d, "%TMP%").replace(str(ROOT / build), "%BUILD%").replace(str(ROOT), "%ROOT%")
-        text = case.normalise(text)
-        return text if code == 0 else text + f"exit code {code}\n"
+                program = []
+            shown = ""
+            for session in case.sessions:
+                run = on_terminal if case.terminal else killed_at_the_prompt if session.killed else ringside
+                text, code = run(build, options + [expand(o, names) for o in case.options] + program,
+                                 [expand(c, names) if isinstance(c, str) else c for c in session.commands], timeout, env)
+                for name, place in [("%SERVER%", server), *places.items()]:
+                    text = text.replace(place, name) if place else text
+                shown += case.normalise(text)
+                shown += "" if code == 0 else f"exit code {code}\n"
+                if session is not case.sessions[-1]:
+                    shown += "*** killed\n" if session.killed else "*** again\n"
+        return shown
+
+
+def expand(text, names):
+    return re.sub("|".join(names), lambda m: names[m[0]], text)
 
 
 def difference(case, actual):
