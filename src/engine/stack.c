@@ -7,7 +7,7 @@
  */
 #include "engine/internal.h"
 
-enum { FRAME_MAX = 1 << 20, STACK_MAX = 4096, GUESS_WORDS = 256, CALL_MAX = 7 };
+enum { FRAME_MAX = 1 << 20, STACK_MAX = 4096, GUESS_WORDS = 256, CALL_MAX = 7, START_MAX = 64 };
 
 static err env_func(void *u, uint64_t pc, x64_func *ret)
 {
@@ -47,29 +47,43 @@ static bool call_ends(engine *e, uint64_t addr)
 	return false;
 }
 
-static bool after_call(engine *e, uint64_t addr)
+/* What a signal handler returns to: the kernel put that address there, no call. */
+static bool signal_return(engine *e, uint64_t addr)
 {
-	return sym_mod_at(e->syms, addr) && call_ends(e, addr);
+	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	uint8_t raw[sizeof code];
+	return e->mode == ENG_USER && eng_read_all(e, addr, raw, sizeof raw, NULL) == ERR_OK &&
+	       !memcmp(raw, code, sizeof code);
+}
+
+/* Leaves the frame whose return address is at slot. False: what is there can be none. */
+static bool leave_by(engine *e, x64_regs *r, uint64_t slot, x64_frame_info *info)
+{
+	uint64_t to;
+	if (eng_read_uint(e, slot, 8, &to, NULL) != ERR_OK ||
+		!(call_ends(e, to) || signal_return(e, to)))
+		return false;
+	info->ret_slot = slot;
+	r->rip = to;
+	r->gpr[X64_RSP] = slot + 8;
+	return true;
 }
 
 /*
- * Unwind data that is not in memory (an image page that nobody touched yet) does not hide the
- * callers: the nearest word above rsp that points behind a call is taken for the return address.
+ * Unwind data that is not there, or not in memory (an image page that nobody touched yet), does not
+ * hide the callers: the nearest word above rsp that can be a return address into a module is taken
+ * for it.
  */
 static bool guess_caller(engine *e, x64_regs *r, x64_frame_info *info)
 {
-	uint64_t sp = r->gpr[X64_RSP];
+	uint64_t sp = r->gpr[X64_RSP], v;
 	for (size_t i = 0; i < GUESS_WORDS; i++, sp += 8) {
-		uint64_t v;
 		if (eng_read_uint(e, sp, 8, &v, NULL) != ERR_OK)
 			return false;
-		if (!after_call(e, v))
-			continue;
-		r->rip = v;
-		r->gpr[X64_RSP] = sp + 8;
-		r->valid = X64_SET_CONTROL;
-		info->ret_slot = sp;
-		return true;
+		if (sym_mod_at(e->syms, v) && leave_by(e, r, sp, info)) {
+			r->valid = X64_SET_CONTROL;
+			return true;
+		}
 	}
 	return false;
 }
@@ -77,6 +91,43 @@ static bool guess_caller(engine *e, x64_regs *r, x64_frame_info *info)
 static err read_stack(void *u, uint64_t addr, void *p, size_t n, size_t *n_ret)
 {
 	return eng_read((engine *)u, addr, p, n, n_ret, NULL);
+}
+
+/* The code that the system gave a program's first thread to: nobody called it. */
+static bool in_start(engine *e, sym_mod *m, uint64_t pc)
+{
+	uint64_t entry, disp;
+	sym k;
+	return sym_entry_point(m, &entry, NULL) == ERR_OK && pc - entry < START_MAX &&
+	       (sym_at(e->syms, pc, &k, &disp) != ERR_OK || pc - disp <= entry);
+}
+
+/*
+ * What the code itself tells of a frame that nobody describes: where a function begins or ends the
+ * return address is the nearest word, elsewhere that of rbp's frame is, if there is one.
+ */
+static bool by_the_code(engine *e, x64_regs *r, bool call_site, x64_frame_info *info)
+{
+	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa}, mov_rbp_rsp[] = {0x48, 0x89, 0xe5};
+	enum { PUSH_RBP = 0x55, RET = 0xc3 };
+	uint64_t rsp = r->gpr[X64_RSP], rbp = r->gpr[X64_RBP], saved;
+	uint8_t code[4] = {0};
+	size_t n;
+	if (!call_site && eng_read(e, r->rip, code, sizeof code, &n, NULL) == ERR_OK) {
+		if ((code[0] == PUSH_RBP || code[0] == RET ||
+			    !memcmp(code, endbr64, sizeof endbr64)) &&
+			leave_by(e, r, rsp, info))
+			return true;
+		if (!memcmp(code, mov_rbp_rsp, sizeof mov_rbp_rsp))
+			rbp = rsp; /* pushed just now */
+	}
+	if (rbp >= rsp && rbp - rsp <= FRAME_MAX &&
+		eng_read_uint(e, rbp, 8, &saved, NULL) == ERR_OK &&
+		leave_by(e, r, rbp + 8, info)) {
+		r->gpr[X64_RBP] = saved;
+		return true;
+	}
+	return !call_site && leave_by(e, r, rsp, info);
 }
 
 /*
@@ -93,29 +144,13 @@ static err one_up(engine *e, x64_regs *r, bool call_site, x64_frame_info *info)
 	err x = sym_cfi_unwind(e->syms, r, call_site, &stack, info, NULL);
 	if (x != ERR_NOTFOUND)
 		return x;
-	/* Code that nobody describes: the usual frame of rbp, if it looks like one. */
-	info->leaf = true;
-	uint64_t frame[2];
-	uint64_t rbp = r->gpr[X64_RBP];
-	uint8_t raw[16];
-	uint64_t rsp = r->gpr[X64_RSP];
-	if (rbp < rsp || rbp - rsp > FRAME_MAX || env_stack(e, rbp, raw, sizeof raw) != ERR_OK ||
-		!after_call(e, le64(raw + 8))) {
-		/* Or the place where a function finds its return address when it begins. */
-		if (call_site || env_stack(e, rsp, raw, 8) != ERR_OK || !call_ends(e, le64(raw)))
-			return ERR_NOTFOUND;
-		info->ret_slot = rsp;
-		r->rip = le64(raw);
-		r->gpr[X64_RSP] = rsp + 8;
+	/* Code that nobody describes. */
+	if (m && in_start(e, m, r->rip)) {
+		r->rip = 0;
 		return ERR_OK;
 	}
-	frame[0] = le64(raw);
-	frame[1] = le64(raw + 8);
-	info->ret_slot = rbp + 8;
-	r->rip = frame[1];
-	r->gpr[X64_RSP] = rbp + 16;
-	r->gpr[X64_RBP] = frame[0];
-	return ERR_OK;
+	info->leaf = true;
+	return by_the_code(e, r, call_site, info) ? ERR_OK : ERR_NOTFOUND;
 }
 
 typedef struct walk {
@@ -138,8 +173,10 @@ static bool walk_on(walk *w, eng_frame *f)
 	if (x != ERR_OK && guess_caller(e, &w->r, &info)) {
 		if (!w->guessed)
 			diag_set(w->why, x,
-				"Unwind data for %s cannot be read; callers from there are "
-				"guessed (the image on the symbol path would tell)",
+				x == ERR_NOTFOUND
+					? "No unwind data for %s: callers from there are guessed"
+					: "Unwind data for %s cannot be read; callers from there are "
+					  "guessed (the image on the symbol path would tell)",
 				out_addr(e, f->ip));
 		w->guessed = true;
 		x = ERR_OK;
@@ -160,7 +197,7 @@ static bool walk_on(walk *w, eng_frame *f)
 	if (info.leaf && below_call) {
 		if (!w->guessed)
 			diag_set(w->why, ERR_NOTFOUND,
-				"no unwind data for %s: frames below may be wrong",
+				"No unwind data for %s: frames below may be wrong",
 				out_addr(e, f->ip));
 		if (!sym_mod_at(e->syms, w->r.rip))
 			return false;
