@@ -22,6 +22,7 @@ typedef struct hunt {
 	const uint8_t *id;
 	size_t id_n;
 	str hex;
+	str what; /* is fetched from a server, for the eye */
 	arena *a;
 	const char *found;
 	bool alt;
@@ -136,7 +137,7 @@ static err fetch(hunt *h, str url, str store)
 	err e = sys_mkdirs(dir, &d);
 	if (e == ERR_OK) {
 		sym_note(s, true, "SYMSRV:  HTTPGET: %s", full);
-		e = sym_net_get(s, full, dest, h->hex, &d);
+		e = sym_net_get(s, full, dest, h->what, &d);
 	}
 	if (e == ERR_OK) {
 		sym_note(s, true, "SYMSRV:  %s - OK", full);
@@ -205,6 +206,7 @@ err sym_debugfile_find(sym_mod *m, const elf_view *v, arena *a, char **ret, diag
 	str image = sym_mod_image_path(m);
 	if (!image.n)
 		image = m->path;
+	h.what = str_of(arena_printf(a, "%.*s.debug", STR_ARG(str_base(image))));
 	err e = by_id(&h) || by_link(&h, image) || others_cache(&h) ? ERR_OK : by_server(&h);
 	if (e == ERR_OK)
 		*ret = str_z(a, str_of(h.found));

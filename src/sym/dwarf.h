@@ -134,7 +134,8 @@ struct dwf {
 	atomic_bool done;
 	cancel stop;
 	dwx_progress progress;
-	dwx *ix; /* when done; NULL: failed */
+	dwx *ix;     /* when done; NULL: failed */
+	bool cached; /* when done: it is from the disk */
 	uint8_t id[ELF_MAX_BUILD_ID];
 	size_t id_n;
 	str cache_dir;

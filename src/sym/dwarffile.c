@@ -284,16 +284,16 @@ static void *index_thread(void *u)
 	/* .dwo files may change while the program's build-id does not; what is small is made faster
 	 * than read */
 	bool keep = x->id_n && x->cache_dir.n && !x->n_dwos && x->main.secs.info.n > CACHE_MIN;
-	bool cached = keep && dwarfcache_get(x->cache_dir, x->id, x->id_n, parts, n, &ix);
+	x->cached = keep && dwarfcache_get(x->cache_dir, x->id, x->id_n, parts, n, &ix);
 	dwx_options o = {.cancel = &x->stop, .lowest = x->lowest, .progress = &x->progress};
 	if (all_mapped(x))
 		o.forget = forget;
-	if (!cached && dwx_build(parts, n, &o, &ix, NULL) != ERR_OK)
+	if (!x->cached && dwx_build(parts, n, &o, &ix, NULL) != ERR_OK)
 		ix = NULL;
 	x->ix = ix;
 	atomic_store_explicit(&x->done, true, memory_order_release);
 	/* after the answer is there: a damaged cache goes, and the next session makes it anew */
-	if (cached)
+	if (x->cached)
 		dwarfcache_check(x->cache_dir, x->id, x->id_n, ix, &x->stop);
 	else if (ix && keep)
 		dwarfcache_put(x->cache_dir, x->id, x->id_n, ix, 0, NULL);
@@ -349,6 +349,30 @@ bool dwf_index_pending(const dwf *x)
 	return !atomic_load_explicit(&x->done, memory_order_acquire);
 }
 
+void dwf_describe(dwf *x, buf *out)
+{
+	dwx_stats st;
+	if (!atomic_load_explicit(&x->done, memory_order_acquire)) {
+		uint64_t total = atomic_load(&x->progress.total),
+			 part = atomic_load(&x->progress.done);
+		buf_addf(out, "     Name Index: PENDING  - %llu %% of the debug information read.\n",
+			(unsigned long long)(total ? part * 100 / total : 0));
+		return;
+	}
+	if (!x->ix) {
+		buf_addz(out, "     Name Index: NONE     - The debug information cannot be read.\n");
+		return;
+	}
+	dwx_stats_get(x->ix, &st);
+	buf_addf(out, "     Name Index: READY    - %zu names, ", st.entries);
+	if (x->cached)
+		buf_addf(out, "read from %.*s.\n", STR_ARG(x->cache_dir));
+	else
+		buf_addz(out, "made in this session.\n");
+	if (st.damaged)
+		buf_addf(out, "%17sDamaged units, left out in part: %zu.\n", "", st.damaged);
+}
+
 /* ---- opening ---- */
 
 static void open_alt(dwf *x, const elf_view *v)
@@ -356,16 +380,20 @@ static void open_alt(dwf *x, const elf_view *v)
 	str name, id;
 	char *path;
 	arena tmp;
+	diag why;
 	if (!elf_debugaltlink(v, &name, &id))
 		return;
 	arena_init(&tmp);
+	diag_set(&why, ERR_NOTFOUND, "it is missing");
 	if (sym_altfile_find(x->s, x->path, name, id, &tmp, &path) == ERR_OK &&
-		part_from(&x->alt, &x->a, str_z(&x->a, str_of(path)), true, NULL) == ERR_OK) {
+		part_from(&x->alt, &x->a, str_z(&x->a, str_of(path)), true, &why) == ERR_OK) {
 		x->has_alt = true;
 		dwarf_setalt(x->main.dbg, x->alt.dbg);
 	} else {
-		sym_note(x->s, false, "*** WARNING: %s: its alternate debug file %.*s is missing",
-			x->path, STR_ARG(name));
+		sym_note(x->s, false,
+			"*** WARNING: %s: names and types of its alternate debug file %.*s are not "
+			"known: %s",
+			x->path, STR_ARG(name), why.text);
 	}
 	arena_deinit(&tmp);
 }

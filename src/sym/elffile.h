@@ -90,6 +90,8 @@ struct dwx *dwf_index_now(dwf *x);
 
 /* It is still being made. */
 bool dwf_index_pending(const dwf *x);
+/* Adds a line for !lmi: whether the index is there, how large, and where it came from. */
+void dwf_describe(dwf *x, buf *out);
 
 /* Ids for the type of a symbol of the table that are looked into when somebody asks. */
 uint32_t dwf_lazy_func(dwf *x, uint32_t rva);

@@ -535,6 +535,8 @@ void sym_lmi(sym_mod *m, buf *out)
 		buf_addf(out, "%17s%.*s\n    Load Report: %s symbols \n%17s%.*s\n", "",
 			STR_ARG(m->symfile), m->status == SYM_PRIVATE ? "private" : "public", "",
 			STR_ARG(m->symfile));
+		if (sym_file_is_elf(m->file) && sym_elf_dwarf(m->file))
+			dwf_describe(sym_elf_dwarf(m->file), out);
 		return;
 	}
 }
