@@ -260,7 +260,7 @@ static eng_status exception(engine *e, const tgt_event *ev)
 		f = sx_default(e);
 	/* The initial break is one of its own: -g and sxi ibp say nothing of other breaks. */
 	const sx_filter *wish = ev->initial ? sx_find(e, STR("ibp"), 0) : f;
-	bool stop = wish->brk == SX_BREAK || (wish->brk != SX_IGNORE && !ev->first_chance);
+	bool stop = wish->brk == SX_BREAK || (wish->brk == SX_SECOND && !ev->first_chance);
 	buf_init(&b, sizeof e->last_event - 1);
 	exception_text(e, f, ev, &b);
 	snprintf(e->last_event, sizeof e->last_event, "%s", buf_z(&b));
