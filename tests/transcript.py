@@ -53,6 +53,7 @@ USER = [  # what differs among machines too: the system's libraries, and whether
     (r"^(ld_linux_x86_64|libc)!NAME\n[0-9a-f]{8}`[0-9a-f]{8} .*$", r"\1!NAME: CODE"),
     (r"^(ModLoad: [0-9a-f]{8}`[0-9a-f]{8} [0-9a-f]{8}`[0-9a-f]{8}   )/\S*/" + LIBRARIES + "$", r"\1LIB/\2"),
     (r"\bLast event: [0-9a-f]+\.[0-9a-f]+:", "Last event: PID.TID:"),
+    (r"\brs([-_])" + str(os.getpid()), r"named\1program"),
     (r"0x0000(5[56]|7[ef])[0-9a-f]{2}`[0-9a-f]{8}", "0xUADDR"),
     (r"\b0000(5[56]|7[ef])[0-9a-f]{2}`[0-9a-f]{8}\b", "UADDR"),
     (r"0x(5[56]|7[ef])[0-9a-f]{10}\b", "0xUADDR"),

@@ -352,11 +352,14 @@ def quit_and_leave(build):
 
 
 def abandoned(build):
-    """.abandon leaves the process stopped; whoever attaches next finds it there and can let it run."""
+    """.abandon leaves the process stopped, and so does who only looks at it; whoever comes next can let it run."""
     with _ticker(build) as (t, lives):
         text, code = _rs(build, ["-p", str(t.pid)], ["bp user_ticker!tick", "g", ".abandon", "|", "q"])
         expect(text, "Abandoned")
         must(_until(lambda: _state(t.pid) == "T", 10), f"state '{_state(t.pid)}'")
+        text, code = _rs(build, ["-p", str(t.pid)], ["r rip", "qd"])
+        expect(text, "The process was stopped before.")
+        must(_until(lambda: _state(t.pid) == "T", 10), f"left without a go: state '{_state(t.pid)}'")
         os.kill(t.pid, signal.SIGCONT)
         must(lives(), "does not run on")
 

@@ -178,7 +178,8 @@ struct pt_proc {
 	pt_space *space;
 	VEC(pt_thread *) threads;
 	bool created, look_only, gone;
-	bool shadow; /* a vfork child that nobody follows: traced so that it survives our bytes */
+	bool found_stopped; /* by job control, when we attached; the next go continues it */
+	bool shadow;	    /* a vfork child that nobody follows: traced so that it survives our bytes */
 	uint32_t exit_code;
 	pt_phase phase;
 	unsigned n_hard;
@@ -231,6 +232,7 @@ struct pt {
 	uint64_t silent;     /* signals that nobody wants to see: 1 << (number - 1) */
 	pt_watch watch;
 	bool had_process;
+	bool found_stopped; /* some process is */
 	/* sharing a processor with the program */
 	unsigned storm;
 	pid_t storm_tid; /* whose */
@@ -299,6 +301,7 @@ bool pt_halt_thread(pt *p, pt_thread *th);
 void pt_run(pt *p, pt_thread *th, bool step);
 void pt_launch(pt *p);
 void pt_terminal_give(pt *p);
+void pt_continue_found(pt *p);
 bool pt_may_run(const pt *p, const pt_thread *th);
 void pt_storm(pt *p, pt_thread *th);
 err pt_freeze(tgt *t, unit_t u, bool on, diag *d);

@@ -79,6 +79,18 @@ void pt_terminal_give(pt *p)
 	}
 }
 
+/* Processes that stood still before we came; left without a go, they are as they were. */
+void pt_continue_found(pt *p)
+{
+	p->found_stopped = false;
+	for (size_t i = 0; i < p->proc_list.n; i++) {
+		pt_proc *pr = p->proc_list.p[i];
+		if (pr->found_stopped)
+			kill(pr->pid, SIGCONT);
+		pr->found_stopped = false;
+	}
+}
+
 void pt_terminal_back(pt *p)
 {
 	if (p->tty < 0 || !p->tty_pgrp)
@@ -392,6 +404,8 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 	}
 	if (!th)
 		th = pr->threads.p[0];
+	pr->found_stopped = !noninvasive && stopped_by_job_control(pr);
+	p->found_stopped = p->found_stopped || pr->found_stopped;
 	err e = noninvasive ? ERR_OK : pt_guard_start(p, pr, d);
 	if (e != ERR_OK) {
 		(void)!pt_part(t, process_id, TGT_DETACH, NULL);
@@ -402,6 +416,9 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 		pt_guard_handler(p, pr, th);
 	if (pt_proc_find(p, pid) != pr || th->state != PT_STOPPED)
 		return diag_set(d, ERR_NOTFOUND, "process %d has ended", (int)pid);
+	if (pr->found_stopped)
+		pt_event(p, NULL, pr, TGT_EV_NOTICE)->text =
+			STR("The process was stopped before. g continues it; left without, it stays stopped.");
 	pt_break_event(p, th, NULL)->initial = true;
 	return ERR_OK;
 }

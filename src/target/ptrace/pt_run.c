@@ -188,6 +188,8 @@ void pt_launch(pt *p)
 {
 	VEC(pt_thread *) go = {0};
 	pt_terminal_give(p);
+	if (p->found_stopped)
+		pt_continue_found(p);
 	if (p->stopped.n == 1) { /* no list for the most frequent case */
 		pt_thread *th = p->stopped.p[0];
 		if (pt_may_run(p, th))
