@@ -915,8 +915,9 @@ def second_ctrl_b_abandons(build):
                 t.prompt()
                 t.type(".for (r $t0 = 0; @$t0 < 8; r $t0 = @$t0 + 1) { bp nt+0n4160+@$t0*8 }\r")
                 t.prompt()
-                t.type("p\r")  # now they are in the target's table
-                t.prompt()
+                for _ in range(2):  # the second step lets it run: now they are in its table
+                    t.type("p\r")
+                    t.prompt()
                 p.send_signal(signal.SIGSTOP)
                 t.type(first)
                 t.wait("Ctrl+B leaves them where they are.")
