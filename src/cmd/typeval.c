@@ -395,6 +395,23 @@ static bool guid(const tv *v, uint64_t addr, buf *out)
 	return true;
 }
 
+/* Of Go: {str, len}. */
+static bool go_string(const tv *v, sym_type t, uint64_t addr, buf *out)
+{
+	uint64_t len, at;
+	uint8_t p[TEXT_MAX];
+	tv m = behind(v);
+	if (!field_uint(v, t, addr, STR("len"), &len) ||
+		!field_uint(v, t, addr, STR("str"), &at))
+		return false;
+	size_t n = len > TEXT_MAX ? TEXT_MAX : (size_t)len;
+	if (n && !tv_read(&m, at, p, n))
+		return false;
+	buf_addc(out, ' ');
+	quote_bytes(p, n, out);
+	return true;
+}
+
 /* What is shown behind the name of some structures of the system's headers. */
 static bool special(const tv *v, sym_type t, str name, uint64_t addr, buf *out)
 {
@@ -417,6 +434,8 @@ static bool special(const tv *v, sym_type t, str name, uint64_t addr, buf *out)
 	}
 	if (str_eq(name, STR("_GUID")))
 		return guid(v, addr, out);
+	if (str_eq(name, STR("string")))
+		return go_string(v, t, addr, out);
 	return false;
 }
 

@@ -179,8 +179,12 @@ static uint32_t data_type(dwf *x, dwx *ix, uint32_t rva, str raw, bool deep)
 	at_addr q = {.x = x, .addr = x->base + rva};
 	buf b;
 	buf_init(&b, 65536);
+	/* in Go a point is a part of the name: "main.table" */
+	if (str_chr(raw, '.') != SIZE_MAX &&
+		dwx_find(ix, raw, DWX_VAR, false, at_addr_one, &q) != ERR_OK)
+		q.type = 0;
 	str name = plain_name(raw, &b);
-	if (name.n && dwx_find(ix, name, DWX_VAR, false, at_addr_one, &q) != ERR_OK)
+	if (!q.type && name.n && dwx_find(ix, name, DWX_VAR, false, at_addr_one, &q) != ERR_OK)
 		q.type = 0;
 	/* "counter.0", "ns::f::counter" */
 	bool local = str_chr(raw, '.') != SIZE_MAX || str_find(name, STR("::")) != SIZE_MAX;
@@ -1013,8 +1017,8 @@ err dwf_type_arg(dwf *x, uint32_t id, uint32_t i, uint32_t *ret)
 		bool own = false;
 		if (dwf_attr(&die, DW_AT_artificial, &a))
 			dwarf_formflag(&a, &own);
-		if (own)
-			continue; /* this */
+		if (own || dwf_flag(&die, DW_AT_variable_parameter))
+			continue; /* this; a result of Go */
 		if (n++ == i) {
 			*ret = more ? 0 : dwf_type_of_die(x, &die);
 			return ERR_OK;

@@ -11,9 +11,23 @@
 
 /* ---- entries ---- */
 
+/* Go writes locations as blocks, which libdw takes in version 2 and 3 only. Short blocks have the
+ * bytes of an expression. */
+static void block_as_expr(Dwarf_Attribute *a)
+{
+	bool where = a->code == DW_AT_location || a->code == DW_AT_frame_base ||
+		     a->code == DW_AT_data_member_location;
+	if (where && (a->form == DW_FORM_block ||
+			     (a->form == DW_FORM_block1 && a->valp && *a->valp < 0x80)))
+		a->form = DW_FORM_exprloc;
+}
+
 bool dwf_attr(Dwarf_Die *die, unsigned at, Dwarf_Attribute *ret)
 {
-	return dwarf_attr_integrate(die, at, ret) != NULL;
+	if (!dwarf_attr_integrate(die, at, ret))
+		return false;
+	block_as_expr(ret);
+	return true;
 }
 
 bool dwf_flag(Dwarf_Die *die, unsigned at)

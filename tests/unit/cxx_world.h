@@ -154,6 +154,8 @@ static const struct {
 	{"first", CXX_AT_MEM, W_NODE, 0x1000, NULL, false},
 	{"second", CXX_AT_MEM, W_NODE, 0x1100, NULL, false},
 	{"m!first", CXX_AT_MEM, W_NODE, 0x1000, NULL, false},
+	{"pkg.node", CXX_AT_MEM, W_NODE, 0x1000, NULL, false},
+	{"m!pkg.sub.node", CXX_AT_MEM, W_NODE, 0x1000, NULL, false},
 	{"table", CXX_AT_MEM, W_A_U64_4, 0x1200, NULL, false},
 	{"text", CXX_AT_MEM, W_A_CHAR6, 0x1300, NULL, false},
 	{"counter", CXX_AT_MEM, W_INT, 0x1340, NULL, false},

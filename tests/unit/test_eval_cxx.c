@@ -375,6 +375,10 @@ static void members(void **state)
 {
 	static const row rows[] = {
 		{"first.next", "struct _NODE * 0x1100"},
+		/* Go's names have points in them */
+		{"pkg.node.next", "struct _NODE * 0x1100"},
+		{"&pkg.node", "struct _NODE * 0x1000"},
+		{"m!pkg.sub.node.next->at.x + 1", "int 4"},
 		{"first.next->at.x", "int 3"},
 		{"first.next->at", "struct point @1110"},
 		{"(*first.next).at.y", "int 4"},

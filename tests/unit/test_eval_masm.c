@@ -31,9 +31,9 @@ static err w_symbol(void *u, str name, uint64_t *ret, diag *d)
 		{"m!pair<a,b<c>>", 0x5588}, {"m!`anonymous namespace'::f", 0x7788},
 		{"m!C::`vftable'", 0x8899}, {"m!don't", 0x99aa}, {"m!_Old@8", 0xaabb},
 		{"m!std::operator<", 0xbbcc}, {"std::pair<int, char>::operator=", 0xccdd},
-		{"$!local", 0xddee}, {"m!x", 0x1000}, {"CreateFileW", 0x4242},
-		{"a", 1},   /* must lose against the number */
-		{"eax", 2}, /* must lose against the register */
+		{"$!local", 0xddee}, {"m!x", 0x1000}, {"main.table", 0x2200},
+		{"CreateFileW", 0x4242}, {"a", 1}, /* must lose against the number */
+		{"eax", 2},			   /* must lose against the register */
 	};
 	world *w = u;
 	w->symbol_calls++;
@@ -334,6 +334,7 @@ static void names(void **state)
 		{"m!C::`vftable'", 0x8899},
 		{"m!don't", 0x99aa},
 		{"m!_Old@8", 0xaabb},
+		{"main.table + 8", 0x2208},
 		{"@!\"m!std::operator<\"", 0xbbcc},
 		{"@!\"std::pair<int, char>::operator=\"", 0xccdd},
 		{"$!local", 0xddee},

@@ -182,6 +182,30 @@ static err near_enumerator(parser *p, str name, size_t begin, size_t end, node *
 	return cxx_build_const(p, p->near, cxx_num_wrap(p->near, v), begin, end, ret);
 }
 
+/* "main.table" of Go: the name of a variable, where `main` is none. */
+static err dotted_name(parser *p, size_t begin, size_t end, node **ret)
+{
+	size_t ends[8], n = 0;
+	token dot = tok_at(p->text, end);
+	while (n < ARRAY_LEN(ends) && dot.kind == T_OP && !strcmp(dot.op, ".")) {
+		token part = tok_at(p->text, dot.end);
+		if (dot.begin != end || part.begin != dot.end || part.kind != T_NAME || part.quoted)
+			break;
+		ends[n++] = end = part.end;
+		dot = tok_at(p->text, end);
+	}
+	while (n-- > 0) {
+		err e = one_name(p, (str){p->text.p + begin, ends[n] - begin}, begin, ends[n], ret);
+		if (e == ERR_NOTFOUND)
+			continue;
+		TRY(e);
+		p->last = ends[n];
+		tok_seek(p, ends[n]);
+		return ERR_OK;
+	}
+	return ERR_NOTFOUND;
+}
+
 static err parse_name(parser *p, node **ret)
 {
 	size_t ends[8], n = tok_name_ends(p->text, &p->t, ends, ARRAY_LEN(ends));
@@ -207,6 +231,8 @@ static err parse_name(parser *p, node **ret)
 				p->text, p->d, e, begin, ends[i], "Couldn't resolve error at");
 		return e;
 	}
+	if (!t.quoted && dotted_name(p, begin, t.end, ret) == ERR_OK)
+		return ERR_OK;
 	return cxx_fail(p->text, p->d, ERR_NOTFOUND, begin, t.end, "Couldn't resolve error at");
 }
 

@@ -135,7 +135,8 @@ static err emit_binary(parser *p, masm_opcode op, size_t begin)
 
 /* ---- names ---- */
 
-/* From pos over a name; `qualified`: behind module!, where ` ' and . may be part of it. */
+/* From pos over a name; "main.table" is one in Go. `qualified`: behind module!, where ` and ' may
+ * be part of it. */
 static size_t scan_name(const parser *p, size_t pos, bool qualified)
 {
 	for (;;) {
@@ -151,7 +152,7 @@ static size_t scan_name(const parser *p, size_t pos, bool qualified)
 			if (end == pos)
 				return pos;
 			pos = end;
-		} else if (qualified && (c == '.' || c == '\'') && next && is_name(next)) {
+		} else if ((c == '.' || (qualified && c == '\'')) && next && is_name(next)) {
 			pos++;
 		} else {
 			return pos;
