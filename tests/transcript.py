@@ -9,6 +9,7 @@
                                    the session that is shown opens the core that they wrote, %CORE%)
                                    (`a,b` for the variant: once with each, and both must look the same)
     debuginfod: PATH [stalls]  (a server that has this debug file under its build-id, %SERVER%; optional; stalls: half of it comes)
+    environment: NAME=VALUE    (optional, repeatable)
     options: -lines            (more options of ringside; optional; %VARIANT% is the target's)
     mask: REGEX => TEXT        (on top of the built-in ones; optional, repeatable)
     terminal                   (on a pseudo-terminal; optional)
@@ -78,7 +79,7 @@ class Session:
 class Case:
     def __init__(self, path):
         self.path = path
-        self.head, self.masks, self.options, self.first = [], [], [], []
+        self.head, self.masks, self.options, self.first, self.environment = [], [], [], [], {}
         self.sessions = [Session()]
         self.target = "none"
         self.keep_addresses = False
@@ -93,6 +94,9 @@ class Case:
                 self.target = line[8:]
             elif line.startswith("options: "):
                 self.options += line[9:].split()
+            elif line.startswith("environment: "):
+                name, _, value = line[13:].partition("=")
+                self.environment[name] = value
             elif line.startswith("first: "):
                 self.first.append(line[7:])
             elif line.startswith("mask: "):
@@ -285,7 +289,7 @@ def run_case(case, build, words, timeout):
         tmp = pathlib.Path(d)
         places = {"%TMP%": d, "%BUILD%": str(ROOT / build), "%ROOT%": str(ROOT)}
         words = [expand(w, places) for w in words]
-        env = {"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d}
+        env = {"XDG_CACHE_HOME": d, "XDG_STATE_HOME": d, **case.environment}
         with target(words, build, tmp) as options, debuginfod(case.debuginfod, build) as server:
             program = [str(ROOT / build / words[1]), *words[2:]] if words[0] in ("program", "core") else []
             names = {**places, "%VARIANT%": words[1] if len(words) > 1 else "", "%CORE%": str(tmp / "core"), "%SERVER%": server}

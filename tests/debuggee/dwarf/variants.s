@@ -2,13 +2,25 @@
 #	enum Shape { Circle { r: u32 }, Rect(u32, u32), Empty }		a tag in front
 #	Option<&u32>							None is the pointer's 0
 # and one object for each variant.
+# Its functions have rustc's names, of either kind.
 	.text
 	.globl main
 	.type main, @function
 main:
+	call _RNvMNtCs6GmmlP4bgsG_1r3geoINtB2_1PlE3sumB4_
 	xorl %eax, %eax
 	ret
 	.size main, .-main
+	.type _RNvMNtCs6GmmlP4bgsG_1r3geoINtB2_1PlE3sumB4_, @function
+_RNvMNtCs6GmmlP4bgsG_1r3geoINtB2_1PlE3sumB4_:
+	call _ZN8variants4work17h0123456789abcdefE
+	ret
+	.size _RNvMNtCs6GmmlP4bgsG_1r3geoINtB2_1PlE3sumB4_, .-_RNvMNtCs6GmmlP4bgsG_1r3geoINtB2_1PlE3sumB4_
+	.type _ZN8variants4work17h0123456789abcdefE, @function
+_ZN8variants4work17h0123456789abcdefE:
+	movl $1, %eax
+	ret
+	.size _ZN8variants4work17h0123456789abcdefE, .-_ZN8variants4work17h0123456789abcdefE
 .Ltext_end:
 	.data
 	.balign 8
