@@ -211,6 +211,14 @@ err tgt_follow_children(tgt *t, bool on, diag *d)
 				       : absent(t, d, "following children");
 }
 
+err tgt_serve(tgt *t, unit_t u, const tgt_service *s, uint64_t *ret, diag *d)
+{
+	if (!t->ops->service)
+		return absent(t, d, "work in a process's name");
+	mem_drop(t);
+	return t->ops->service(t, u, s, ret, d);
+}
+
 /* ---- searching and filling ---- */
 
 static err search_by_reading(tgt *t, as_t as, uint64_t addr, uint64_t n, const uint8_t *pat,

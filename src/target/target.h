@@ -183,7 +183,7 @@ typedef struct tgt_run {
 	/* The exception of the last event was handled (gh, g) or not (gn); in user mode it is the
 	 * reporting thread's, whichever unit is stepped. */
 	bool handled;
-	bool alone;   /* user mode: no other thread runs (`~2 g`) */
+	bool alone; /* user mode: no other thread runs (`~2 g`) */
 	/* Nobody saw the target stand at its PC: an execute trap there has yet to hit. Otherwise it
 	 * is passed. */
 	bool unseen;
@@ -200,17 +200,18 @@ typedef struct tgt_unit {
 
 /* Texts and blobs of a process (or thread), in the form that Linux's /proc gives them. */
 typedef enum tgt_info {
-	TGT_I_EXE,	   /* path of the program */
-	TGT_I_CMDLINE,	   /* words, each ended by a NUL */
-	TGT_I_ENVIRON,	   /* the same */
-	TGT_I_AUXV,	   /* pairs of 64-bit words */
-	TGT_I_MAPS,	   /* lines of /proc/PID/maps */
-	TGT_I_FILES,	   /* "fd<TAB>target\n" */
-	TGT_I_STAT,	   /* /proc/PID/stat; id may be a thread's (the first one's has the times of all) */
-	TGT_I_STATUS,	   /* /proc/PID/status; id may be a thread's */
+	TGT_I_EXE,     /* path of the program */
+	TGT_I_CMDLINE, /* words, each ended by a NUL */
+	TGT_I_ENVIRON, /* the same */
+	TGT_I_AUXV,    /* pairs of 64-bit words */
+	TGT_I_MAPS,    /* lines of /proc/PID/maps */
+	TGT_I_FILES,   /* "fd<TAB>target\n" */
+	TGT_I_STAT,   /* /proc/PID/stat; id may be a thread's (the first one's has the times of all)
+		       */
+	TGT_I_STATUS, /* /proc/PID/status; id may be a thread's */
 	TGT_I_THREAD_NAME, /* id is a thread's */
-	TGT_I_SYSTEM,	   /* one line: system, release and machine, as uname(2) has them; id unused */
-	TGT_I_SIGINFO,	   /* id is a thread's: its siginfo_t, 128 bytes, if a signal stopped it */
+	TGT_I_SYSTEM,  /* one line: system, release and machine, as uname(2) has them; id unused */
+	TGT_I_SIGINFO, /* id is a thread's: its siginfo_t, 128 bytes, if a signal stopped it */
 	TGT_I_THREAD_STAT, /* id is a thread's: stat with its own times; a core has TGT_I_STAT's */
 	TGT_I_XSTATE	   /* id is a thread's: its XSAVE area, as PTRACE_GETREGSET gives it */
 } tgt_info;
@@ -247,16 +248,29 @@ typedef struct tgt_host {
 typedef struct tgt tgt;
 
 typedef enum tgt_ctl_code {
-	TGT_CTL_RESYNC,	     /* Ctrl+R, "resync" */
-	TGT_CTL_CYCLE_SPEED, /* Ctrl+A, "cycle_speed"; ERR_UNSUPPORTED unless a serial line */
-	TGT_CTL_TRACE,	     /* Ctrl+D: arg 0/1 */
-	TGT_CTL_REBOOT,	     /* .reboot */
-	TGT_CTL_CRASH,	     /* .crash: arg = bug check code */
-	TGT_CTL_SWITCH,	     /* make arg the unit that is asked */
-	TGT_CTL_CLEAR_TRAPS, /* take out every entry of the target's own table, ours or not */
+	TGT_CTL_RESYNC,	       /* Ctrl+R, "resync" */
+	TGT_CTL_CYCLE_SPEED,   /* Ctrl+A, "cycle_speed"; ERR_UNSUPPORTED unless a serial line */
+	TGT_CTL_TRACE,	       /* Ctrl+D: arg 0/1 */
+	TGT_CTL_REBOOT,	       /* .reboot */
+	TGT_CTL_CRASH,	       /* .crash: arg = bug check code */
+	TGT_CTL_SWITCH,	       /* make arg the unit that is asked */
+	TGT_CTL_CLEAR_TRAPS,   /* take out every entry of the target's own table, ours or not */
 	TGT_CTL_SILENT_SIGNALS /* user mode: arg has bit N - 1 set for each signal N that is
 				  delivered without an event */
 } tgt_ctl_code;
+
+/* What only a process can do to itself; a stopped thread of it is made to. */
+typedef struct tgt_service {
+	enum {
+		TGT_SVC_MAP, /* size bytes for reading, writing and executing, at addr unless 0; the
+				address is the answer */
+		TGT_SVC_UNMAP, /* [addr, addr + size) */
+		TGT_SVC_EMPTY, /* the same range keeps its place and loses what it holds */
+		TGT_SVC_CLOSE  /* the handle addr */
+	} kind;
+	uint64_t addr, size;
+	bool reserve; /* MAP: the place alone */
+} tgt_service;
 
 typedef struct tgt_ops {
 	const char *name;
@@ -308,6 +322,7 @@ typedef struct tgt_ops {
 	/* One process of several: DETACH, KILL or ABANDON (left stopped). */
 	err (*part)(tgt *t, uint64_t process_id, tgt_leave how, diag *d);
 	err (*follow_children)(tgt *t, bool on, diag *d);
+	err (*service)(tgt *t, unit_t u, const tgt_service *s, uint64_t *ret, diag *d);
 	/* A line or more that say what is known of the link (for "no contact" messages). */
 	void (*describe)(tgt *t, buf *out);
 } tgt_ops;
@@ -355,6 +370,7 @@ err tgt_process_create(tgt *t, const tgt_create *how, uint64_t *process_id, diag
 err tgt_process_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d) MUST_CHECK;
 err tgt_process_part(tgt *t, uint64_t process_id, tgt_leave how, diag *d) MUST_CHECK;
 err tgt_follow_children(tgt *t, bool on, diag *d) MUST_CHECK;
+err tgt_serve(tgt *t, unit_t u, const tgt_service *s, uint64_t *ret, diag *d) MUST_CHECK;
 void tgt_describe(tgt *t, buf *out);
 
 /*
@@ -371,8 +387,8 @@ void tgt_read_sparingly(tgt *t, bool on);
 /* Grows with every stop: what was noted at another value belongs to an older stop. */
 uint64_t tgt_stops(tgt *t);
 /*
- * How memory is kept (.cache). hold: views (tgt_read_view) may be shown bytes from before the target
- * ran, until they are flushed; everything else always reads what is there now.
+ * How memory is kept (.cache). hold: views (tgt_read_view) may be shown bytes from before the
+ * target ran, until they are flushed; everything else always reads what is there now.
  */
 typedef struct tgt_cache {
 	size_t pages; /* of 4 KB at most; 0: nothing is kept from one read to the next */

@@ -242,9 +242,23 @@ static const char *file_type(str target)
 	return "File";
 }
 
+bool lx_file_next(str *text, uint64_t *number, str *target)
+{
+	while (text->n) {
+		size_t nl = str_chr(*text, '\n');
+		str line = str_take(*text, nl == SIZE_MAX ? text->n : nl);
+		*text = str_skip(*text, line.n + 1);
+		size_t tab = str_chr(line, '\t');
+		*target = str_skip(line, tab == SIZE_MAX ? line.n : tab + 1);
+		if (tab != SIZE_MAX && str_u64(str_take(line, tab), 10, number))
+			return true;
+	}
+	return false;
+}
+
 static err cmd_handle(cmd *c, cmd_call *call)
 {
-	str rest = call->args, text;
+	str rest = call->args, text, target;
 	uint64_t want = 0, flags = 1, number;
 	size_t n = 0;
 	bool one = false;
@@ -259,14 +273,7 @@ static err cmd_handle(cmd *c, cmd_call *call)
 	str type = str_word(&rest);
 	TRY(cmd_arg_end(c, rest));
 	TRY(lx_text(c, TGT_I_FILES, c->e->ctx.process, &text));
-	while (text.n) {
-		size_t nl = str_chr(text, '\n');
-		str line = str_take(text, nl == SIZE_MAX ? text.n : nl);
-		text = str_skip(text, line.n + 1);
-		size_t tab = str_chr(line, '\t');
-		if (tab == SIZE_MAX || !str_u64(str_take(line, tab), 10, &number))
-			continue;
-		str target = str_skip(line, tab + 1);
+	while (lx_file_next(&text, &number, &target)) {
 		if ((one && number != want) || (type.n && !str_eq(type, str_of(file_type(target)))))
 			continue;
 		n++;

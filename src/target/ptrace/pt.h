@@ -11,6 +11,7 @@
  *   pt_trap.c    planted bytes and debug registers
  *   pt_pass.c    running what is under a trap while the trap stays
  *   pt_inject.c  a system call in the target's name
+ *   pt_service.c memory and files, as only the process itself can
  *   pt_loader.c  the dynamic loader's list -> LOAD and UNLOAD
  *   pt_watch.c   ends a blocking wait: timeouts and tgt_interrupt
  *   pt_guard.c   who cleans up when the debugger is killed
@@ -385,6 +386,9 @@ bool pt_in_scratch(const pt_space *s, uint64_t addr);
 void pt_scratch_drop(pt *p, pt_proc *pr);
 /* Past a site of our own that nobody is to see; by stepping with the byte out if need be. */
 void pt_pass_silently(pt *p, pt_thread *th, pt_site *s);
+
+/* pt_service.c */
+err pt_service(tgt *t, unit_t u, const tgt_service *s, uint64_t *ret, diag *d);
 
 /* pt_inject.c */
 bool pt_inject(pt *p, pt_thread *th, long nr, const uint64_t arg[6], uint64_t *ret);

@@ -326,6 +326,7 @@ static const tgt_ops ops = {
 	.attach = pt_attach,
 	.part = pt_part,
 	.follow_children = follow,
+	.service = pt_service,
 	.describe = describe,
 };
 
