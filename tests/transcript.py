@@ -154,6 +154,13 @@ def process(args, ready=None, **kw):
             p.wait()
 
 
+def sleeping(pid):
+    """Waits until the process sleeps: then it is past what loads and prepares it."""
+    until = time.time() + 5
+    while time.time() < until and " S " not in pathlib.Path(f"/proc/{pid}/stat").read_text():
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def target(words, build, tmp):
     """The ringside options for a target line, with whatever it needs running."""
@@ -170,11 +177,13 @@ def target(words, build, tmp):
         yield ["-z", str(tmp / "core")]
     elif kind == "attach":
         with process([str(ROOT / build / rest[0]), *rest[1:]]) as p:
+            sleeping(p.pid)
             yield ["-p", str(p.pid)]
     elif kind == "named":
         own = tmp / f"rs-{os.getpid()}"
         shutil.copy(ROOT / build / rest[0], own)
-        with process([str(own), *rest[1:]]):
+        with process([str(own), *rest[1:]]) as p:
+            sleeping(p.pid)
             yield ["-pn", own.name]
     elif kind == "fakekernel":
         with process([str(ROOT / build / f"tests/kdpeer/fakekernel-{rest[0]}"), *rest[1:], f"unix:{sock}"], sock):

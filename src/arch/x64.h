@@ -47,7 +47,7 @@ typedef enum x64_set {
 	X64_SET_DEBUG = 8,	/* dr0-3 dr6 dr7 */
 	X64_SET_FLOAT = 0x10,	/* x87, SSE: the FXSAVE image and mxcsr */
 	X64_SET_SPECIAL = 0x20, /* cr0 cr2 cr3 cr4 cr8, gdtr idtr tr ldtr */
-	X64_SET_BASES = 0x40,	/* fs_base gs_base: user mode; a CONTEXT has none */
+	X64_SET_BASES = 0x40,	/* fs_base gs_base restart: user mode; a CONTEXT has none */
 	X64_SET_GENERAL = X64_SET_CONTROL | X64_SET_INTEGER | X64_SET_SEGMENTS,
 	X64_SET_ALL = 0x3f /* what a kernel target serves */
 } x64_set;
@@ -63,9 +63,12 @@ typedef struct x64_regs {
 	uint64_t gdtr_base, idtr_base;
 	uint16_t gdtr_limit, idtr_limit, tr, ldtr;
 	uint64_t fs_base, gs_base;
+	uint64_t restart; /* the system call that may be begun again, -1 none: Linux's orig_rax */
 	uint32_t mxcsr;
 	uint8_t fx[512]; /* FXSAVE64 layout */
 } x64_regs;
+
+enum { X64_FX_ST = 32, X64_FX_XMM = 160 }; /* where st0 and xmm0 are in fx */
 
 enum {
 	X64_FL_CF = 1,

@@ -261,20 +261,27 @@ static err show(view *w, const cxx_value *v)
 	}
 }
 
-static err cmd_evaluate_cxx(cmd *c, cmd_call *call)
+err cxx_show(cmd *c, const cxx_value *v)
 {
 	view w = {.c = c};
-	cxx_value v;
-	uint64_t x;
 	eng_cxx_env(c->e, &w.env);
-	TRY(evaluate(c, &w.env, call->args, &v));
-	if (cxx_value_int(&v, &x, NULL) == ERR_OK)
-		c->e->last_value = x;
 	tv_init(&w.v, c);
 	buf_init(&w.b, 1 << 20);
-	err e = show(&w, &v);
+	err e = show(&w, v);
 	buf_deinit(&w.b);
 	return e;
+}
+
+static err cmd_evaluate_cxx(cmd *c, cmd_call *call)
+{
+	cxx_env env;
+	cxx_value v;
+	uint64_t x;
+	eng_cxx_env(c->e, &env);
+	TRY(evaluate(c, &env, call->args, &v));
+	if (cxx_value_int(&v, &x, NULL) == ERR_OK)
+		c->e->last_value = x;
+	return cxx_show(c, &v);
 }
 
 /* ---- r? ---- */

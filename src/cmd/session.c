@@ -42,6 +42,25 @@ static err cmd_detach(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
+static err cmd_opendump(cmd *c, cmd_call *call)
+{
+	str path = str_trim(call->args);
+	if (str_starts(path, STR("/c")))
+		return cmd_fail(c, ERR_UNSUPPORTED,
+			"archives (.cab) cannot be opened: take the dump out of it first");
+	if (path.n > 1 && path.p[0] == '"' && path.p[path.n - 1] == '"')
+		path = str_take(str_skip(path, 1), path.n - 2);
+	if (!path.n)
+		return cmd_fail(c, ERR_SYNTAX, ".opendump needs a file");
+	if (c->e->t)
+		return cmd_fail(c, ERR_STATE,
+			"a session has one dump or other targets, not both: end this one first "
+			"(.detach, .kill)");
+	TRY(eng_open_image(c->e, str_z(&c->a, path), &c->d));
+	out(c->e, "Opened '%.*s'\n", STR_ARG(path));
+	return ERR_OK;
+}
+
 /* .restart: a program starts again; to a kernel it is as if a new debugger attached. */
 static err cmd_restart(cmd *c, cmd_call *call)
 {
@@ -270,6 +289,11 @@ static const cmd_row rows[] = {
 		cmd_qd},
 	{".detach", ".detach", "Take breakpoints out and let the target run without a debugger",
 		NULL, CMD_ANY | CMD_NOREPEAT, cmd_detach},
+	{".opendump", ".opendump DumpFile", "Open a dump",
+		"As the command line's -z: a core of a Linux process, or an image. Only where "
+		"there is "
+		"no target.",
+		CMD_ANY | CMD_NOREPEAT, cmd_opendump},
 	{".restart", ".restart", "Begin again as if a new debugger had attached",
 		"In user mode the program that was started last is ended and started again; "
 		"breakpoints by name stay.",

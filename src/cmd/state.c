@@ -33,7 +33,7 @@ typedef struct pushed {
 #undef FIELD
 	cmd_memo memo;
 	bool has_temps;
-	uint64_t temps[20];
+	uint64_t temps[ENG_TEMPS];
 } pushed;
 
 typedef struct push_stack {

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { KEPT_MAX = 32, TEMPS = 20, DEPTH_MAX = 12, TYPE_NAME_MAX = 400, LEVELS_MAX = 7 };
+enum { KEPT_MAX = 32, DEPTH_MAX = 12, TYPE_NAME_MAX = 400, LEVELS_MAX = 7 };
 
 typedef struct kept {
 	char *text; /* NULL: free */
@@ -34,7 +34,7 @@ typedef struct temp {
 } temp;
 
 struct cxx_state {
-	temp temps[TEMPS];
+	temp temps[ENG_TEMPS];
 	uint64_t temps_generation;
 	kept kept[KEPT_MAX];
 	uint64_t clock;
@@ -560,8 +560,10 @@ static const struct pointer {
 
 static bool temp_index(str name, size_t *ret)
 {
-	uint64_t n;
-	if (!str_istarts(name, STR("$t")) || !str_u64(str_skip(name, 2), 10, &n) || n >= TEMPS)
+	uint64_t n = ENG_CALLRET;
+	if (!str_ieq(name, STR("$callret")) &&
+		(!str_istarts(name, STR("$t")) || !str_u64(str_skip(name, 2), 10, &n) ||
+			n >= ENG_CALLRET))
 		return false;
 	*ret = (size_t)n;
 	return true;
@@ -736,7 +738,7 @@ void eng_cxx_env(engine *e, cxx_env *ret)
 
 void cxx_temp_plain(engine *e, size_t n)
 {
-	if (!e->cxx || n >= TEMPS || !e->cxx->temps[n].typed)
+	if (!e->cxx || !e->cxx->temps[n].typed)
 		return;
 	e->cxx->temps[n].typed = false;
 	e->cxx->temps_generation++;
@@ -755,7 +757,7 @@ static err temp_base(engine *e, temp *t, const cxx_type *base, sym_type found, d
 	if (!found.file && base && base->h.p)
 		found = type_of(base->h);
 	if (!found.file) {
-		if (base && (base->kind == CXX_NONE || base->kind > CXX_DOUBLE))
+		if (base && (base->kind == CXX_NONE || base->kind > CXX_LDOUBLE))
 			return unkeepable(d);
 		t->kind = base ? base->kind : CXX_VOID;
 		return ERR_OK;
@@ -792,6 +794,9 @@ err eng_temp_set_typed(engine *e, str name, const cxx_value *v, diag *d)
 			found = base->elem ? found : type_of(base->elem_h);
 			base = base->elem;
 		}
+	} else if (v->in_memory && base->size > 8) {
+		x = v->addr;
+		t.lvalue = true;
 	} else if (base->size > 8 || !v->has_raw) {
 		return unkeepable(d);
 	}

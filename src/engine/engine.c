@@ -217,6 +217,9 @@ void eng_end(engine *e, tgt_leave how)
 		(void)!tgt_halt(e->t, NULL); /* traps are taken out below */
 	if (how == TGT_KILL)
 		spare_attached(e);
+	if (how == TGT_DETACH || how == TGT_LEAVE)
+		calls_leave(e, 0);
+	calls_destroy(e);
 	if (how != TGT_ABANDON) {
 		size_t n;
 		plan_end(e);

@@ -16,6 +16,7 @@
  *   procs.c     processes and threads of user mode by their numbers
  *   pseudo.c    pseudo-registers, the environment of MASM expressions
  *   cxxenv.c    the same for C++ expressions
+ *   call.c      .call: a thread sent into a function and back
  *   stack.c     frames                     insn.c    instructions, decoded once
  *   track.c     event log, step filter     out.c     output
  *   workspace.c what a session leaves for the next
@@ -147,7 +148,8 @@ typedef struct eng_ctx {
 	bool frame_set;
 	bool frame_call;     /* when frame_set: it stands behind its call, it was not interrupted */
 	x64_regs frame_regs; /* when frame_set */
-	uint32_t frame_out;  /* how many inlined calls the frame is further out than its registers' */
+	uint32_t
+		frame_out; /* how many inlined calls the frame is further out than its registers' */
 } eng_ctx;
 
 /* ---- execution requests ---- */
@@ -215,7 +217,10 @@ struct bp_table;
 struct filter_table;
 struct eng_procs;
 struct eng_plan;
+struct call_table;
 struct track;
+
+enum { ENG_CALLRET = 20, ENG_TEMPS };
 
 struct engine {
 	eng_hooks hooks;
@@ -235,7 +240,7 @@ struct engine {
 	eng_ctx ctx;
 	tgt_event ev; /* last event */
 	bool has_event;
-	uint32_t reported; /* code of the exception that waits for its verdict, 0 none */
+	uint32_t reported;    /* code of the exception that waits for its verdict, 0 none */
 	char last_event[256]; /* .lastevent's words */
 	uint64_t prev_ip;     /* pc at the event before */
 	uint32_t n_units;
@@ -268,7 +273,7 @@ struct engine {
 	struct eng_launch *launch; /* how the last program was started, for .restart; NULL none */
 	unsigned radix;		   /* n: 8 10 16 */
 	unsigned ptr_size;
-	uint64_t temps[20];    /* $t0..$t19 */
+	uint64_t temps[ENG_TEMPS]; /* $t0..$t19, $callret */
 	struct cxx_state *cxx; /* their types, compiled C++ expressions: cxxenv.c; NULL none yet */
 	bool cxx_default;      /* .expr /s c++ */
 	uint64_t last_value;   /* $exp */
@@ -291,6 +296,7 @@ struct engine {
 	struct out_state *outs;
 	char *workspace; /* path of the workspace file, NULL none */
 	struct journal *journal;
+	struct call_table *calls; /* .call: under way; NULL none yet */
 };
 
 engine *eng_create(void);
@@ -369,8 +375,8 @@ err eng_unit_regs(engine *e, unit_t u, unsigned sets, x64_regs *ret, diag *d) MU
 /* Writes to the current unit; ERR_STATE in a set context. */
 err eng_regs_write(engine *e, unsigned sets, const x64_regs *r, diag *d) MUST_CHECK;
 err eng_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK; /* no request if the event tells */
-/* The instruction whose locals and line are the current frame's: a caller's is its call, in front of
- * the address that it returns to. */
+/* The instruction whose locals and line are the current frame's: a caller's is its call, in front
+ * of the address that it returns to. */
 err eng_scope_ip(engine *e, uint64_t *ret, diag *d) MUST_CHECK;
 /* Its source line: of a function where something is inlined, the call's. */
 err eng_scope_line(engine *e, sym_line *ret, diag *d) MUST_CHECK;
@@ -378,8 +384,8 @@ err eng_scope_line(engine *e, sym_line *ret, diag *d) MUST_CHECK;
  * The current frame's parameters and variables, innermost block last; of an inlined call only its
  * own. around: those of the functions that it is inlined into, instead.
  */
-err eng_locals(engine *e, arena *a, bool around, sym_local **ret, size_t *n_ret,
-	diag *d) MUST_CHECK;
+err eng_locals(
+	engine *e, arena *a, bool around, sym_local **ret, size_t *n_ret, diag *d) MUST_CHECK;
 
 /* ---- changing the context ---- */
 
@@ -479,5 +485,30 @@ void journal_forget(engine *e);
 
 err workspace_save(engine *e, const char *path, diag *d) MUST_CHECK;
 err workspace_load(engine *e, const char *path, diag *d) MUST_CHECK;
+
+/* ---- calls of functions (call.c) ---- */
+
+/* One argument, in memory of the caller. type file NULL: one more than the function names, an
+ * integer or pointer of 8 bytes, or (real) a double. */
+typedef struct eng_arg {
+	sym_type type;
+	bool real;
+	const uint8_t *p;
+	size_t n;
+} eng_arg;
+
+/*
+ * Sends the current thread into func, as a function of the type that the one at `like` has (the
+ * same, or a prototype): it runs with the next eng_wait and stops when it returns, with the
+ * registers as they were and the result in $callret. User mode, System V's convention (.call).
+ * ERR_STATE: one is under way on this thread; ERR_NOTFOUND: no type is known at `like`;
+ * ERR_UNSUPPORTED: an argument of a kind that cannot be passed.
+ */
+err eng_call(
+	engine *e, uint64_t func, uint64_t like, const eng_arg *args, size_t n, diag *d) MUST_CHECK;
+/* The call under way on the current thread is forgotten; restore: its registers are put back. */
+err eng_call_clear(engine *e, bool restore, diag *d) MUST_CHECK;
+/* Type of the function that begins at func. */
+err eng_func_type(engine *e, uint64_t func, sym_type *ret, diag *d) MUST_CHECK;
 
 #endif

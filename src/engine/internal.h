@@ -106,6 +106,20 @@ plan_verdict plan_event(engine *e, const tgt_event *ev);
 /* Is the request a free run (g and friends)? */
 bool plan_free_run(const engine *e);
 
+/* ---- calls of functions (call.c) ---- */
+
+void calls_destroy(engine *e);
+/* Threads of a process that is left (0: of all) get their registers back. */
+void calls_leave(engine *e, uint64_t process);
+/* A thread or process ended, or runs another image. */
+void calls_gone(engine *e, const tgt_event *ev);
+/* The event's thread stands on the first instruction of what it was sent into, and was not there
+ * by itself: a trap there is still to hit. True once. */
+bool call_entered(engine *e);
+/* Is this software trap the return? call_finish then takes the result, in a stop that is shown. */
+bool call_returned(engine *e, const tgt_event *ev);
+void call_finish(engine *e);
+
 /* ---- stacks (stack.c) ---- */
 
 /* How many frames there are from start on, counted up to max: nothing is kept. */

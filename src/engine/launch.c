@@ -142,6 +142,8 @@ err eng_part_process(engine *e, uint64_t pid, tgt_leave how, diag *d)
 		eng_end(e, how);
 		return ERR_OK;
 	}
+	if (how == TGT_DETACH)
+		calls_leave(e, pid);
 	TRY(tgt_process_part(e->t, pid, how, d));
 	eng_proc_forget(e, pid);
 	if (e->ctx.process == pid || e->ev.process_id == pid) {

@@ -274,7 +274,7 @@ static err run_on(engine *e, diag *d)
 	bool moved = p->moved;
 	p->leg = LEG_RUN;
 	p->moved = false;
-	if (!here || p->passed || moved)
+	if (!here || p->passed || moved || call_entered(e))
 		return go(e, TGT_GO, NULL, d);
 	/* Best is a target that can do it itself; what it passes must be in. */
 	if (e->caps.threads) {

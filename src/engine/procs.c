@@ -176,6 +176,9 @@ void procs_event(engine *e, const tgt_event *ev)
 	if (e->procs->awaited && ev->process_id == e->procs->awaited &&
 		(ev->kind == TGT_EV_EXCEPTION || ev->kind == TGT_EV_PROCESS_EXIT))
 		wait_over(e);
+	if (ev->kind == TGT_EV_PROCESS || ev->kind == TGT_EV_PROCESS_EXIT ||
+		ev->kind == TGT_EV_THREAD_EXIT)
+		calls_gone(e, ev);
 	switch (ev->kind) {
 	case TGT_EV_PROCESS:
 		p = proc_add(e, ev);

@@ -311,10 +311,11 @@ static bool numbered(str name, const char *prefix, uint64_t limit, uint64_t *n)
 static bool pseudo_is(str name)
 {
 	uint64_t n;
-	return pseudo_find(name) || numbered(name, "t", 20, &n) ||
+	return pseudo_find(name) || numbered(name, "t", ENG_CALLRET, &n) ||
 	       numbered(name, "bp", UINT32_MAX, &n) ||
 	       numbered(name, "exr_param", TGT_EXR_PARAMS, &n) ||
-	       (numbered(name, "bug_param", 5, &n) && n) || str_ieq(name, STR("extret"));
+	       (numbered(name, "bug_param", 5, &n) && n) || str_ieq(name, STR("extret")) ||
+	       str_ieq(name, STR("callret"));
 }
 
 bool eng_is_reg(engine *e, str name)
@@ -332,7 +333,7 @@ static err pseudo_get(engine *e, str name, uint64_t *ret, diag *d)
 	const struct pseudo *ps = pseudo_find(name);
 	if (ps)
 		return ps->fn(e, ret, d);
-	if (numbered(name, "t", 20, &n)) {
+	if (numbered(name, "t", ENG_CALLRET, &n)) {
 		*ret = e->temps[n];
 	} else if (numbered(name, "bp", UINT32_MAX, &n)) {
 		bp *b = bp_find(e, (uint32_t)n);
@@ -347,6 +348,8 @@ static err pseudo_get(engine *e, str name, uint64_t *ret, diag *d)
 		*ret = params[n - 1];
 	} else if (str_ieq(name, STR("extret"))) {
 		*ret = e->extret;
+	} else if (str_ieq(name, STR("callret"))) {
+		*ret = e->temps[ENG_CALLRET];
 	} else {
 		return diag_set(d, ERR_NOTFOUND, "Bad register error at '$%.*s'", STR_ARG(name));
 	}
@@ -381,7 +384,7 @@ err eng_reg_set(engine *e, str name, uint64_t v, diag *d)
 	uint64_t n;
 	if (name.n && name.p[0] == '$') {
 		str bare = str_skip(name, 1);
-		if (numbered(bare, "t", 20, &n)) {
+		if (numbered(bare, "t", ENG_CALLRET, &n)) {
 			e->temps[n] = v;
 			cxx_temp_plain(e, n);
 			return ERR_OK;

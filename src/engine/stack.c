@@ -108,7 +108,8 @@ static bool in_start(engine *e, sym_mod *m, uint64_t pc)
  */
 static bool by_the_code(engine *e, x64_regs *r, bool call_site, x64_frame_info *info)
 {
-	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa}, mov_rbp_rsp[] = {0x48, 0x89, 0xe5};
+	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa},
+			     mov_rbp_rsp[] = {0x48, 0x89, 0xe5};
 	enum { PUSH_RBP = 0x55, RET = 0xc3 };
 	uint64_t rsp = r->gpr[X64_RSP], rbp = r->gpr[X64_RBP], saved;
 	uint8_t code[4] = {0};
@@ -122,8 +123,7 @@ static bool by_the_code(engine *e, x64_regs *r, bool call_site, x64_frame_info *
 			rbp = rsp; /* pushed just now */
 	}
 	if (rbp >= rsp && rbp - rsp <= FRAME_MAX &&
-		eng_read_uint(e, rbp, 8, &saved, NULL) == ERR_OK &&
-		leave_by(e, r, rbp + 8, info)) {
+		eng_read_uint(e, rbp, 8, &saved, NULL) == ERR_OK && leave_by(e, r, rbp + 8, info)) {
 		r->gpr[X64_RBP] = saved;
 		return true;
 	}
@@ -175,7 +175,8 @@ static bool walk_on(walk *w, eng_frame *f)
 			diag_set(w->why, x,
 				x == ERR_NOTFOUND
 					? "No unwind data for %s: callers from there are guessed"
-					: "Unwind data for %s cannot be read; callers from there are "
+					: "Unwind data for %s cannot be read; callers from there "
+					  "are "
 					  "guessed (the image on the symbol path would tell)",
 				out_addr(e, f->ip));
 		w->guessed = true;

@@ -156,6 +156,8 @@ static outcome exception(engine *e, tgt_event *ev)
 	bool soft = ev->code == STATUS_BREAKPOINT;
 	bool hard = ev->code == STATUS_SINGLE_STEP;
 
+	if (soft && call_returned(e, ev))
+		return SHOW_STOP;
 	plan_verdict p = plan_event(e, ev);
 	hit_verdict h = HIT_NONE;
 	if (soft)
@@ -359,6 +361,7 @@ static err finished(engine *e)
 	bool done_cmd = e->plan_active_exec.command.n && e->hooks.run;
 	str after = e->plan_active_exec.command;
 	stopped(e);
+	call_finish(e);
 	e->plan_active_exec.command = (str){0}; /* once: the next stop may be of a new process */
 	if (done_cmd)
 		(void)!e->hooks.run(e->hooks.cu, after, NULL);

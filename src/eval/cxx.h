@@ -201,6 +201,9 @@ err cxx_compile(
 err cxx_run(const cxx_code *c, const cxx_env *env, cxx_value *ret, diag *d) MUST_CHECK;
 /* How long the expression at the start of text is, taking every name for known. 0: none. */
 size_t cxx_extent(str text);
+/* The same for an expression that is to have a scalar type of the environment: it is converted. */
+err cxx_compile_as(const cxx_env *env, arena *a, str text, cxx_handle to, size_t *used,
+	cxx_code **ret, diag *d) MUST_CHECK;
 const cxx_type *cxx_code_type(const cxx_code *c);
 /* Does its meaning depend on the scope (it names things without module) or on typed $tN? */
 bool cxx_code_scoped(const cxx_code *c);

@@ -41,7 +41,7 @@ bool dwf_reg_get(const x64_regs *r, unsigned n, uint64_t *ret)
 	}
 	if (n >= DW_REG_XMM0 && n < DW_REG_XMM0 + 16 && (r->valid & X64_SET_FLOAT)) {
 		/* FXSAVE: xmm0 at 160, 16 bytes each; the low half */
-		*ret = le64(r->fx + 160 + 16 * (n - DW_REG_XMM0));
+		*ret = le64(r->fx + X64_FX_XMM + 16 * (n - DW_REG_XMM0));
 		return true;
 	}
 	return false;

@@ -355,12 +355,14 @@ void dwf_describe(dwf *x, buf *out)
 	if (!atomic_load_explicit(&x->done, memory_order_acquire)) {
 		uint64_t total = atomic_load(&x->progress.total),
 			 part = atomic_load(&x->progress.done);
-		buf_addf(out, "     Name Index: PENDING  - %llu %% of the debug information read.\n",
+		buf_addf(out,
+			"     Name Index: PENDING  - %llu %% of the debug information read.\n",
 			(unsigned long long)(total ? part * 100 / total : 0));
 		return;
 	}
 	if (!x->ix) {
-		buf_addz(out, "     Name Index: NONE     - The debug information cannot be read.\n");
+		buf_addz(
+			out, "     Name Index: NONE     - The debug information cannot be read.\n");
 		return;
 	}
 	dwx_stats_get(x->ix, &st);

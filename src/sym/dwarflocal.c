@@ -675,7 +675,7 @@ static err piece_bytes(
 		return ERR_OK;
 	case DWE_REG:
 		if (p->v >= 17 && p->v < 33 && (v->regs->valid & X64_SET_FLOAT)) {
-			memcpy(b, v->regs->fx + 160 + 16 * (p->v - 17), 16);
+			memcpy(b, v->regs->fx + X64_FX_XMM + 16 * (p->v - 17), 16);
 			return ERR_OK;
 		}
 		if (env_reg(v, (unsigned)p->v, &w) != ERR_OK) {

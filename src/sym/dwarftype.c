@@ -611,6 +611,40 @@ static void member_info(dwf *x, Dwarf_Die *die, int depth, sym_type_info *ret)
 	ret->name = text_of(x, "%.*s %.*s::*", STR_ARG(in), STR_ARG(of));
 }
 
+/* A class of C++ that is not copied byte by byte: compilers say so, older ones only by what it has.
+ */
+static bool by_reference(Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	Dwarf_Word cc;
+	Dwarf_Die kid;
+	if (dwf_attr(die, DW_AT_calling_convention, &a) && !dwarf_formudata(&a, &cc))
+		return cc == DW_CC_pass_by_reference;
+	if (dwarf_child(die, &kid))
+		return false;
+	do {
+		const char *name = dwarf_tag(&kid) == DW_TAG_subprogram ? dwf_name(&kid) : NULL;
+		if (name && name[0] == '~')
+			return true;
+	} while (!dwarf_siblingof(&kid, &kid));
+	return false;
+}
+
+static bool has_this(Dwarf_Die *func)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die kid;
+	bool own = false;
+	if (dwarf_child(func, &kid))
+		return false;
+	do {
+		if (dwarf_tag(&kid) != DW_TAG_formal_parameter)
+			continue;
+		return dwf_attr(&kid, DW_AT_artificial, &a) && !dwarf_formflag(&a, &own) && own;
+	} while (!dwarf_siblingof(&kid, &kid));
+	return false;
+}
+
 static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 {
 	Dwarf_Die die = p->die;
@@ -679,6 +713,7 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 			 : tag == DW_TAG_union_type	  ? SYM_T_UNION
 			 : tag == DW_TAG_enumeration_type ? SYM_T_ENUM
 							  : SYM_T_STRUCT;
+		t.by_reference = t.kind != SYM_T_ENUM && by_reference(&die);
 		if (t.kind == SYM_T_ENUM) {
 			elem = dwf_type_of_die(x, &die);
 			t.elem = (sym_type){x->f, elem == T_VOID ? 0x74 : elem}; /* int */
@@ -689,6 +724,7 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 	case DW_TAG_subprogram:
 	case DW_TAG_inlined_subroutine: {
 		t.kind = SYM_T_FUNC;
+		t.has_this = has_this(&die);
 		t.elem = (sym_type){x->f, dwf_type_of_die(x, &die)};
 		str res = name_of(x, t.elem.id, depth);
 		t.name = text_of(x, "%.*s ()", STR_ARG(res));

@@ -333,7 +333,7 @@ typedef enum sym_type_kind {
 	SYM_T_ENUM,
 	SYM_T_FUNC,
 	SYM_T_COMPLEX, /* two numbers of type elem */
-	SYM_T_MEMBER, /* pointer to a member of `owner`: elem is the member's type */
+	SYM_T_MEMBER,  /* pointer to a member of `owner`: elem is the member's type */
 	SYM_T_UNKNOWN
 } sym_type_kind;
 
@@ -347,6 +347,8 @@ typedef struct sym_type_info {
 	uint32_t n_fields;  /* fields (struct) or enumerators (enum) */
 	bool forward;	    /* declared, not defined anywhere in this file */
 	bool variants;	    /* a sum type: has fields that are variants */
+	bool by_reference; /* class: arguments and results of it are in memory, whatever its size */
+	bool has_this;	   /* function: its first parameter is not among those of sym_type_arg */
 } sym_type_info;
 
 /* A virtual base lies where its object says: at `at` stands the address of a table, in which the

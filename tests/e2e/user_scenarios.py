@@ -364,6 +364,19 @@ def abandoned(build):
         must(lives(), "does not run on")
 
 
+def call_amid_sleep(build):
+    """.call in a thread that sleeps: the interrupted system call goes on afterwards, also when the debugger leaves
+    before the function has run."""
+    for commands in ([".call add(2, 3)", "g", ".call text(1)", "g", "qd"], [".call add(2, 3)", "qd"],
+                     [".call add(2, 3)", "g", ".call text(0)", ".detach", "q"]):
+        with subprocess.Popen([_path(build, "tests/debuggee/dwarf/programs/callee"), "slow"], stdout=subprocess.PIPE) as p:
+            must(_until(lambda: _state(p.pid) == "S", 10), "it does not sleep")
+            text, code = _rs(build, ["-p", str(p.pid)], commands)
+            must(code == 0 and (".call returns:\nint 0n5" in text) == ("g" in commands), text)
+            out, _ = p.communicate(timeout=20)
+            must(out == b"54 0\n" and p.returncode == 0, f"{commands}: {out}, {p.returncode}")
+
+
 def look_only(build):
     """-pv: what runs is looked at, never changed, and runs on afterwards, also when the debugger is killed."""
     with _ticker(build, "2") as (t, lives):

@@ -870,7 +870,8 @@ static err parse_comma(parser *p, node **ret)
 
 /* ---- entries ---- */
 
-err cxx_compile(const cxx_env *env, arena *a, str text, size_t *used, cxx_code **ret, diag *d)
+static err compile(const cxx_env *env, arena *a, str text, const cxx_type *to, size_t *used,
+	cxx_code **ret, diag *d)
 {
 	parser p = {.env = env, .a = a, .text = str_take(text, CXX_TEXT_MAX), .d = d};
 	node *root;
@@ -887,6 +888,8 @@ err cxx_compile(const cxx_env *env, arena *a, str text, size_t *used, cxx_code *
 		e = p.t.kind == T_BAD ? cxx_p_syntax(&p)
 				      : cxx_fail(p.text, d, ERR_SYNTAX, p.t.begin, p.t.end,
 						"Extra character error at");
+	if (e == ERR_OK && to)
+		e = cxx_build_cast(&p, root, to, 0, &root);
 	if (e != ERR_OK) {
 		/* What the environment failed with has no place in this text. */
 		if (d && !d->text[0])
@@ -905,6 +908,20 @@ err cxx_compile(const cxx_env *env, arena *a, str text, size_t *used, cxx_code *
 	if (used)
 		*used = p.last < p.text.n ? p.last : p.text.n;
 	return ERR_OK;
+}
+
+err cxx_compile(const cxx_env *env, arena *a, str text, size_t *used, cxx_code **ret, diag *d)
+{
+	return compile(env, a, text, NULL, used, ret, d);
+}
+
+err cxx_compile_as(const cxx_env *env, arena *a, str text, cxx_handle to, size_t *used,
+	cxx_code **ret, diag *d)
+{
+	const cxx_type *t;
+	TRY(cxx_type_of(env, a, to, &t));
+	bool scalar = t->kind != CXX_STRUCT && t->kind != CXX_ARRAY && t->kind != CXX_REF;
+	return compile(env, a, text, scalar ? t : NULL, used, ret, d);
 }
 
 const cxx_type *cxx_code_type(const cxx_code *c)

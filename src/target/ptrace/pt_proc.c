@@ -418,7 +418,8 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 		return diag_set(d, ERR_NOTFOUND, "process %d has ended", (int)pid);
 	if (pr->found_stopped)
 		pt_event(p, NULL, pr, TGT_EV_NOTICE)->text =
-			STR("The process was stopped before. g continues it; left without, it stays stopped.");
+			STR("The process was stopped before. g continues it; left without, it "
+			    "stays stopped.");
 	pt_break_event(p, th, NULL)->initial = true;
 	return ERR_OK;
 }

@@ -149,6 +149,7 @@ static void to_general(x64_regs *r, const struct user_regs_struct *k)
 	r->seg[X64_GS] = (uint16_t)k->gs;
 	r->fs_base = k->fs_base;
 	r->gs_base = k->gs_base;
+	r->restart = k->orig_rax;
 	r->valid |= X64_SET_GENERAL | X64_SET_BASES;
 }
 
@@ -219,6 +220,7 @@ static void from_general(struct user_regs_struct *k, const x64_regs *r, unsigned
 	if (sets & X64_SET_BASES) {
 		k->fs_base = r->fs_base;
 		k->gs_base = r->gs_base;
+		k->orig_rax = r->restart;
 	}
 }
 
@@ -250,7 +252,7 @@ static err general_set(pt_thread *th, unsigned sets, const x64_regs *r, diag *d)
 		th->pc_dirty = true; /* written when it runs */
 		return ERR_OK;
 	}
-	if (moved && in_call)
+	if (moved && in_call && !(sets & X64_SET_BASES))
 		th->regs.orig_rax = (unsigned long long)-1;
 	if (pt_regs_store(th))
 		return ERR_OK;

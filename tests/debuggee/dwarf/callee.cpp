@@ -1,0 +1,72 @@
+// Functions to be called by .call: every way in which the calling convention passes things.
+#include <complex>
+#include <cstdarg>
+#include <cstdio>
+#include <string>
+#include <unistd.h>
+
+struct point { int x, y; };
+struct mixed { double d; int i; };
+struct longs { long v[5]; };
+struct floats { float a, b, c; };
+enum color { RED, GREEN = 5 };
+struct object {
+	int k;
+	virtual ~object() {}
+	int add(int n) { return k + n; }
+	std::string name() { return "object " + std::to_string(k); }
+};
+
+extern "C" {
+int add(int a, int b) { return a + b; }
+double scale(double d, float f, int n) { return d * f * n; }
+long many(int a, long b, short c, char d, unsigned e, long f, long g, int h, double i)
+{
+	return a + 10 * b + 100 * c + 1000 * d + 10000 * e + 100000 * f + 1000000 * g + 10000000 * h + 100000000 * (long)i;
+}
+double floating(double a, double b, double c, double d, double e, double f, double g, double h, double i, long double j)
+{
+	return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * (double)j;
+}
+point make_point(int x, int y) { return point{x, y}; }
+mixed make_mixed(double d, int i) { return mixed{d, i}; }
+longs make_longs(long n) { return longs{{n, n + 1, n + 2, n + 3, n + 4}}; }
+floats make_floats(float a) { return floats{a, a + 1, a + 2}; }
+int sum_of(point p, mixed q, longs b, floats f) { return p.x + p.y + (int)q.d + q.i + (int)b.v[4] + (int)f.c; }
+long double doubled(long double x) { return x * 2; }
+__int128 tripled(__int128 x) { return x * 3; }
+const char *text(int n) { return n ? "yes" : "no"; }
+void store(int *p) { *p = 77; }
+bool large(int n) { return n > 3; }
+signed char minus(signed char c) { return -c; }
+int total(int n, ...)
+{
+	va_list a;
+	va_start(a, n);
+	double s = 0;
+	for (int i = 0; i < n; i++)
+		s += i % 2 ? va_arg(a, int) : va_arg(a, double);
+	va_end(a);
+	return (int)s;
+}
+int fault(int *p) { return *p; }
+}
+color pick(int n) { return n ? GREEN : RED; }
+int one_more(const int &r) { return r + 1; }
+std::complex<double> both(double d) { return {d, -d}; }
+int target = 5;
+
+int here(object *o) { return o->add(1) + (int)o->name().size(); }
+
+int main(int argc, char **argv)
+{
+	object o;
+	o.k = 9;
+	point p{1, 2};
+	mixed q{3.5, 4};
+	longs b = make_longs(10);
+	floats f = make_floats(6);
+	int n = here(&o) + one_more(3) + sum_of(p, q, b, f);
+	printf("%d %d\n", n, argc > 1 ? usleep(1500000) : 0);
+	return 0;
+}
