@@ -88,6 +88,7 @@ hit_verdict bp_hit(engine *e, uint64_t pc, const site *s, bool free_run);
 typedef enum plan_verdict {
 	PLAN_NOT_MINE, /* the plan does not explain this stop */
 	PLAN_MORE,     /* explained, go on */
+	PLAN_AGAIN,    /* explained; it has been here before, nothing else is looked at */
 	PLAN_DONE      /* explained, the request is fulfilled: stop */
 } plan_verdict;
 

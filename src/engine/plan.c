@@ -33,9 +33,12 @@ struct eng_plan {
 	uint64_t left;	       /* steps or kinds still to come */
 	site *until[TEMP_MAX]; /* g addresses, gu's return */
 	size_t n_until;
-	uint64_t up_sp;		   /* gu: rsp must be above this */
-	site *over;		   /* behind the call that is stepped over */
-	uint64_t over_sp;	   /* rsp at the call: recursion below does not count */
+	uint64_t up_sp;	  /* gu: rsp must be above this */
+	bool untried;	  /* an exception came before the instruction at pc: its trap is to hit */
+	bool signalled;	  /* that nobody is shown, amid a step */
+	bool interrupted; /* over: the instruction that it came at */
+	site *over;	  /* behind the call that is stepped over */
+	uint64_t over_sp; /* rsp at the call: recursion below does not count */
 	uint64_t line_lo, line_hi; /* by_line: the line we are leaving */
 	uint32_t line;
 	bool stepped; /* at least one instruction was done: kinds are looked at */
@@ -271,10 +274,10 @@ static err run_on(engine *e, diag *d)
 	site *here = e->ev.kind == TGT_EV_EXCEPTION ? site_at(e, e->ev.pc) : NULL;
 	x64_insn in;
 
-	bool moved = p->moved;
+	bool moved = p->moved, entered = call_entered(e);
 	p->leg = LEG_RUN;
 	p->moved = false;
-	if (!here || p->passed || moved || call_entered(e))
+	if (!here || p->passed || moved || entered || p->untried)
 		return go(e, TGT_GO, NULL, d);
 	/* Best is a target that can do it itself; what it passes must be in. */
 	if (e->caps.threads) {
@@ -337,13 +340,35 @@ static bool step_out(engine *e)
 	return true;
 }
 
+/*
+ * A signal came between two steps, and its filter says that nobody wants to see it (a timer; Go
+ * makes its threads give way by one every few milliseconds). The program handles it, then the step
+ * goes on where it was: the handler is no part of what is stepped. Where there is no handler the
+ * trap at the same instruction hits at once.
+ */
+static err through_handler(engine *e, diag *d)
+{
+	struct eng_plan *p = e->plan;
+	if (!p->over) {
+		x64_regs r = {0};
+		TRY(unit_regs(e, X64_SET_CONTROL, &r, d));
+		p->over_sp = r.gpr[X64_RSP];
+		p->over = temp_site(e, e->ev.pc, false);
+	}
+	p->interrupted = true;
+	p->signalled = false;
+	return run_on(e, d);
+}
+
 err plan_resume(engine *e, diag *d)
 {
 	struct eng_plan *p = e->plan;
 	x64_insn in;
 
-	if (!p->active || plan_free_run(e) || p->over)
+	if (!p->active || plan_free_run(e) || (p->over && !p->interrupted))
 		return run_on(e, d);
+	if (p->signalled || p->interrupted)
+		return through_handler(e, d);
 	if (track_filtered(e, e->ev.pc) && step_out(e))
 		return run_on(e, d);
 	bool known = eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK;
@@ -465,6 +490,10 @@ static plan_verdict at_temp(engine *e, const site *s)
 		if (!mine || !above(e, p->over_sp))
 			return PLAN_MORE;
 		drop_over(e);
+		if (p->interrupted) {
+			p->interrupted = false;
+			return PLAN_AGAIN;
+		}
 		return step_done(e);
 	}
 	for (size_t i = 0; i < p->n_until; i++) {
@@ -481,6 +510,7 @@ plan_verdict plan_event(engine *e, const tgt_event *ev)
 {
 	struct eng_plan *p = e->plan;
 
+	p->untried = ev->code != STATUS_SINGLE_STEP && ev->code != STATUS_BREAKPOINT;
 	if (ev->code == STATUS_SINGLE_STEP) {
 		site *hard = site_hard(e, ev->dr6);
 		if (hard)
@@ -494,8 +524,10 @@ plan_verdict plan_event(engine *e, const tgt_event *ev)
 	}
 	if (!p->active)
 		return PLAN_NOT_MINE;
-	if (ev->code != STATUS_BREAKPOINT)
+	if (ev->code != STATUS_BREAKPOINT) {
+		p->signalled = !plan_free_run(e) && !p->over && ev->thread == p->thread;
 		return PLAN_NOT_MINE;
+	}
 	for (size_t i = 0; i < e->bps->sites.n; i++) {
 		site *s = e->bps->sites.p[i];
 		if (s->kind != TGT_TRAP_SOFT || s->addr != ev->pc || !site_in_process(s, ev))

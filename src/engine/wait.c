@@ -160,6 +160,8 @@ static outcome exception(engine *e, tgt_event *ev)
 		return SHOW_STOP;
 	plan_verdict p = plan_event(e, ev);
 	hit_verdict h = HIT_NONE;
+	if (p == PLAN_AGAIN)
+		return GO_ON;
 	if (soft)
 		h = bp_hit(e, ev->pc, NULL, plan_free_run(e));
 	else if (hard && site_hard(e, ev->dr6))

@@ -238,6 +238,22 @@ def nobody_there(build):
         must(lives(), "does not run on")
 
 
+def steps_amid_signals(build):
+    """Signals that nobody wants to see are no part of a step: handlers run, steps go on behind them; no hit is lost."""
+    for args in [], ["ignore"]:
+        text, _ = _rs(build, [_path(build, U + "alarm"), *args], [
+            "g", "t 2000", ".echo traced", "p 2000", ".echo stepped", "bp user_alarm!work", "g", "bc *", "wt", "pc", "?? handled",
+            "r $t0 = @@c++(calls)", "bp user_alarm!work 0n500", "g", "? @@c++(calls) - @$t0", "q"])
+        must("user_alarm!handler" not in text and "restore_rt" not in text, text[-3000:])
+        expect(text, "traced", "stepped")
+        counts = re.findall(r"^ +(\d+) +0 \[  0\] user_alarm!work", text, re.M)
+        must(len(counts) == 1 and 30 < int(counts[0]) < 150, text[-3000:])
+        handled = int(re.search(r"^long 0n(\d+)", text, re.M)[1])
+        must(handled == 0 if args else handled > 3, text[-3000:])
+        # the last of 500 hits is before its call is counted
+        must(re.search(r"Evaluate expression: (499|500) ", text), text[-3000:])
+
+
 def musl_thread_locals(build):
     """Thread-local variables of a program and of a library with musl, which does not say where they are."""
     program, library = _path(build, U + "tls-musl"), _path(build, U + "tlslib-musl.so")
