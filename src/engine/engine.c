@@ -233,13 +233,19 @@ void eng_end(engine *e, tgt_leave how)
 	}
 	tgt *t = e->t;
 	e->t = NULL;
-	tgt_close(t, how);
+	size_t left = tgt_close(t, how);
 	atomic_store(&e->leaving, false);
 	if (atomic_exchange(&e->abandon.flag, false)) {
 		clean = false;
 		out_as(e, OUT_WARNING,
 			"Abandoned: what was not taken out of the target yet stays in it, and is "
 			"reclaimed by the next session.\n");
+	} else if (left) {
+		clean = false;
+		out_as(e, OUT_WARNING,
+			"The target does not answer: %zu breakpoint%s could not be taken out and "
+			"stay%s in it, to be reclaimed by the next session.\n",
+			left, left == 1 ? "" : "s", left == 1 ? "s" : "");
 	}
 	if (clean)
 		journal_forget(e);

@@ -80,13 +80,14 @@ static void describe(tgt *t, buf *out)
 	buf_addf(out, "image file %s\n", image_of(t)->path);
 }
 
-static void close_(tgt *t, tgt_leave how)
+static size_t close_(tgt *t, tgt_leave how)
 {
 	image *m = image_of(t);
 	sys_map_close(&m->file);
 	arena_deinit(&m->a);
 	mem_free(m->path);
 	mem_free(m);
+	return 0;
 }
 
 static const tgt_ops ops = {

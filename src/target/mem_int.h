@@ -72,7 +72,8 @@ err trap_write_under(
 	tgt *t, as_t as, uint64_t addr, const uint8_t *b, size_t n, size_t *n_ret) MUST_CHECK;
 err trap_flush(tgt *t, diag *d) MUST_CHECK; /* takes out what is pending, puts back what was lost */
 void trap_event(tgt *t, tgt_event *ev);
-void trap_leave(tgt *t);
+/* Takes everything out; how many bytes that were planted here, not by the backend, are still in. */
+size_t trap_leave(tgt *t);
 bool trap_in_range(tgt *t, as_t as, uint64_t addr, uint64_t n);
 
 #endif

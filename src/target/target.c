@@ -20,18 +20,20 @@ void tgt_leave_begin(tgt *t)
 	t->host.cancel = NULL;
 }
 
-void tgt_close(tgt *t, tgt_leave how)
+size_t tgt_close(tgt *t, tgt_leave how)
 {
+	size_t left = 0;
 	if (!t)
-		return;
+		return 0;
 	tgt_leave_begin(t);
 	if (how == TGT_DETACH)
-		trap_leave(t);
+		left = trap_leave(t);
 	tgt_mem_free(t);
 	if (t->ops->close)
-		t->ops->close(t, how);
+		left += t->ops->close(t, how);
 	else
 		mem_free(t);
+	return left;
 }
 
 void tgt_caps_get(tgt *t, tgt_caps *ret)

@@ -274,7 +274,8 @@ typedef struct tgt_service {
 
 typedef struct tgt_ops {
 	const char *name;
-	void (*close)(tgt *t, tgt_leave how);
+	/* Frees t; how many traps it could not take out, although it should have (DETACH). */
+	size_t (*close)(tgt *t, tgt_leave how);
 	void (*caps)(tgt *t, tgt_caps *ret);
 	err (*query)(tgt *t, tgt_fact f, void *ret, size_t size, diag *d);
 	err (*read)(tgt *t, as_t as, uint64_t addr, void *buf, size_t n, size_t *n_ret);
@@ -339,7 +340,9 @@ struct tgt {
 
 /* From here on only host.abandon cuts anything short: leaving in order is not cancelled. */
 void tgt_leave_begin(tgt *t);
-void tgt_close(tgt *t, tgt_leave how); /* frees t; NULL legal */
+/* Frees t (NULL legal). With DETACH: how many traps could not be taken out and stay in the target.
+ */
+size_t tgt_close(tgt *t, tgt_leave how);
 void tgt_caps_get(tgt *t, tgt_caps *ret);
 err tgt_query(tgt *t, tgt_fact f, void *ret, size_t size, diag *d) MUST_CHECK;
 err tgt_regs_get(tgt *t, unit_t u, unsigned sets, x64_regs *r, diag *d) MUST_CHECK;

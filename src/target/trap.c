@@ -446,13 +446,15 @@ void trap_event(tgt *t, tgt_event *ev)
 	m->ev_n = ev->n_stream;
 }
 
-void trap_leave(tgt *t)
+size_t trap_leave(tgt *t)
 {
 	tgt_mem *m = t->mem;
+	size_t left = 0;
 	if (!m)
-		return;
+		return 0;
 	for (size_t i = 0; i < m->traps.n; i++)
 		if (planted(&m->traps.p[i]) && by_us(&m->traps.p[i]))
-			(void)!take_out(t, &m->traps.p[i], NULL);
+			left += take_out(t, &m->traps.p[i], NULL) != ERR_OK;
 	(void)!trap_flush(t, NULL);
+	return left;
 }

@@ -28,11 +28,14 @@ typedef struct toy {
 	uint64_t rip;
 	bool stepping, running;
 	unsigned resumes;
+	size_t stuck; /* traps that cannot be taken out */
 } toy;
 
-static void toy_close(tgt *t, tgt_leave how)
+static size_t toy_close(tgt *t, tgt_leave how)
 {
+	size_t left = how == TGT_DETACH ? ((toy *)t)->stuck : 0;
 	mem_free(t);
+	return left;
 }
 
 static void toy_caps(tgt *t, tgt_caps *ret)
@@ -968,6 +971,33 @@ static void waiting(void **state)
 	assert_non_null(strstr(run(w, ".allow_exec_cmds 0; g"), "not allowed"));
 }
 
+/* What could not be taken out of a target that is left is said; there is nothing to say of one that
+ * is abandoned. */
+static void leaving(void **state)
+{
+	static const struct {
+		size_t stuck;
+		tgt_leave how;
+		const char *want;
+	} cases[] = {
+		{0, TGT_DETACH, ""},
+		{1, TGT_DETACH,
+			"The target does not answer: 1 breakpoint could not be taken out and stays "
+			"in it, to be reclaimed by the next session.\n"},
+		{3, TGT_DETACH,
+			"The target does not answer: 3 breakpoints could not be taken out and stay "
+			"in it, to be reclaimed by the next session.\n"},
+		{3, TGT_ABANDON, ""},
+	};
+	world *w = *state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		attach(w);
+		w->y->stuck = cases[i].stuck;
+		eng_end(w->e, cases[i].how);
+		assert_string_equal(buf_z(&w->out), cases[i].want);
+	}
+}
+
 static void conditions(void **state)
 {
 	static const struct {
@@ -1131,6 +1161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {T(splitting), T(aliases), T(control_flow), T(loops),
 		T(errors), T(values), T(formats), T(scripts), T(logs), T(shell), T(stamps),
 		T(settings), T(help), T(matching), T(repeating), T(arguments), T(prefixes),
-		T(strings), T(waiting), T(conditions), T(command_lists), T(hostile), T(cancelling)};
+		T(strings), T(waiting), T(leaving), T(conditions), T(command_lists), T(hostile),
+		T(cancelling)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,8 +68,9 @@ static void fake_caps(tgt *t, tgt_caps *ret)
 	*ret = (tgt_caps){.kernel = true, .live = true, .spaces = 1u << AS_CURRENT | 1u << AS_PHYS};
 }
 
-static void fake_close(tgt *t, tgt_leave how)
+static size_t fake_close(tgt *t, tgt_leave how)
 {
+	return 0;
 }
 
 /* No query: facts come from the kernel's own structures here. */

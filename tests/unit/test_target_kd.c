@@ -1218,6 +1218,50 @@ static void a_silent_target_is_noticed(void **state)
 	peer_stop(&K);
 }
 
+/*
+ * Left while it says nothing, with breakpoints in: that is waited for once, not once a breakpoint,
+ * and told. If it answers again meanwhile the rest is taken out.
+ */
+static void a_silent_target_is_left_soon(void **state)
+{
+	enum { TRAPS = 8 };
+	for (int v = 0; v < 4; v++) {
+		uint64_t base = 0;
+		bool stopped = v & 1, answers_again = v & 2;
+		peer_start(&K, kernels[v & 1], "");
+		attach_past_break(&K);
+		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
+		for (int i = 0; i < TRAPS; i++)
+			trap(TGT_TRAP_SOFT, base + SPARE + 32 * (uint64_t)i, 0);
+		trap(TGT_TRAP_WRITE, base + SPARE + 0x800, 4);
+		resume(TGT_GO);
+		assert_int_equal(next(100), TGT_EV_TIMEOUT);
+		if (stopped) {
+			tgt_interrupt(T_);
+			until_exception();
+		}
+		kill(K.pid, SIGSTOP);
+		pid_t waker = answers_again ? fork() : 0;
+		if (answers_again && !waker) {
+			usleep(stopped ? 3000000 : 1500000);
+			kill(K.pid, SIGCONT);
+			_exit(0);
+		}
+		uint64_t begin = sys_now_ms();
+		size_t left = tgt_close(T_, TGT_DETACH);
+		T_ = NULL;
+		assert_int_equal(left, answers_again ? 0 : TRAPS + 1);
+		assert_true(sys_now_ms() - begin < 10000);
+		if (answers_again)
+			waitpid(waker, NULL, 0);
+		kill(K.pid, SIGCONT);
+		usleep(200000);
+		peer_stop(&K);
+		if (answers_again)
+			assert_int_equal(peer_number(&K, "int3 "), 0);
+	}
+}
+
 /* The machine is halted for a while (its host suspends it): what was sent lies in the line when it
  * goes on, requests, several RESETs, and the step that was asked for then. */
 static void a_halted_machine_goes_on(void **state)
@@ -1386,6 +1430,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand_requests_at_one_percent),
 		cmocka_unit_test(large_reads_at_one_percent),
 		cmocka_unit_test(a_silent_target_is_noticed),
+		cmocka_unit_test(a_silent_target_is_left_soon),
 		cmocka_unit_test(a_halted_machine_goes_on),
 		cmocka_unit_test(cancelled_while_reading),
 		cmocka_unit_test(replay_sample),

@@ -172,7 +172,7 @@ static void describe(tgt *t, buf *out)
 	buf_addf(out, "core file %s\n", core_of(t)->path);
 }
 
-static void close_(tgt *t, tgt_leave how)
+static size_t close_(tgt *t, tgt_leave how)
 {
 	core *c = core_of(t);
 	core_mem_close(c);
@@ -180,6 +180,7 @@ static void close_(tgt *t, tgt_leave how)
 	arena_deinit(&c->a);
 	mem_free(c->path);
 	mem_free(c);
+	return 0;
 }
 
 static const tgt_ops ops = {

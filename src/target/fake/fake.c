@@ -551,7 +551,7 @@ static void fake_interrupt(tgt *t)
 	f->interrupted = true;
 }
 
-static void fake_close(tgt *t, tgt_leave how)
+static size_t fake_close(tgt *t, tgt_leave how)
 {
 	fake *f = fake_of(t);
 	for (size_t i = 0; i < f->spaces.n; i++) {
@@ -568,6 +568,7 @@ static void fake_close(tgt *t, tgt_leave how)
 	vec_deinit(&f->script);
 	vec_deinit(&f->calls);
 	mem_free(f);
+	return 0;
 }
 
 static const tgt_ops ops = {

@@ -574,12 +574,13 @@ static void leave_no_break(kd *k)
 	}
 }
 
-static void detach(kd *k)
+/* Takes everything out and lets the target run; how many traps could not be taken out. */
+static size_t detach(kd *k)
 {
 	if (k->phase == PH_PROMPT)
 		(void)!answer(&k->t, STR("\n"), NULL);
 	/* Running with traps in: it must stop once more to have them taken out. */
-	if (k->phase == PH_RUNNING && kd_traps_any(k))
+	if (k->phase == PH_RUNNING && kd_traps_in(k))
 		pump_until_stopped(k);
 	if (k->phase == PH_STOPPED) {
 		kd_traps_out(k);
@@ -592,13 +593,15 @@ static void detach(kd *k)
 	while (k->p.outstanding && k->phase == PH_RUNNING && sys_now_ms() < end)
 		kd_pump(k, end);
 	kd_flush(k);
+	return kd_traps_in(k);
 }
 
-static void close_(tgt *t, tgt_leave how)
+static size_t close_(tgt *t, tgt_leave how)
 {
 	kd *k = kd_of(t);
+	size_t left = 0;
 	if (how == TGT_DETACH)
-		detach(k);
+		left = detach(k);
 	else if (how == TGT_LEAVE)
 		kd_flush(k);
 	for (size_t i = 0; i < k->queue.n; i++)
@@ -613,6 +616,7 @@ static void close_(tgt *t, tgt_leave how)
 	kdp_deinit(&k->p);
 	link_close(k->link);
 	mem_free(k);
+	return left;
 }
 
 static const tgt_ops ops = {

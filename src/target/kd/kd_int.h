@@ -137,6 +137,7 @@ typedef struct kd {
 	uint8_t served[KD_API_END - KD_API_FIRST]; /* kd_served */
 	bool no_phys_flags;
 	bool deaf; /* the last request got no answer at all */
+	bool gave_up; /* ... while leaving: nothing more is waited for unless something comes */
 	/* facts */
 	bool have_version;
 	kd_version version;
@@ -148,6 +149,7 @@ typedef struct kd {
 	VEC(kd_entry) entries;
 	kd_hw hw[KD_HW_SLOTS];
 	bool hw_dirty, hw_ever;
+	unsigned hw_in;	       /* how many debug registers the processors hold */
 	bool looked_for_stale; /* at this stop */
 	/* prompt */
 	kd_debug_io prompt;
@@ -241,7 +243,7 @@ unsigned kd_traps_reclaim(kd *k); /* takes out entries that are not ours; how ma
 /* Right before resuming: debug registers, EFlags.RF (unless the PC is unseen, see tgt_run). */
 err kd_traps_arm(kd *k, bool unseen, diag *d) MUST_CHECK;
 uint64_t kd_traps_dr7(const kd *k);
-bool kd_traps_any(const kd *k);
+size_t kd_traps_in(const kd *k); /* how many the target holds */
 void kd_traps_out(kd *k); /* all of them, as far as possible */
 
 /* kd_file.c */

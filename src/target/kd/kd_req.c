@@ -96,6 +96,12 @@ static err request(
 	const char *name = kd_api_name(m->api);
 	if (k->phase != PH_STOPPED)
 		return not_stopped(k, d);
+	/* One answer that does not come is enough to leave: what is still to be undone does not
+	 * wait once more each, unless something came meanwhile. */
+	if (k->gave_up)
+		kd_pump(k, 0);
+	if (k->gave_up && k->deaf)
+		return diag_set(d, ERR_TIMEOUT, "the target does not answer");
 	/* The last thing sent may still be waiting for its acknowledgement: the reply to it came,
 	 * or it was given up. */
 	kdp_drop(&k->p);
@@ -115,6 +121,7 @@ static err request(
 		kdp_drop(&k->p);
 		if (!dance(k)) {
 			k->deaf = true;
+			k->gave_up = k->t.leaving;
 			e = diag_set(d, ERR_TIMEOUT, "the target %s %s and does not answer RESET",
 				acked ? "took but never answered" : "does not acknowledge",
 				name ? name : "a request");

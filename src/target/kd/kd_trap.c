@@ -173,6 +173,7 @@ void kd_traps_void(kd *k)
 	k->entries.n = 0;
 	memset(k->hw, 0, sizeof k->hw);
 	k->hw_dirty = k->hw_ever = false;
+	k->hw_in = 0;
 }
 
 /* ---- debug registers ---- */
@@ -248,6 +249,9 @@ static err write_debug_registers(kd *k, diag *d)
 		}
 	}
 	k->hw_dirty = false;
+	k->hw_in = 0;
+	for (unsigned i = 0; i < KD_HW_SLOTS; i++)
+		k->hw_in += k->hw[i].used;
 	return ERR_OK;
 }
 
@@ -344,12 +348,9 @@ err kd_trap_del_many(tgt *t, const uint64_t *handles, size_t n, diag *d)
 	return ERR_OK;
 }
 
-bool kd_traps_any(const kd *k)
+size_t kd_traps_in(const kd *k)
 {
-	bool any = live_count(k) > 0;
-	for (unsigned i = 0; i < KD_HW_SLOTS; i++)
-		any |= k->hw[i].used;
-	return any || k->hw_dirty;
+	return live_count(k) + k->hw_in;
 }
 
 void kd_traps_out(kd *k)

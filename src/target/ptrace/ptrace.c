@@ -269,7 +269,7 @@ static void describe(tgt *t, buf *out)
 		n == 1 ? "" : "es", p->n_threads, p->n_threads == 1 ? "" : "s");
 }
 
-static void pt_close(tgt *t, tgt_leave how)
+static size_t pt_close(tgt *t, tgt_leave how)
 {
 	pt *p = pt_of(t);
 	while (p->proc_list.n) {
@@ -298,6 +298,7 @@ static void pt_close(tgt *t, tgt_leave how)
 	if (p->tty >= 0)
 		close(p->tty);
 	mem_free(p);
+	return 0;
 }
 
 static const tgt_ops ops = {
