@@ -17,7 +17,7 @@
 #define DATA 0xfffff80000008000ull
 
 /*
- * 0 main: call f (+0x20); 5 call f; a inc qword [DATA]; 11 jmp main
+ * 0 main: call f (+0x20); 5 call f; a inc qword [DATA]; 11 jmp main; 1f int 3
  * 20 f:   push rbx; 21 mov rbx,1; 28 sub rsp,20h; 2c add rsp,20h; 30 pop rbx; 31 ret
  */
 static const uint8_t code[] = {
@@ -40,7 +40,8 @@ static const uint8_t code[] = {
 	0,
 	0xeb,
 	0xed,
-	[0x20] = 0x53,
+	[0x1f] = 0xcc,
+	0x53,
 	0x48,
 	0xc7,
 	0xc3,
@@ -73,7 +74,8 @@ static void on_output(void *u, unsigned mask, str text)
 	buf_adds(&((rig *)u)->out, text);
 }
 
-static void start(rig *r, unsigned units)
+/* Stopped by a break instruction that is said to stand at pc. */
+static void start_at(rig *r, unsigned units, uint64_t pc)
 {
 	*r = (rig){0};
 	buf_init(&r->out, 0);
@@ -87,7 +89,7 @@ static void start(rig *r, unsigned units)
 	fake_mem(r->f, as_current(), DATA + 0x1000, "\0", 1);
 	for (unit_t u = 0; u < units; u++) {
 		x64_regs *g = fake_regs(r->f, u);
-		g->rip = CODE;
+		g->rip = pc;
 		g->gpr[X64_RSP] = DATA + 0x1800;
 	}
 	fake_caps(r->f)->max_soft = 32;
@@ -95,7 +97,7 @@ static void start(rig *r, unsigned units)
 	tgt_event ev = {
 		.kind = TGT_EV_EXCEPTION,
 		.code = 0x80000003,
-		.pc = CODE,
+		.pc = pc,
 		.n_units = units,
 		.first_chance = true,
 	};
@@ -103,6 +105,11 @@ static void start(rig *r, unsigned units)
 	assert_int_equal(eng_attach(r->e, fake_tgt(r->f), ENG_USER, NULL), ERR_OK);
 	assert_int_equal(eng_wait(r->e, 1000, NULL), ERR_OK);
 	buf_clear(&r->out);
+}
+
+static void start(rig *r, unsigned units)
+{
+	start_at(r, units, CODE);
 }
 
 static void stop(rig *r)
@@ -185,6 +192,24 @@ static void hits_and_passes(void **state)
 	run(&r, "g");
 	assert_int_equal(counter(&r) - before, 2); /* after the first stop every hit triggers */
 	stop(&r);
+}
+
+/*
+ * A break instruction of the program's own is stepped over, but only while the program counter
+ * stands on it: a target that has gone on by itself (a continue that it took late) goes on where it
+ * is.
+ */
+static void own_break_instruction(void **state)
+{
+	rig r;
+	for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+		start_at(&r, 1, CODE + 0x1f);
+		if (elsewhere)
+			fake_regs(r.f, 0)->rip = CODE + 0x30;
+		run(&r, "t");
+		assert_int_equal(rip(&r), elsewhere ? CODE + 0x31 : CODE + 0x21);
+		stop(&r);
+	}
 }
 
 /* A disabled one is out of the target and is not met. */
@@ -465,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hits_and_passes),
+		cmocka_unit_test(own_break_instruction),
 		cmocka_unit_test(disabled_ones_are_out),
 		cmocka_unit_test(every_hit_counts),
 		cmocka_unit_test(interrupted_while_setting_off),

@@ -1,6 +1,7 @@
 /* target/kd: the backend against the stub of the guest in a toy machine (both variants). */
 #include "test_target_peer.h"
 
+#include "target/kd/kd_int.h"
 #include "wire/kd.h"
 
 #include <pthread.h>
@@ -1219,6 +1220,31 @@ static void a_silent_target_is_noticed(void **state)
 }
 
 /*
+ * A stop that came while nobody waited (a continue that was given up was heard late) has not been
+ * seen: the next resume does not run over it, the next wait shows it.
+ */
+static void a_stop_that_nobody_waited_for(void **state)
+{
+	for (int v = 0; v < 2; v++) {
+		peer_start(&K, kernels[v], "");
+		attach_past_break(&K);
+		tgt_event late = {
+			.kind = TGT_EV_EXCEPTION, .code = 0xc0000005, .n_units = 2, .pc = E.pc};
+		kd_post_event(kd_of(T_), &late, STR(""), true);
+		unsigned before = requests;
+		resume(TGT_GO);
+		assert_int_equal(requests, before);
+		assert_int_equal(next(0), TGT_EV_EXCEPTION);
+		assert_int_equal(E.code, 0xc0000005);
+		(void)number_at(E.pc); /* it stands */
+		resume(TGT_GO);
+		assert_int_equal(next(300), TGT_EV_TIMEOUT);
+		leave(TGT_DETACH);
+		peer_stop(&K);
+	}
+}
+
+/*
  * Left while it says nothing, with breakpoints in: that is waited for once, not once a breakpoint,
  * and told. If it answers again meanwhile the rest is taken out.
  */
@@ -1430,6 +1456,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand_requests_at_one_percent),
 		cmocka_unit_test(large_reads_at_one_percent),
 		cmocka_unit_test(a_silent_target_is_noticed),
+		cmocka_unit_test(a_stop_that_nobody_waited_for),
 		cmocka_unit_test(a_silent_target_is_left_soon),
 		cmocka_unit_test(a_halted_machine_goes_on),
 		cmocka_unit_test(cancelled_while_reading),
