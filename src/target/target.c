@@ -130,10 +130,6 @@ err tgt_ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d)
 	/* Another processor sees other memory. */
 	if (e == ERR_OK && c == TGT_CTL_SWITCH)
 		mem_drop(t);
-	if (e == ERR_OK && c == TGT_CTL_CLEAR_TRAPS && t->mem) {
-		mem_drop(t);
-		t->mem->traps.n = 0;
-	}
 	return e;
 }
 

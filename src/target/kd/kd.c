@@ -507,13 +507,6 @@ static err ctl_(kd *k, tgt_ctl_code c, uint64_t arg, diag *d)
 		if (k->phase != PH_STOPPED)
 			return diag_set(d, ERR_STATE, "the target is not stopped");
 		return switch_to(k, (unit_t)arg, d);
-	case TGT_CTL_CLEAR_TRAPS:
-		if (k->phase != PH_STOPPED)
-			return diag_set(d, ERR_STATE, "the target is not stopped");
-		kd_traps_out(k);
-		(void)kd_traps_reclaim(k);
-		kd_flush(k);
-		return ERR_OK;
 	case TGT_CTL_SILENT_SIGNALS:
 		break;
 	}

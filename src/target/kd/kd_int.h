@@ -137,7 +137,7 @@ typedef struct kd {
 	uint8_t served[KD_API_END - KD_API_FIRST]; /* kd_served */
 	bool no_phys_flags;
 	bool deaf; /* the last request got no answer at all */
-	bool gave_up; /* ... while leaving: nothing more is waited for unless something comes */
+	bool gave_up; /* ... while leaving: no other request is made */
 	/* facts */
 	bool have_version;
 	kd_version version;

@@ -97,10 +97,8 @@ static err request(
 	if (k->phase != PH_STOPPED)
 		return not_stopped(k, d);
 	/* One answer that does not come is enough to leave: what is still to be undone does not
-	 * wait once more each, unless something came meanwhile. */
+	 * wait once more each. */
 	if (k->gave_up)
-		kd_pump(k, 0);
-	if (k->gave_up && k->deaf)
 		return diag_set(d, ERR_TIMEOUT, "the target does not answer");
 	/* The last thing sent may still be waiting for its acknowledgement: the reply to it came,
 	 * or it was given up. */
