@@ -248,12 +248,12 @@ typedef struct tgt_host {
 typedef struct tgt tgt;
 
 typedef enum tgt_ctl_code {
-	TGT_CTL_RESYNC,	     /* Ctrl+R, "resync" */
-	TGT_CTL_CYCLE_SPEED, /* Ctrl+A, "cycle_speed"; ERR_UNSUPPORTED unless a serial line */
-	TGT_CTL_TRACE,	     /* Ctrl+D: arg 0/1 */
-	TGT_CTL_REBOOT,	     /* .reboot */
-	TGT_CTL_CRASH,	     /* .crash: arg = bug check code */
-	TGT_CTL_SWITCH,	     /* make arg the unit that is asked */
+	TGT_CTL_RESYNC,	       /* Ctrl+R, "resync" */
+	TGT_CTL_CYCLE_SPEED,   /* Ctrl+A, "cycle_speed"; ERR_UNSUPPORTED unless a serial line */
+	TGT_CTL_TRACE,	       /* Ctrl+D: arg 0/1 */
+	TGT_CTL_REBOOT,	       /* .reboot */
+	TGT_CTL_CRASH,	       /* .crash: arg = bug check code */
+	TGT_CTL_SWITCH,	       /* make arg the unit that is asked */
 	TGT_CTL_SILENT_SIGNALS /* user mode: arg has bit N - 1 set for each signal N that is
 				  delivered without an event */
 } tgt_ctl_code;
