@@ -35,10 +35,11 @@ typedef struct kframe {
 } kframe;
 
 /* 1 where frame i returns from a call: names and line are the call's, and the return address may be
- * the first byte of what follows. 0 where it was stopped. */
+ * the first byte of what follows. 0 where it was stopped, and of what a signal's handler returns
+ * to, which nobody called. */
 static unsigned behind_call(const eng_frame *f, size_t i)
 {
-	return i && f[i].ip && !f[i - 1].trap;
+	return i && f[i].ip && !f[i - 1].trap && !f[i].trap;
 }
 
 /* The stack as it is shown, at most max lines. */
@@ -177,11 +178,14 @@ static void add_site(
 	sym s;
 	sym_line l;
 	uint64_t disp;
-	if (o->params && e->syms && sym_at(e->syms, f->ip, &s, &disp) == ERR_OK) {
+	if (o->params && e->syms && sym_at(e->syms, f->ip - back, &s, &disp) == ERR_OK) {
+		disp += back;
 		buf_addf(b, "%.*s!%.*s", STR_ARG(s.mod->name), STR_ARG(s.name));
 		add_params(c, f, back, o->params, b);
 		if (disp)
 			buf_addf(b, "+0x%llx", (unsigned long long)disp);
+	} else if (back) {
+		out_caller(e, f->ip, b);
 	} else {
 		out_symbol(e, f->ip, b);
 	}

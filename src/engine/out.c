@@ -102,6 +102,19 @@ const char *out_addr(engine *e, uint64_t addr)
 	return p;
 }
 
+void out_caller(engine *e, uint64_t addr, buf *b)
+{
+	sym s;
+	uint64_t disp, start;
+	sym_mod *m = e->syms ? sym_mod_at(e->syms, addr) : NULL;
+	bool called = !m || sym_entry_point(m, &start, NULL) != ERR_OK || start != addr;
+	if (e->syms && called && sym_at(e->syms, addr - 1, &s, &disp) == ERR_OK)
+		buf_addf(b, "%.*s!%.*s+0x%llx", STR_ARG(s.mod->name), STR_ARG(s.name),
+			(unsigned long long)disp + 1);
+	else
+		out_symbol(e, addr, b);
+}
+
 void out_symbol(engine *e, uint64_t addr, buf *b)
 {
 	if (!e->syms || !sym_format(e->syms, addr, b))

@@ -379,7 +379,10 @@ void ntc_show_stack(cmd *c, const x64_regs *r, bool args, const char *indent)
 			}
 			buf_addz(&b, ": ");
 		}
-		out_symbol(e, f[i].ip, &b);
+		if (i && !f[i - 1].trap && !f[i].trap)
+			out_caller(e, f[i].ip, &b);
+		else
+			out_symbol(e, f[i].ip, &b);
 		buf_addc(&b, '\n');
 		out_str(e, OUT_NORMAL, buf_str(&b));
 	}
