@@ -246,6 +246,8 @@ err eng_call(engine *e, uint64_t func, uint64_t like, const eng_arg *args, size_
 	sysv_value *v = arena_array(&e->stop, n, sizeof *v);
 	for (size_t i = 0; i < n; i++)
 		TRY(value_of(&e->stop, &args[i], &v[i], d));
+	/* a frame of .frame is where the arguments were looked at, not where the thread stands */
+	eng_ctx_reset_regs(e);
 	TRY(eng_regs(e, SAVED, &r, d));
 	call k = {.process = e->ctx.process,
 		.thread = e->ctx.unit,
