@@ -155,10 +155,14 @@ def process(args, ready=None, **kw):
 
 
 def sleeping(pid):
-    """Waits until the process sleeps: then it is past what loads and prepares it."""
-    until = time.time() + 5
-    while time.time() < until and " S " not in pathlib.Path(f"/proc/{pid}/stat").read_text():
-        time.sleep(0.01)
+    """Waits until all threads sleep and stay asleep, or half a second: then they are past what loads and prepares."""
+    def look():
+        status = [(t / "status").read_text() for t in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+        return all("State:\tS" in text for text in status) and sorted(re.findall(r"ctxt_switches:.*", "".join(status)))
+    before, until = None, time.time() + 0.5
+    while time.time() < until and not (before and before == look()):
+        before = look()
+        time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -145,6 +145,8 @@ str misc_now_text(arena *a); /* the host's time with date and zone */
 err procs_each(cmd *c, cmd_call *call) MUST_CHECK;
 err procs_tilde(cmd *c, cmd_call *call) MUST_CHECK; /* ~ in user mode */
 err procs_detach(cmd *c, cmd_call *call) MUST_CHECK;
+/* The thread's line of ~. */
+void procs_show_thread(cmd *c, const eng_thr *t);
 
 /* ---- log.c ---- */
 

@@ -119,7 +119,7 @@ err procs_each(cmd *c, cmd_call *call)
 
 /* ---- ~ ---- */
 
-static void show_thread(cmd *c, const eng_thr *t)
+void procs_show_thread(cmd *c, const eng_thr *t)
 {
 	engine *e = c->e;
 	x64_regs r = {0};
@@ -209,7 +209,7 @@ err procs_tilde(cmd *c, cmd_call *call)
 		for (size_t i = 0; i < who.n; i++) {
 			const eng_thr *t = eng_thr_find(e, who.p[i]);
 			if (t)
-				show_thread(c, t);
+				procs_show_thread(c, t);
 			TRY(lang_cancelled(c));
 		}
 		return ERR_OK;

@@ -228,6 +228,103 @@ static err cmd_address(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
+/* ---- !vprot, !vadump ---- */
+
+/* Windows' numbers for the words (winnt.h). */
+static uint32_t word_number(const char *word)
+{
+	static const struct {
+		const char *word;
+		uint32_t number;
+	} t[] = {{"PAGE_NOACCESS", 1}, {"PAGE_READONLY", 2}, {"PAGE_READWRITE", 4},
+		{"PAGE_WRITEONLY", 4}, {"PAGE_EXECUTE", 0x10}, {"PAGE_EXECUTE_READ", 0x20},
+		{"PAGE_EXECUTE_WRITE", 0x40}, {"PAGE_EXECUTE_READWRITE", 0x40},
+		{"MEM_PRIVATE", 0x20000}, {"MEM_MAPPED", 0x40000}, {"MEM_IMAGE", 0x1000000}};
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		if (!strcmp(t[i].word, word))
+			return t[i].number;
+	return 0;
+}
+
+static void show_words(cmd *c, const linux_map *m)
+{
+	const char *protect = protect_text(m), *type = type_text(c, m);
+	out(c->e, "State:             00001000  MEM_COMMIT\n");
+	out(c->e, "Protect:           %08x  %s\n", word_number(protect), protect);
+	out(c->e, "Type:              %08x  %s\n", word_number(type), type);
+}
+
+static void show_free(cmd *c, uint64_t from, uint64_t to)
+{
+	out(c->e, "BaseAddress:       %016llx\nRegionSize:        %016llx\n",
+		(unsigned long long)from, (unsigned long long)(to - from));
+	out(c->e, "State:             00010000  MEM_FREE\n"
+		  "Protect:           00000001  PAGE_NOACCESS\n");
+}
+
+/* Where the part of the mapping of one file that m belongs to begins. */
+static uint64_t allocation(str maps, const linux_map *m)
+{
+	linux_map k, last = {0};
+	uint64_t begin = m->start;
+	while (linux_map_next(&maps, &k) && k.start <= m->start) {
+		bool on = last.path.n && str_eq(k.path, last.path) && k.start == last.end;
+		begin = on ? begin : k.start;
+		last = k;
+	}
+	return begin;
+}
+
+static err cmd_vprot(cmd *c, cmd_call *call)
+{
+	str rest = call->args, text, all;
+	uint64_t addr;
+	linux_map m;
+	TRY(user_only(c, call));
+	TRY(eng_ip(c->e, &addr, &c->d));
+	if (rest.n)
+		TRY(cmd_arg_expr(c, &rest, &addr));
+	TRY(cmd_arg_end(c, rest));
+	TRY(lx_text(c, TGT_I_MAPS, c->e->ctx.process, &text));
+	all = text;
+	while (linux_map_next(&text, &m)) {
+		if (addr < m.start || addr >= m.end)
+			continue;
+		out(c->e, "BaseAddress:       %016llx\n",
+			(unsigned long long)(addr & ~(uint64_t)4095));
+		out(c->e, "AllocationBase:    %016llx\n", (unsigned long long)allocation(all, &m));
+		out(c->e, "RegionSize:        %016llx\n",
+			(unsigned long long)(m.end - (addr & ~(uint64_t)4095)));
+		show_words(c, &m);
+		return ERR_OK;
+	}
+	return cmd_fail(c, ERR_NOTFOUND, "There is no memory at %s", out_addr(c->e, addr));
+}
+
+static err cmd_vadump(cmd *c, cmd_call *call)
+{
+	str rest = str_trim(call->args), text;
+	linux_map m;
+	uint64_t end = 0;
+	TRY(user_only(c, call));
+	if (!str_eq(rest, STR("-v")))
+		TRY(cmd_arg_end(c, rest));
+	TRY(lx_text(c, TGT_I_MAPS, c->e->ctx.process, &text));
+	while (linux_map_next(&text, &m)) {
+		TRY(lang_cancelled(c));
+		if (m.start > end) {
+			show_free(c, end, m.start);
+			out(c->e, "\n");
+		}
+		out(c->e, "BaseAddress:       %016llx\nRegionSize:        %016llx\n",
+			(unsigned long long)m.start, (unsigned long long)(m.end - m.start));
+		show_words(c, &m);
+		out(c->e, "\n");
+		end = m.end;
+	}
+	return ERR_OK;
+}
+
 /* ---- !handle ---- */
 
 static const char *file_type(str target)
@@ -504,6 +601,14 @@ static const cmd_row rows[] = {
 		"Without an address all regions of the current process, else the one that holds "
 		"it.",
 		CMD_ANY | CMD_TARGET, cmd_address},
+	{"!vprot", "!vprot [Address]", "Show the protection of memory",
+		"BaseAddress is the page, RegionSize from there to the region's end, "
+		"AllocationBase the "
+		"start of the mapping of a file. Without an address that of the current "
+		"instruction.",
+		CMD_ANY | CMD_TARGET, cmd_vprot},
+	{"!vadump", "!vadump [-v]", "List the ranges of the address space with their protection",
+		NULL, CMD_ANY | CMD_TARGET, cmd_vadump},
 	{"!handle", "!handle [Descriptor [Flags [Type]]]", "Show open file descriptors",
 		"Descriptor 0 or -1: all (descriptor 0 by itself: !handle -1 4). Flags: 1 type, 4 "
 		"name.\n"
