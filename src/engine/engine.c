@@ -83,10 +83,17 @@ static err host_tls(void *u, uint64_t base, uint64_t own, uint64_t *ret, diag *d
 	return e->os->ops->tls_block(e->os, e->ctx.process, base, r.fs_base, ret, d);
 }
 
+static err host_file(void *u, sym_space space, uint64_t base, unsigned i, buf *ret)
+{
+	engine *e = u;
+	return e->os && e->os->ops->file_at ? e->os->ops->file_at(e->os, space, base, i, ret)
+					    : ERR_NOTFOUND;
+}
+
 engine *eng_create(void)
 {
 	engine *e = mem_alloc(sizeof *e);
-	sym_host host = {e, host_read, host_note, host_progress, &e->cancel, host_tls};
+	sym_host host = {e, host_read, host_note, host_progress, &e->cancel, host_tls, host_file};
 
 	defaults(e);
 	arena_init(&e->session);

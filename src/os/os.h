@@ -98,6 +98,9 @@ struct os_ops {
 	 * at base. NULL: there is no such thing. */
 	err (*tls_block)(
 		os *o, uint64_t process, uint64_t base, uint64_t pointer, uint64_t *ret, diag *d);
+	/* The i-th other name by which the file that a process has mapped at base may be read (see
+	 * sym_host). NULL: there is no such thing. */
+	err (*file_at)(os *o, uint64_t process, uint64_t base, unsigned i, buf *ret);
 	/* Value of a global by name through symbols or KDDEBUGGER_DATA64 ("PsActiveProcessHead").
 	 */
 	err (*global)(os *o, str name, uint64_t *addr, diag *d);

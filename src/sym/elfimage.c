@@ -185,6 +185,36 @@ static err open_memory(sym_mod *m, sym_elf **ret, diag *d)
 
 /* ---- the module's ---- */
 
+static err try_file(sym_mod *m, const char *path, sym_elf **ret, diag *d)
+{
+	sym_store *s = m->store;
+	sym_elf *g = NULL;
+	TRY(open_file(s, path, &g, d));
+	if (matches(m, g)) {
+		*ret = g;
+		return ERR_OK;
+	}
+	sym_note(s, true, "DBGENG:  %s - not the file that is loaded", path);
+	sym_elf_ref(g);
+	sym_elf_unref(s, g);
+	return ERR_NOTFOUND;
+}
+
+static err file_elsewhere(sym_mod *m, sym_elf **ret, diag *d)
+{
+	const sym_host *h = &m->store->host;
+	err e = ERR_NOTFOUND;
+	buf b;
+	buf_init(&b, 4096);
+	for (unsigned i = 0;
+		e != ERR_OK && h->file && h->file(h->u, m->space, m->base, i, &b) == ERR_OK; i++) {
+		e = try_file(m, buf_z(&b), ret, d);
+		buf_clear(&b);
+	}
+	buf_deinit(&b);
+	return e == ERR_OK ? e : ERR_NOTFOUND;
+}
+
 err sym_mod_elf(sym_mod *m, sym_elf **ret, diag *d)
 {
 	if (m->elf) {
@@ -200,17 +230,11 @@ err sym_mod_elf(sym_mod *m, sym_elf **ret, diag *d)
 	diag why;
 	diag_clear(&why);
 	err e = ERR_NOTFOUND;
-	if (m->path.n && m->path.p[0] == '/') {
-		e = open_file(s, str_z(&a, m->path), &g, &why);
-		if (e == ERR_OK && !matches(m, g)) {
-			sym_note(s, true, "DBGENG:  %.*s - not the file that is loaded",
-				STR_ARG(m->path));
-			sym_elf_ref(g);
-			sym_elf_unref(s, g);
-			e = ERR_NOTFOUND;
-		}
-	}
+	if (m->path.n && m->path.p[0] == '/')
+		e = try_file(m, str_z(&a, m->path), &g, &why);
 	arena_deinit(&a);
+	if (e == ERR_NOTFOUND && m->path.n && m->path.p[0] == '/')
+		e = file_elsewhere(m, &g, &why);
 	if (e != ERR_OK && e != ERR_UNSUPPORTED) {
 		err e2 = open_memory(m, &g, &why);
 		m->not_elf = e2 != ERR_OK && e2 != ERR_FAULT;

@@ -238,6 +238,57 @@ def nobody_there(build):
         must(lives(), "does not run on")
 
 
+def replaced_files(build):
+    """A program whose file was deleted, or replaced by another, is read by what the kernel still has of it; a library, too."""
+    with tempfile.TemporaryDirectory(prefix="ringside-") as d:
+        program, library = os.path.join(d, "tock"), os.path.join(d, "lib.so")
+        for replace in False, True:
+            shutil.copy(_path(build, U + "ticker"), program)
+            p = subprocess.Popen([program], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            try:
+                must(_until(lambda: _state(p.pid) == "S"), "does not run")
+                os.unlink(program)
+                if replace:
+                    shutil.copy("/bin/true", program)
+                text, _ = _rs(build, ["-p", str(p.pid)], ["lm m tock", "x tock!tick", "bp tock!tick", "g", "k 1", "qd"])
+                expect(text, f"   {program}\n", "tock!tick (", "Breakpoint 0 hit", " tock!tick\n")
+                must("(deleted)" not in text and p.poll() is None, text)
+            finally:
+                p.kill()
+                p.wait()
+        if os.geteuid() and not os.access("/proc/self/map_files", os.X_OK):
+            return  # of libraries only root is told
+        shutil.copy(_path(build, U + "tlslib.so"), library)
+        with _Debugger(build, _path(build, U + "tls"), library) as k:
+            k.sees(PROMPT)
+            k.say("bp user_tls!stop", "g")
+            k.sees("Breakpoint 0 hit")
+            shutil.copy(_path(build, U + "tiny.so"), library + "2")
+            os.replace(library + "2", library)
+            k.say("x lib!used", "q")
+            k.sees(r"lib!used \(int\)")
+            k.end()
+
+
+def uninterruptible(build):
+    """A process that no signal reaches is said to be one; it is left as it was and runs on later."""
+    p = subprocess.Popen([_path(build, U + "family"), "slow", "1"], stdout=subprocess.DEVNULL)
+    try:
+        children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children")
+        must(_until(lambda: children.read_text().split(), 5, 0.005), "no child")
+        child = int(children.read_text())
+        os.kill(child, signal.SIGSTOP)
+        must(_until(lambda: _state(p.pid) == "D" and _state(child) == "T", 5), "the parent does not wait")
+        for how in [], ["-pv"]:
+            text, _ = _rs(build, [*how, "-p", str(p.pid)], ["q"])
+            expect(text, f"process {p.pid} does not stop", "state D")
+        os.kill(child, signal.SIGCONT)
+        must(p.wait(20) == 0, "did not end as it should")
+    finally:
+        p.kill()
+        p.wait()
+
+
 def steps_amid_signals(build):
     """Signals that nobody wants to see are no part of a step: handlers run, steps go on behind them; no hit is lost."""
     for args in [], ["ignore"]:

@@ -124,7 +124,7 @@ HELPER void run_start(running *r, char *path)
 	r->regs.valid = X64_SET_GENERAL | X64_SET_BASES;
 	r->mem = (mem_reader){r, run_mem};
 	buf_init(&r->x.notes, 0);
-	sym_host h = {r, run_read, run_note, NULL, NULL, NULL};
+	sym_host h = {r, run_read, run_note, NULL, NULL, NULL, NULL};
 	r->s = sym_store_create(&h);
 	sym_scope_set(r->s, SPACE);
 	add_modules(r);

@@ -310,7 +310,7 @@ HELPER err on_read(void *u, sym_space space, uint64_t addr, void *p, size_t n, s
 HELPER sym_store *new_store(said *x)
 {
 	buf_init(&x->notes, 0);
-	sym_host h = {x, on_read, on_note, on_progress, &x->stop, NULL};
+	sym_host h = {x, on_read, on_note, on_progress, &x->stop, NULL, NULL};
 	sym_store *s = sym_store_create(&h);
 	sym_net_limits(s, 2000, 2000);
 	return s;

@@ -251,6 +251,35 @@ static err linux_global(os *o, str name, uint64_t *addr, diag *d)
 	return no(d, "a kernel global");
 }
 
+/*
+ * Other names of the file that is mapped at base: as we see it (a process below another root),
+ * through the process's own root (a container), the program by its link, and any mapping by its own
+ * (which only root may follow). The last two hold what was mapped even if it is deleted by now.
+ */
+static err linux_file_at(os *o, uint64_t pid, uint64_t base, unsigned i, buf *ret)
+{
+	static const char *const forms[] = {NULL, "root", "exe", "map_files"};
+	buf b;
+	linux_map m;
+	buf_init(&b, 0);
+	err e = text_of(o, TGT_I_MAPS, pid, &b, NULL);
+	str rest = buf_str(&b);
+	bool found = false;
+	while (e == ERR_OK && !found && linux_map_next(&rest, &m))
+		found = m.start == base && m.path.n && m.path.p[0] == '/';
+	if (found && i < ARRAY_LEN(forms)) {
+		if (forms[i])
+			buf_addf(ret, "/proc/%llu/%s", (unsigned long long)pid, forms[i]);
+		if (i < 2)
+			buf_adds(ret, m.path);
+		else if (i == 3)
+			buf_addf(ret, "/%llx-%llx", (unsigned long long)m.start,
+				(unsigned long long)m.end);
+	}
+	buf_deinit(&b);
+	return found && i < ARRAY_LEN(forms) ? ERR_OK : ERR_NOTFOUND;
+}
+
 static const struct os_ops linux_ops = {
 	.name = "linux",
 	.destroy = linux_destroy,
@@ -274,6 +303,7 @@ static const struct os_ops linux_ops = {
 	.is_user = linux_is_user,
 	.global = linux_global,
 	.tls_block = linux_tls_block,
+	.file_at = linux_file_at,
 };
 
 os *os_linux_create(const os_host *host)

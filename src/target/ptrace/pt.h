@@ -422,6 +422,8 @@ bool pt_guard_has_handler(const pt_proc *pr);
 /* pt_info.c */
 err pt_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d);
 bool pt_proc_text(pid_t pid, const char *name, buf *ret);
+/* Length of a path that the kernel told, without its remark that the file was deleted. */
+size_t pt_path_len(const char *path, size_t n);
 /* Field n of /proc/PID/stat, PT_STAT_STATE or later. The name before them may hold blanks and
  * brackets. */
 enum { PT_STAT_STATE = 3, PT_STAT_START = 22 }; /* proc(5) */

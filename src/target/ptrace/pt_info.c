@@ -161,6 +161,18 @@ static err nothing(diag *d, uint64_t id)
 	return diag_set(d, ERR_NOTFOUND, "/proc/%llu: %s", (unsigned long long)id, strerror(errno));
 }
 
+size_t pt_path_len(const char *path, size_t n)
+{
+	static const char gone[] = " (deleted)";
+	size_t tail = sizeof gone - 1;
+	char whole[PATH_MAX];
+	if (n <= tail || n >= sizeof whole || memcmp(path + n - tail, gone, tail) != 0)
+		return n;
+	memcpy(whole, path, n);
+	whole[n] = 0;
+	return access(whole, F_OK) ? n - tail : n;
+}
+
 static err link_text(uint64_t id, const char *name, buf *ret, diag *d)
 {
 	char path[64], b[PATH_MAX];
@@ -168,7 +180,7 @@ static err link_text(uint64_t id, const char *name, buf *ret, diag *d)
 	ssize_t n = readlink(path, b, sizeof b);
 	if (n < 0)
 		return nothing(d, id);
-	buf_add(ret, b, (size_t)n);
+	buf_add(ret, b, pt_path_len(b, (size_t)n));
 	return ERR_OK;
 }
 

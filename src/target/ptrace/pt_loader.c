@@ -160,6 +160,7 @@ static bool mapped_path(const pt_proc *pr, uint64_t addr, char *b, size_t cap, u
 		return false;
 	snprintf(b, cap, "%s", r.path);
 	*begin = r.begin - r.offset;
+	b[pt_path_len(b, strlen(b))] = 0;
 	return true;
 }
 
@@ -424,7 +425,7 @@ static void exe_path(const pt_proc *pr, char *b, size_t cap)
 	char link[64];
 	snprintf(link, sizeof link, "/proc/%d/exe", (int)pt_via(pr));
 	ssize_t n = readlink(link, b, cap - 1);
-	b[n > 0 ? n : 0] = 0;
+	b[n > 0 ? pt_path_len(b, (size_t)n) : 0] = 0;
 }
 
 static void brk_plant(pt *p, pt_proc *pr, uint64_t addr)
