@@ -361,6 +361,20 @@ static err check_victim(pt *p, uint64_t id, diag *d)
 	return ERR_OK;
 }
 
+/* None of its threads has stopped: it is let go of as soon as one does. */
+static err unstoppable(pt *p, pt_proc *pr, diag *d)
+{
+	int pid = (int)pr->pid;
+	char state = pt_task_state(pr->pid);
+	for (size_t i = 0; i < pr->threads.n; i++)
+		vec_push(&p->leftover, pr->threads.p[i]->tid);
+	pt_proc_free(p, pr);
+	return diag_set(d, ERR_STATE,
+		"process %d does not stop: it waits in the kernel for something that cannot be "
+		"interrupted (state %c; a device, or its vforked child)",
+		pid, state);
+}
+
 err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 {
 	pt *p = pt_of(t);
@@ -403,7 +417,7 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d)
 		k->new_thread = false;
 	}
 	if (!th)
-		th = pr->threads.p[0];
+		return unstoppable(p, pr, d);
 	pr->found_stopped = !noninvasive && stopped_by_job_control(pr);
 	p->found_stopped = p->found_stopped || pr->found_stopped;
 	err e = noninvasive ? ERR_OK : pt_guard_start(p, pr, d);
