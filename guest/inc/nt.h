@@ -297,9 +297,14 @@ typedef struct _OBJECT_HEADER {
 	__attribute__((aligned(16))) UCHAR Body[];
 } OBJECT_HEADER;
 
+/* In ObTypeIndexTable, by TypeIndex. */
+typedef struct _OBJECT_TYPE {
+	LAYOUT2(LIST_ENTRY TypeList; UNICODE_STRING Name;, ULONG Index; ULONG TotalNumberOfObjects;)
+} OBJECT_TYPE;
+
 /* One bucket, no levels: TableCode points at the entries. */
 typedef struct _HANDLE_TABLE_ENTRY {
-	LAYOUT2(PVOID Object;, ULONG GrantedAccess; ULONG ObjectKind;)
+	LAYOUT2(OBJECT_HEADER *Object;, ULONG GrantedAccess; ULONG Spare;)
 } HANDLE_TABLE_ENTRY;
 
 typedef struct _HANDLE_TABLE {

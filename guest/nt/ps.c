@@ -25,6 +25,20 @@ enum { HANDLES = 60 };
 
 /* ---- objects and handles ---- */
 
+#define TYPE_NAME(s)                                                                               \
+	{                                                                                          \
+		sizeof s - sizeof(WCHAR), sizeof s, (WCHAR *)s                                     \
+	}
+static OBJECT_TYPE ExEventObjectType = {
+	.Name = TYPE_NAME(L"Event"), .Index = EventNotificationObject};
+static OBJECT_TYPE PsProcessType = {.Name = TYPE_NAME(L"Process"), .Index = ProcessObject};
+static OBJECT_TYPE PsThreadType = {.Name = TYPE_NAME(L"Thread"), .Index = ThreadObject};
+/* Our objects' types are those of their dispatcher headers. */
+OBJECT_TYPE *ObTypeIndexTable[] = {[EventNotificationObject] = &ExEventObjectType,
+	[EventSynchronizationObject] = &ExEventObjectType,
+	[ProcessObject] = &PsProcessType,
+	[ThreadObject] = &PsThreadType};
+
 static OBJECT_HEADER *header_of(PVOID object)
 {
 	return CONTAINING_RECORD(object, OBJECT_HEADER, Body);
@@ -98,9 +112,8 @@ NTSTATUS ObCreateHandle(EPROCESS *p, PVOID object, HANDLE *ret)
 			continue;
 		ObReference(object);
 		header_of(object)->HandleCount++;
-		e->Object = object;
+		e->Object = header_of(object);
 		e->GrantedAccess = 0x1fffff;
-		e->ObjectKind = header_of(object)->TypeIndex;
 		t->HandleCount++;
 		*ret = (HANDLE)(i * 4);
 		status = STATUS_SUCCESS;
@@ -121,7 +134,7 @@ NTSTATUS ObReferenceByHandle(HANDLE h, int type, PVOID *ret)
 		object = t;
 	} else {
 		HANDLE_TABLE_ENTRY *e = entry_of(((EPROCESS *)t->Tcb.Process)->ObjectTable, h);
-		object = e ? e->Object : NULL;
+		object = e && e->Object ? e->Object->Body : NULL;
 	}
 	if (object && type >= 0 && header_of(object)->TypeIndex != type)
 		object = NULL;
@@ -136,7 +149,7 @@ NTSTATUS ObCloseHandle(EPROCESS *p, HANDLE h)
 {
 	KIRQL old = KeAcquireSpinLock(&PspLock);
 	HANDLE_TABLE_ENTRY *e = entry_of(p->ObjectTable, h);
-	PVOID object = e ? e->Object : NULL;
+	PVOID object = e && e->Object ? e->Object->Body : NULL;
 
 	if (object) {
 		e->Object = NULL;
@@ -190,6 +203,7 @@ static EPROCESS *create_process(const char *name, HANDLE id, EPROCESS *parent, b
 	p->SeAuditProcessCreationInfo.ImageFileName = path;
 	HANDLE_TABLE *t = ExAllocatePool(sizeof *t);
 	t->TableCode = (ULONG64)ExAllocatePool(HANDLES * sizeof(HANDLE_TABLE_ENTRY));
+	t->NextHandleNeedingPool = HANDLES * 4;
 	t->QuotaProcess = p;
 	t->UniqueProcessId = (ULONG)(ULONG64)id;
 	p->ObjectTable = t;

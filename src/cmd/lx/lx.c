@@ -2,6 +2,7 @@
  * lx: !address, !handle, !runaway, !auxv, !gle of a Linux process. See lx.h.
  */
 #include "cmd/lx/lx.h"
+#include "cmd/nt/ntc.h"
 
 #include "base/reader.h"
 
@@ -360,6 +361,8 @@ static err cmd_handle(cmd *c, cmd_call *call)
 	size_t n = 0;
 	bool one = false;
 
+	if (c->e->mode == ENG_KERNEL)
+		return ntc_handle(c, call);
 	TRY(user_only(c, call));
 	if (rest.n) {
 		TRY(cmd_arg_expr(c, &rest, &want));
@@ -609,10 +612,25 @@ static const cmd_row rows[] = {
 		CMD_ANY | CMD_TARGET, cmd_vprot},
 	{"!vadump", "!vadump [-v]", "List the ranges of the address space with their protection",
 		NULL, CMD_ANY | CMD_TARGET, cmd_vadump},
-	{"!handle", "!handle [Descriptor [Flags [Type]]]", "Show open file descriptors",
-		"Descriptor 0 or -1: all (descriptor 0 by itself: !handle -1 4). Flags: 1 type, 4 "
-		"name.\n"
-		"Type: File, Device, Socket, Pipe, Event, Section, Other.",
+	{"!handle",
+		"!handle [Descriptor [Flags [Type]]]\n"
+		"!handle [Handle [Flags [Process [TypeName]]]]",
+		"Show open file descriptors, or handles of an NT process",
+		"User mode: Descriptor 0 or -1: all (descriptor 0 by itself: !handle -1 4). Flags: "
+		"1 type, 4 name. Type: File, Device, Socket, Pipe, Event, Section, Other.\n\n"
+		"Kernel mode: Handle is a handle's value; 0, -1 or nothing means all. Process is "
+		"the address of an EPROCESS or a process id, 0 for all processes, -1 or nothing "
+		"for the one that .process looks at. With TypeName (upper and lower case matter) "
+		"only handles to such objects are shown. A handle with the high bits set is one "
+		"of the kernel.\n\n"
+		"Flags, in any combination:\n"
+		"  1   the handle\n"
+		"  2   its object\n"
+		"  4   free entries, too\n"
+		"  10  the kernel's own handles\n"
+		"  20  Handle is a process or thread id\n"
+		"The default is 3.\n\n"
+		"  !handle 0 3 0 Section     handles to sections in all processes",
 		CMD_ANY | CMD_TARGET, cmd_handle},
 	{"!runaway", "!runaway [Flags]", "Show how long each thread ran",
 		"Flags: 1 in user mode (default), 2 in the kernel, 4 since it started. The longest "

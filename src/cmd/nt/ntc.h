@@ -44,7 +44,8 @@ void ntc_show_stack(cmd *c, const x64_regs *r, bool args, const char *indent);
 /* "nt!Foo+0x12" or "0x0000...". */
 void ntc_symbol(cmd *c, uint64_t addr, buf *b);
 
-/* .kill in kernel mode. */
+/* .kill and !handle in kernel mode. */
 err ntc_kill(cmd *c, cmd_call *call) MUST_CHECK;
+err ntc_handle(cmd *c, cmd_call *call) MUST_CHECK;
 
 #endif

@@ -108,6 +108,50 @@ err nt_vad_find(nt *n, uint64_t root, uint64_t addr, nt_vad *ret, diag *d) MUST_
 /* Path of the mapped file; empty if there is none or the types on the way are missing. */
 str nt_vad_file(nt *n, const nt_vad *v, arena *a);
 
+/* ---- objects ---- */
+
+typedef struct nt_object {
+	uint64_t addr, header;
+	uint64_t type; /* OBJECT_TYPE */
+	uint64_t handles, pointers;
+	uint64_t creator_info, name_info; /* what stands before the header; 0: not there */
+	uint64_t directory;		  /* that it is named in, 0: none */
+	bool by_index;			  /* the header holds the number of its type */
+} nt_object;
+
+/* ERR_NOTFOUND: there is no object, or the kernel's types do not tell. */
+err nt_object_get(nt *n, uint64_t addr, nt_object *ret, diag *d) MUST_CHECK;
+err nt_object_of_header(nt *n, uint64_t header, nt_object *ret, diag *d) MUST_CHECK;
+/* Empty where there is none, or it cannot be read. */
+str nt_object_name(nt *n, const nt_object *o, arena *a);
+str nt_object_type_name(nt *n, uint64_t type, arena *a);
+str nt_link_target(nt *n, uint64_t link, arena *a);
+str nt_file_name(nt *n, uint64_t file, arena *a);
+
+err nt_root_directory(nt *n, uint64_t *ret, diag *d) MUST_CHECK;
+/* The object at "\Device\Null"; "\" is the root itself. Links are not followed. */
+err nt_object_find(nt *n, str path, uint64_t *ret, diag *d) MUST_CHECK;
+typedef bool nt_directory_fn(void *u, unsigned bucket, uint64_t object);
+/* ERR_CORRUPT: damaged, what was told before counts. */
+err nt_directory(nt *n, uint64_t dir, nt_directory_fn *fn, void *u, diag *d) MUST_CHECK;
+
+enum { NT_HANDLE_PROTECTED = 1, NT_HANDLE_INHERIT = 2, NT_HANDLE_AUDIT = 4 }; /* ntdef.h: OBJ_* */
+
+typedef struct nt_handle {
+	uint64_t value;	 /* as programs know it */
+	uint64_t entry;	 /* address of its entry */
+	uint64_t object; /* the header (in PspCidTable the object itself); 0: free */
+	uint64_t next_free;
+	uint32_t access;
+	unsigned attributes;
+} nt_handle;
+
+err nt_handle_count(nt *n, uint64_t table, uint64_t *ret, diag *d) MUST_CHECK;
+/* The handles of a table from first to last, free ones included. */
+typedef bool nt_handle_fn(void *u, const nt_handle *h);
+err nt_handles(nt *n, uint64_t table, uint64_t first, uint64_t last, nt_handle_fn *fn, void *u,
+	diag *d) MUST_CHECK;
+
 /* Names of KTHREAD_STATE and KWAIT_REASON values (wdm.h); the kernel's own enums come first. */
 str nt_thread_state(nt *n, uint64_t v);
 str nt_wait_reason(nt *n, uint64_t v);

@@ -87,9 +87,9 @@ static err fill(nt *n, uint64_t addr, os_process *ret, diag *d)
 	p.parent_pid = nt_get_or(n, addr, "_EPROCESS", "InheritedFromUniqueProcessId", 0);
 	p.peb = nt_get_or(n, addr, "_EPROCESS", "Peb", 0);
 	p.object_table = nt_get_or(n, addr, "_EPROCESS", "ObjectTable", 0);
-	if (nt_kernel_addr(p.object_table))
-		p.handle_count =
-			(uint32_t)nt_get_or(n, p.object_table, "_HANDLE_TABLE", "HandleCount", 0);
+	if (nt_kernel_addr(p.object_table) &&
+		nt_handle_count(n, p.object_table, &v, NULL) == ERR_OK)
+		p.handle_count = (uint32_t)v;
 	p.session = session_of(n, addr);
 	image_of(n, addr, &p);
 	*ret = p;

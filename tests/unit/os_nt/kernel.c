@@ -51,8 +51,76 @@ typedef struct _KPROCESS {
 	u8 BasePriority;
 } KPROCESS;
 
+typedef struct _OBJECT_TYPE {
+	ORDER(u32 Index, UNICODE_STRING Name)
+} OBJECT_TYPE;
+
+typedef struct _OBJECT_HEADER_CREATOR_INFO {
+	ORDER(LIST_ENTRY TypeList, u64 CreatorUniqueProcess)
+} OBJECT_HEADER_CREATOR_INFO;
+
+typedef struct _OBJECT_HEADER_NAME_INFO {
+	ORDER(struct _OBJECT_DIRECTORY *Directory, UNICODE_STRING Name)
+} OBJECT_HEADER_NAME_INFO;
+
+/* In layout A as in NT 5, in layout B as in NT 10. */
+typedef struct _OBJECT_HEADER {
+#ifdef LAYOUT_B
+	u64 HandleCount;
+	u8 InfoMask, TypeIndex; /* mixed with a cookie and the header's address: the test does it */
+	u64 PointerCount, Lock;
+#else
+	u64 PointerCount, HandleCount;
+	OBJECT_TYPE *Type;
+	u8 NameInfoOffset, HandleInfoOffset, QuotaInfoOffset, Flags;
+#endif
+	u64 Body;
+} OBJECT_HEADER;
+
+typedef struct _OBJECT_DIRECTORY_ENTRY {
+	ORDER(struct _OBJECT_DIRECTORY_ENTRY *ChainLink, void *Object)
+} OBJECT_DIRECTORY_ENTRY;
+
+typedef struct _OBJECT_DIRECTORY {
+#ifdef LAYOUT_B
+	u64 Lock;
+#endif
+	OBJECT_DIRECTORY_ENTRY *HashBuckets[5];
+} OBJECT_DIRECTORY;
+
+typedef struct _OBJECT_SYMBOLIC_LINK {
+	ORDER(u64 CreationTime, UNICODE_STRING LinkTarget)
+} OBJECT_SYMBOLIC_LINK;
+
+typedef struct _HANDLE_TABLE_ENTRY {
+#ifdef LAYOUT_B
+	u64 Unlocked : 1, RefCnt : 16, Attributes : 3,
+		ObjectPointerBits : 44; /* filled by the test */
+	u32 GrantedAccessBits : 25, NoRightsUpgrade : 1, Spare1 : 6;
+	u32 Spare2;
+#else
+	void *Object;
+	union {
+		u32 GrantedAccess;
+		u32 NextFreeTableEntry;
+	};
+#endif
+} HANDLE_TABLE_ENTRY;
+
+#ifdef LAYOUT_B
+typedef struct _HANDLE_TABLE_FREE_LIST {
+	u64 FreeListLock;
+	u32 HandleCount, HighWaterMark;
+} HANDLE_TABLE_FREE_LIST;
+#endif
+
 typedef struct _HANDLE_TABLE {
-	ORDER(u32 NextHandle, u32 HandleCount)
+	ORDER(u32 NextHandleNeedingPool, void *TableCode)
+#ifdef LAYOUT_B
+	HANDLE_TABLE_FREE_LIST FreeLists[1];
+#else
+	u32 HandleCount;
+#endif
 } HANDLE_TABLE;
 
 typedef struct _MM_SESSION_SPACE {
@@ -263,6 +331,7 @@ typedef struct _MMVAD_SHORT {
 
 typedef struct _FILE_OBJECT {
 	ORDER(u16 Type, UNICODE_STRING FileName)
+	void *DeviceObject;
 } FILE_OBJECT;
 
 typedef struct _EX_FAST_REF {
@@ -365,7 +434,128 @@ extern EPROCESS SystemProcess, HasherProcess, CaptureProcess;
 extern ETHREAD SystemThread, HasherThread, CaptureThread, CaptureThread2;
 extern LIST_ENTRY PsActiveProcessHead;
 
-HANDLE_TABLE CaptureHandles = {.HandleCount = 77};
+/* The object manager: \\ holds Device and DosDevices, Device holds Harddisk0 and Null in one
+ * bucket. */
+#ifdef LAYOUT_B
+#define NAMED(o, t)    .InfoMask = 2, .TypeIndex = t
+#define NAMED_CR(o, t) .InfoMask = 3, .TypeIndex = t
+#define UNNAMED(o, t)  .TypeIndex = t
+#define IN_USE(n)      .FreeLists = {{.HandleCount = n}}
+#else
+#define TYPE(t)                                                                                    \
+	.Type = t == 2 ? &TypeDirectory : t == 3 ? &TypeLink : t == 4 ? &TypeDevice : &TypeFile
+#define NAMED(o, t) TYPE(t), .NameInfoOffset = sizeof(OBJECT_HEADER_NAME_INFO)
+#define NAMED_CR(o, t)                                                                             \
+	TYPE(t), .NameInfoOffset =                                                                 \
+			 sizeof(OBJECT_HEADER_NAME_INFO) + sizeof(OBJECT_HEADER_CREATOR_INFO)
+#define UNNAMED(o, t) TYPE(t)
+#define IN_USE(n)     .HandleCount = n
+#endif
+#define WIDE(id, s) static u16 id[] = s
+#define TEXT_OF(s)                                                                                 \
+	{                                                                                          \
+		sizeof s - 2, sizeof s, s                                                          \
+	}
+WIDE(DirectoryName, L"Directory");
+WIDE(LinkName, L"SymbolicLink");
+WIDE(DeviceName, L"Device");
+WIDE(FileName, L"File");
+OBJECT_TYPE TypeDirectory = {.Name = TEXT_OF(DirectoryName), .Index = 2};
+OBJECT_TYPE TypeLink = {.Name = TEXT_OF(LinkName), .Index = 3};
+OBJECT_TYPE TypeDevice = {.Name = TEXT_OF(DeviceName), .Index = 4};
+OBJECT_TYPE TypeFile = {.Name = TEXT_OF(FileName), .Index = 5};
+#ifdef LAYOUT_B
+OBJECT_TYPE *ObTypeIndexTable[8] = {0, 0, &TypeDirectory, &TypeLink, &TypeDevice, &TypeFile};
+u8 ObHeaderCookie = 0x5a;
+#endif
+
+/* What stands before a header, farthest first; the body begins at the header's last member. */
+#define OBJECT(type)                                                                               \
+	struct {                                                                                   \
+		OBJECT_HEADER_NAME_INFO n;                                                         \
+		OBJECT_HEADER_CREATOR_INFO c;                                                      \
+		union {                                                                            \
+			OBJECT_HEADER h;                                                           \
+			struct {                                                                   \
+				u8 head[OFF(_OBJECT_HEADER, Body)];                                \
+				type body;                                                         \
+			} b;                                                                       \
+		} u;                                                                               \
+	}
+#define PLAIN(type)                                                                                \
+	struct {                                                                                   \
+		OBJECT_HEADER_NAME_INFO n;                                                         \
+		union {                                                                            \
+			OBJECT_HEADER h;                                                           \
+			struct {                                                                   \
+				u8 head[OFF(_OBJECT_HEADER, Body)];                                \
+				type body;                                                         \
+			} b;                                                                       \
+		} u;                                                                               \
+	}
+#define ALIGNED __declspec(align(16))
+WIDE(RootText, L"\\");
+WIDE(DosDevicesText, L"DosDevices");
+WIDE(DosTarget, L"\\??");
+WIDE(DiskText, L"Harddisk0");
+WIDE(NullText, L"Null");
+WIDE(OpenText, L"\\boot.ini");
+ALIGNED OBJECT(OBJECT_DIRECTORY) RootObject = {.n = {.Name = TEXT_OF(RootText)},
+	.u = {.h = {NAMED_CR(RootObject, 2), .PointerCount = 12, .HandleCount = 1}}};
+ALIGNED OBJECT(OBJECT_DIRECTORY) DeviceDirectory = {
+	.n = {.Name = TEXT_OF(DeviceName), .Directory = &RootObject.u.b.body},
+	.u = {.h = {NAMED_CR(DeviceDirectory, 2), .PointerCount = 7}}};
+ALIGNED PLAIN(OBJECT_SYMBOLIC_LINK) DosDevices = {
+	.n = {.Name = TEXT_OF(DosDevicesText), .Directory = &RootObject.u.b.body},
+	.u = {.h = {NAMED(DosDevices, 3), .PointerCount = 1}}};
+ALIGNED PLAIN(u64) DiskDevice = {
+	.n = {.Name = TEXT_OF(DiskText), .Directory = &DeviceDirectory.u.b.body},
+	.u = {.h = {NAMED(DiskDevice, 4), .PointerCount = 6, .HandleCount = 2}}};
+ALIGNED PLAIN(u64) NullDevice = {
+	.n = {.Name = TEXT_OF(NullText), .Directory = &DeviceDirectory.u.b.body},
+	.u = {.h = {NAMED(NullDevice, 4), .PointerCount = 2}}};
+ALIGNED PLAIN(FILE_OBJECT) OpenFile = {
+	.u = {.h = {UNNAMED(OpenFile, 5), .PointerCount = 3, .HandleCount = 1}}};
+OBJECT_HEADER *Headers[] = {&RootObject.u.h, &DeviceDirectory.u.h, &DosDevices.u.h, &DiskDevice.u.h,
+	&NullDevice.u.h, &OpenFile.u.h};
+/* Bodies that do not fit into the initialisers above: the test copies them. */
+OBJECT_DIRECTORY_ENTRY RootEntries[2] = {
+	{.Object = &DeviceDirectory.u.b.body}, {.Object = &DosDevices.u.b.body}};
+OBJECT_DIRECTORY_ENTRY NullEntry = {.Object = &NullDevice.u.b.body};
+OBJECT_DIRECTORY_ENTRY DiskEntry = {.Object = &DiskDevice.u.b.body, .ChainLink = &NullEntry};
+OBJECT_DIRECTORY RootBody = {.HashBuckets = {[1] = &RootEntries[0], [4] = &RootEntries[1]}};
+OBJECT_DIRECTORY DeviceBody = {.HashBuckets = {[2] = &DiskEntry}};
+OBJECT_SYMBOLIC_LINK LinkBody = {.LinkTarget = TEXT_OF(DosTarget)};
+FILE_OBJECT FileBody = {.FileName = TEXT_OF(OpenText), .DeviceObject = &DiskDevice.u.b.body};
+void *ObpRootDirectoryObject = &RootObject.u.b.body;
+
+/* Handles: 4 and c in the first page of capture's table, 404 in the second; 44 among the ids. */
+#ifdef LAYOUT_B
+#define ENTRY(header, attributes, access)                                                          \
+	{                                                                                          \
+		.GrantedAccessBits = access, .Attributes = attributes                              \
+	}
+#else
+#define ENTRY(header, attributes, access)                                                          \
+	{                                                                                          \
+		.Object = (u8 *)header + (attributes & 6),                                         \
+		.GrantedAccess = access | (attributes & 1) << 25                                   \
+	}
+#endif
+__declspec(align(4096)) HANDLE_TABLE_ENTRY HandlePage0[256] = {
+	[1] = ENTRY(&RootObject.u.h, 2, 0xf), [3] = ENTRY(&OpenFile.u.h, 1, 0x120089)};
+__declspec(align(4096)) HANDLE_TABLE_ENTRY HandlePage1[256] = {
+	[1] = ENTRY(&DiskDevice.u.h, 0, 0x1f01ff)};
+__declspec(align(4096)) HANDLE_TABLE_ENTRY IdPage[256] = {
+	[0x11] = ENTRY(&NullDevice.u.b.body, 0, 0)};
+void *EntryTargets[] = {&HandlePage0[1], &RootObject.u.h, &HandlePage0[3], &OpenFile.u.h,
+	&HandlePage1[1], &DiskDevice.u.h, &IdPage[0x11], &NullDevice.u.b.body};
+__declspec(align(16)) void *HandlePages[512] = {HandlePage0, HandlePage1};
+HANDLE_TABLE CaptureHandles = {
+	IN_USE(77), .TableCode = (u8 *)HandlePages + 1, .NextHandleNeedingPool = 0x800};
+HANDLE_TABLE KernelHandles = {IN_USE(2), .TableCode = HandlePage0, .NextHandleNeedingPool = 0x400};
+HANDLE_TABLE IdTable = {IN_USE(1), .TableCode = IdPage, .NextHandleNeedingPool = 0x400};
+HANDLE_TABLE *ObpKernelHandleTable = &KernelHandles, *PspCidTable = &IdTable;
 MM_SESSION_SPACE Session1 = {.SessionId = 3};
 
 #ifdef LAYOUT_B
