@@ -664,7 +664,7 @@ static void test_machine(void **state)
 	has_not(f, "04:");
 	run(f, "!idt 8");
 	assert_int_equal(f->last, ERR_ARG);
-	run(f, "!drvobj xyz 7");
+	run(f, "!irp 0");
 	assert_int_equal(f->last, ERR_UNSUPPORTED);
 }
 
@@ -713,7 +713,7 @@ static void test_damage(void **state)
 
 static void copy(fix *f, const char *from, uint64_t to, const char *type)
 {
-	uint8_t b[256];
+	uint8_t b[1024];
 	uint64_t size;
 	diag d = {0};
 	if (nt_sizeof(nt_of(f->e->os), type, &size, &d) != ERR_OK)
@@ -729,7 +729,7 @@ static uint64_t body_of(fix *f, uint64_t header)
 	return header + o.off;
 }
 
-enum { ROOT, DEVICES, LINK, DISK, NULL_, OPEN, OBJECTS };
+enum { ROOT, DEVICES, LINK, DISK, NULL_, OPEN, DRIVERS, DRIVER, FILTER, OBJECTS };
 
 /* What no initialiser can say: bodies behind headers; in layout B also numbers that depend on
  * addresses. */
@@ -743,6 +743,10 @@ static void finish_objects(fix *f, uint64_t head[OBJECTS])
 	copy(f, "DeviceBody", body_of(f, head[DEVICES]), "_OBJECT_DIRECTORY");
 	copy(f, "LinkBody", body_of(f, head[LINK]), "_OBJECT_SYMBOLIC_LINK");
 	copy(f, "FileBody", body_of(f, head[OPEN]), "_FILE_OBJECT");
+	copy(f, "DriverBody", body_of(f, head[DRIVERS]), "_OBJECT_DIRECTORY");
+	copy(f, "DriverObjectBody", body_of(f, head[DRIVER]), "_DRIVER_OBJECT");
+	copy(f, "DiskBody", body_of(f, head[DISK]), "_DEVICE_OBJECT");
+	copy(f, "FilterBody", body_of(f, head[FILTER]), "_DEVICE_OBJECT");
 	if (!f->layout_b)
 		return;
 	assert_int_equal(
@@ -775,9 +779,11 @@ static void test_object(void **state)
 		"    Directory Object: 0000000000000000  Name: \\\n\n"
 		"    Hash Address          Type          Name\n"
 		"    ---- -------          ----          ----\n"
+		"     00  %016llx Directory     Driver\n"
 		"     01  %016llx Directory     Device\n     04  %016llx SymbolicLink  "
 		"DosDevices\n",
-		u(root), u(type), u(head[ROOT]), version, u(devices), u(link));
+		u(root), u(type), u(head[ROOT]), version, u(body_of(f, head[DRIVERS])), u(devices),
+		u(link));
 	/* Of one bucket the number is shown once; case plays no part. */
 	run(f, "!object \\DEVICE\\");
 	has(f, "    Directory Object: %016llx  Name: Device\n", u(root));
@@ -929,6 +935,100 @@ static void test_handle(void **state)
 	has(f, "*** the handle table at %016llx is damaged\n", u(table));
 }
 
+static void test_driver(void **state)
+{
+	fix *f = *state;
+	uint64_t head[OBJECTS];
+	uint8_t b[8];
+	nt_off o;
+	finish_objects(f, head);
+	uint64_t driver = body_of(f, head[DRIVER]), disk = body_of(f, head[DISK]);
+	uint64_t filter = body_of(f, head[FILTER]);
+	/* By name, by path, by address, by expression; each device once. */
+	const char *lines[] = {"!drvobj disk", "!drvobj DISK 1", "!drvobj \\Driver\\disk",
+		str_printf(&f->a, "!drvobj %llx", u(driver)).p,
+		str_printf(&f->a, "!drvobj (%llx+8)", u(driver - 8)).p};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		run(f, "%s", lines[i]);
+		assert_string_equal(buf_z(&f->out),
+			str_printf(&f->a,
+				"Driver object (%016llx) is for:\n \\Driver\\disk\nDevice Object "
+				"list:\n%016llx  %016llx  \n",
+				u(driver), u(filter), u(disk))
+				.p);
+	}
+	run(f, "!drvobj disk 2");
+	has_not(f, "Device Object list");
+	has(f, "\nDriverEntry:   %016llx\tnt!KiSwapContext\n", u(at(f, "KiSwapContext")));
+	has(f, "\nDriverUnload:  0000000000000000\t\n");
+	has(f, "\nAddDevice:     %016llx\tnt!KeWaitForSingleObject\n",
+		u(at(f, "KeWaitForSingleObject")));
+	has(f, "\n[00] IRP_MJ_CREATE                      0000000000000000\t\n");
+	has(f, "\n[03] IRP_MJ_READ                        %016llx\tnt!KiSwapContext\n",
+		u(at(f, "KiSwapContext")));
+	has(f, "\n[1b] IRP_MJ_PNP                         %016llx\tnt!KeWaitForSingleObject\n",
+		u(at(f, "KeWaitForSingleObject")));
+	has(f, "\nFast I/O routines:\nFastIoWrite                             %016llx\t",
+		u(at(f, "KiSwapContext")));
+	has_not(f, "FastIoRead");
+	run(f, "!drvobj disk 5");
+	has(f, "Device object (%016llx) is for:\n", u(filter));
+	has(f, "Device object (%016llx) is for:\n Harddisk0 \\Driver\\disk", u(disk));
+
+	run(f, "!devobj harddisk0");
+	has(f,
+		"Device object (%016llx) is for:\n Harddisk0 \\Driver\\disk DriverObject "
+		"%016llx\nCurrent Irp %016llx RefCount 9 Type 00000007 Flags 00000050\n",
+		u(disk), u(driver), u(at(f, "Queued")));
+	has(f,
+		"Vpb %016llx\nDevExt %016llx DevObjExt %016llx DevNode %016llx\n"
+		"ExtensionFlags (0x00000010)  \n",
+		u(at(f, "DiskNode")), u(at(f, "RootBody")), u(at(f, "DiskExtension")),
+		u(at(f, "DiskNode")));
+	has(f, "Characteristics (0x00000101)  FILE_REMOVABLE_MEDIA, FILE_DEVICE_SECURE_OPEN\n");
+	has(f, "AttachedDevice (Upper) %016llx \\Driver\\disk\n", u(filter));
+	has_not(f, "AttachedTo");
+	has(f, "Device queue is busy; queued IRPs:\n  %016llx\n", u(at(f, "Queued")));
+	run(f, "!devobj %llx", u(filter));
+	has(f, "AttachedTo (Lower) %016llx \\Driver\\disk\nDevice queue is not busy.\n", u(disk));
+	has_not(f, "AttachedDevice");
+
+	/* From top to bottom, whichever is given. */
+	for (int i = 0; i < 2; i++) {
+		run(f, "!devstack %llx", u(i ? filter : disk));
+		has(f,
+			"ObjectName\n%c %016llx  \\Driver\\disk       0000000000000000  \n"
+			"%c %016llx  \\Driver\\disk       %016llx  Harddisk0\n"
+			"!DevNode %016llx :\n  DeviceInst is \"IDE\\DISK\\1\"\n  ServiceName is "
+			"\"disk\"\n",
+			i ? '>' : ' ', u(filter), i ? ' ' : '>', u(disk), u(at(f, "RootBody")),
+			u(at(f, "DiskNode")));
+	}
+
+	run(f, "!drvobj nosuch");
+	has(f, "\\Driver\\nosuch: there is no 'nosuch'");
+	run(f, "!drvobj \\Driver\\nosuch");
+	has(f, "there is no 'nosuch'");
+	run(f, "!drvobj");
+	has(f, "a Driver object is needed");
+	run(f, "!devobj harddisk0 x");
+	assert_int_not_equal(f->last, ERR_OK);
+	run(f, "!devobj %llx", u(driver));
+	has(f, "%016llx is no Device object but a Driver", u(driver));
+	/* Lists that do not end, stacks that go round. */
+	put64(b, filter);
+	assert_int_equal(
+		nt_field(nt_of(f->e->os), "_DEVICE_OBJECT", "NextDevice", &o, NULL), ERR_OK);
+	fake_mem(f->f, as_current(), disk + o.off, b, 8);
+	assert_int_equal(
+		nt_field(nt_of(f->e->os), "_DEVICE_OBJECT", "AttachedDevice", &o, NULL), ERR_OK);
+	fake_mem(f->f, as_current(), filter + o.off, b, 8);
+	run(f, ".cache flushall; !drvobj disk");
+	has(f, "*** the list is damaged: it leads to");
+	run(f, "!devstack %llx", u(disk));
+	assert_int_equal(f->last, ERR_OK);
+}
+
 /* Kernel memory at random: every listing ends, with or without words. */
 static void test_hostile(void **state)
 {
@@ -937,7 +1037,8 @@ static void test_hostile(void **state)
 		"!running -it", "!ready", "!stacks 2", "!for_each_thread .echo @#Thread",
 		"!session", "!vad", "!peb", "!teb", "!dlls", "!gle -all", "!pcr", "!prcb",
 		"!idt -a", "vertarget", ".bugcheck", ".reload /user", "!pte 140000000",
-		"!object \\", "!object \\Device", "!handle 0 7 0"};
+		"!object \\", "!object \\Device", "!handle 0 7 0", "!drvobj disk 7",
+		"!devstack Harddisk0"};
 	uint64_t data = at(f, "CaptureHandles") & ~0xfffULL, end = KERNEL_BASE + f->w.n;
 	uint32_t seed = 1;
 	for (int round = 0; round < 40; round++) {
@@ -993,7 +1094,7 @@ int main(void)
 		BOTH(test_thread), BOTH(test_for_each), BOTH(test_contexts), BOTH(test_registers),
 		BOTH(test_vm), BOTH(test_user), BOTH(test_ubp), BOTH(test_journal),
 		BOTH(test_machine), BOTH(test_reboot), BOTH(test_object), BOTH(test_handle),
-		BOTH(test_damage), BOTH(test_hostile),
+		BOTH(test_driver), BOTH(test_damage), BOTH(test_hostile),
 		cmocka_unit_test_setup_teardown(test_bare, setup_a, teardown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

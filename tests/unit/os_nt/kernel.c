@@ -334,6 +334,65 @@ typedef struct _FILE_OBJECT {
 	void *DeviceObject;
 } FILE_OBJECT;
 
+typedef struct _KDEVICE_QUEUE_ENTRY {
+	LIST_ENTRY DeviceListEntry;
+	u32 SortKey;
+} KDEVICE_QUEUE_ENTRY;
+
+typedef struct _KDEVICE_QUEUE {
+	ORDER(LIST_ENTRY DeviceListHead, u8 Busy)
+} KDEVICE_QUEUE;
+
+typedef struct _IRP {
+	ORDER(u16 Type, u32 Flags)
+	union {
+		struct {
+			ORDER(u64 AuxiliaryBuffer, KDEVICE_QUEUE_ENTRY DeviceQueueEntry)
+		} Overlay;
+	} Tail;
+} IRP;
+
+typedef struct _DEVICE_NODE {
+	ORDER(UNICODE_STRING InstancePath, UNICODE_STRING ServiceName)
+} DEVICE_NODE;
+
+/* In layout B drivers see another type than the kernel has. */
+#ifdef LAYOUT_B
+typedef struct _DEVOBJ_EXTENSION {
+	u16 Type;
+} DEVOBJ_EXTENSION;
+typedef struct _EXTENDED_DEVOBJ_EXTENSION {
+#else
+typedef struct _DEVOBJ_EXTENSION {
+#endif
+	ORDER(u32 ExtensionFlags, DEVICE_NODE *DeviceNode)
+	struct _DEVICE_OBJECT *AttachedTo;
+} FULL_EXTENSION;
+
+typedef struct _DEVICE_OBJECT {
+	ORDER(u32 ReferenceCount, struct _DRIVER_OBJECT *DriverObject)
+	ORDER(struct _DEVICE_OBJECT *NextDevice, struct _DEVICE_OBJECT *AttachedDevice)
+	ORDER(IRP *CurrentIrp, u32 Flags)
+	ORDER(u32 Characteristics, u32 DeviceType)
+	ORDER(void *DeviceExtension, void *Vpb)
+	ORDER(KDEVICE_QUEUE DeviceQueue, void *DeviceObjectExtension)
+} DEVICE_OBJECT;
+
+typedef struct _DRIVER_EXTENSION {
+	ORDER(struct _DRIVER_OBJECT *DriverObject, u64 AddDevice)
+} DRIVER_EXTENSION;
+
+typedef struct _FAST_IO_DISPATCH {
+	ORDER(u64 FastIoRead, u64 FastIoWrite)
+} FAST_IO_DISPATCH;
+
+typedef struct _DRIVER_OBJECT {
+	ORDER(DEVICE_OBJECT *DeviceObject, UNICODE_STRING DriverName)
+	ORDER(DRIVER_EXTENSION *DriverExtension, FAST_IO_DISPATCH *FastIoDispatch)
+	ORDER(u64 DriverInit, u64 DriverUnload)
+	u64 MajorFunction[28];
+} DRIVER_OBJECT;
+
 typedef struct _EX_FAST_REF {
 	void *Object;
 } EX_FAST_REF;
@@ -443,7 +502,11 @@ extern LIST_ENTRY PsActiveProcessHead;
 #define IN_USE(n)      .FreeLists = {{.HandleCount = n}}
 #else
 #define TYPE(t)                                                                                    \
-	.Type = t == 2 ? &TypeDirectory : t == 3 ? &TypeLink : t == 4 ? &TypeDevice : &TypeFile
+	.Type = t == 2	 ? &TypeDirectory                                                          \
+		: t == 3 ? &TypeLink                                                               \
+		: t == 4 ? &TypeDevice                                                             \
+		: t == 6 ? &TypeDriver                                                             \
+			 : &TypeFile
 #define NAMED(o, t) TYPE(t), .NameInfoOffset = sizeof(OBJECT_HEADER_NAME_INFO)
 #define NAMED_CR(o, t)                                                                             \
 	TYPE(t), .NameInfoOffset =                                                                 \
@@ -460,12 +523,15 @@ WIDE(DirectoryName, L"Directory");
 WIDE(LinkName, L"SymbolicLink");
 WIDE(DeviceName, L"Device");
 WIDE(FileName, L"File");
+WIDE(DriverText, L"Driver");
 OBJECT_TYPE TypeDirectory = {.Name = TEXT_OF(DirectoryName), .Index = 2};
 OBJECT_TYPE TypeLink = {.Name = TEXT_OF(LinkName), .Index = 3};
 OBJECT_TYPE TypeDevice = {.Name = TEXT_OF(DeviceName), .Index = 4};
 OBJECT_TYPE TypeFile = {.Name = TEXT_OF(FileName), .Index = 5};
+OBJECT_TYPE TypeDriver = {.Name = TEXT_OF(DriverText), .Index = 6};
 #ifdef LAYOUT_B
-OBJECT_TYPE *ObTypeIndexTable[8] = {0, 0, &TypeDirectory, &TypeLink, &TypeDevice, &TypeFile};
+OBJECT_TYPE *ObTypeIndexTable[8] = {
+	0, 0, &TypeDirectory, &TypeLink, &TypeDevice, &TypeFile, &TypeDriver};
 u8 ObHeaderCookie = 0x5a;
 #endif
 
@@ -508,7 +574,7 @@ ALIGNED OBJECT(OBJECT_DIRECTORY) DeviceDirectory = {
 ALIGNED PLAIN(OBJECT_SYMBOLIC_LINK) DosDevices = {
 	.n = {.Name = TEXT_OF(DosDevicesText), .Directory = &RootObject.u.b.body},
 	.u = {.h = {NAMED(DosDevices, 3), .PointerCount = 1}}};
-ALIGNED PLAIN(u64) DiskDevice = {
+ALIGNED PLAIN(DEVICE_OBJECT) DiskDevice = {
 	.n = {.Name = TEXT_OF(DiskText), .Directory = &DeviceDirectory.u.b.body},
 	.u = {.h = {NAMED(DiskDevice, 4), .PointerCount = 6, .HandleCount = 2}}};
 ALIGNED PLAIN(u64) NullDevice = {
@@ -516,17 +582,57 @@ ALIGNED PLAIN(u64) NullDevice = {
 	.u = {.h = {NAMED(NullDevice, 4), .PointerCount = 2}}};
 ALIGNED PLAIN(FILE_OBJECT) OpenFile = {
 	.u = {.h = {UNNAMED(OpenFile, 5), .PointerCount = 3, .HandleCount = 1}}};
+ALIGNED OBJECT(OBJECT_DIRECTORY) DriverDirectory = {
+	.n = {.Name = TEXT_OF(DriverText), .Directory = &RootObject.u.b.body},
+	.u = {.h = {NAMED_CR(DriverDirectory, 2), .PointerCount = 1}}};
+WIDE(DiskDriverText, L"disk");
+ALIGNED PLAIN(DRIVER_OBJECT) DiskDriver = {
+	.n = {.Name = TEXT_OF(DiskDriverText), .Directory = &DriverDirectory.u.b.body},
+	.u = {.h = {NAMED(DiskDriver, 6), .PointerCount = 4}}};
+ALIGNED PLAIN(DEVICE_OBJECT) FilterDevice = {
+	.u = {.h = {UNNAMED(FilterDevice, 4), .PointerCount = 1}}};
 OBJECT_HEADER *Headers[] = {&RootObject.u.h, &DeviceDirectory.u.h, &DosDevices.u.h, &DiskDevice.u.h,
-	&NullDevice.u.h, &OpenFile.u.h};
+	&NullDevice.u.h, &OpenFile.u.h, &DriverDirectory.u.h, &DiskDriver.u.h, &FilterDevice.u.h};
 /* Bodies that do not fit into the initialisers above: the test copies them. */
 OBJECT_DIRECTORY_ENTRY RootEntries[2] = {
 	{.Object = &DeviceDirectory.u.b.body}, {.Object = &DosDevices.u.b.body}};
 OBJECT_DIRECTORY_ENTRY NullEntry = {.Object = &NullDevice.u.b.body};
 OBJECT_DIRECTORY_ENTRY DiskEntry = {.Object = &DiskDevice.u.b.body, .ChainLink = &NullEntry};
-OBJECT_DIRECTORY RootBody = {.HashBuckets = {[1] = &RootEntries[0], [4] = &RootEntries[1]}};
+OBJECT_DIRECTORY_ENTRY RootDriver = {.Object = &DriverDirectory.u.b.body};
+OBJECT_DIRECTORY_ENTRY DriverEntryOf = {.Object = &DiskDriver.u.b.body};
+OBJECT_DIRECTORY RootBody = {
+	.HashBuckets = {[0] = &RootDriver, [1] = &RootEntries[0], [4] = &RootEntries[1]}};
+OBJECT_DIRECTORY DriverBody = {.HashBuckets = {[3] = &DriverEntryOf}};
 OBJECT_DIRECTORY DeviceBody = {.HashBuckets = {[2] = &DiskEntry}};
 OBJECT_SYMBOLIC_LINK LinkBody = {.LinkTarget = TEXT_OF(DosTarget)};
 FILE_OBJECT FileBody = {.FileName = TEXT_OF(OpenText), .DeviceObject = &DiskDevice.u.b.body};
+/* disk made Harddisk0 and a device without a name that stands on top of it. */
+WIDE(DiskPath, L"\\Driver\\disk");
+WIDE(InstanceText, L"IDE\\DISK\\1");
+WIDE(ServiceText, L"disk");
+extern IRP Queued;
+DEVICE_NODE DiskNode = {.InstancePath = TEXT_OF(InstanceText), .ServiceName = TEXT_OF(ServiceText)};
+FULL_EXTENSION DiskExtension = {.ExtensionFlags = 0x10, .DeviceNode = &DiskNode};
+FULL_EXTENSION FilterExtension = {.AttachedTo = &DiskDevice.u.b.body};
+#define QUEUED_LINK &Queued.Tail.Overlay.DeviceQueueEntry.DeviceListEntry
+DEVICE_OBJECT DiskBody = {.DriverObject = &DiskDriver.u.b.body,
+	.ReferenceCount = 9,
+	.DeviceType = 7,
+	.Flags = 0x50,
+	.AttachedDevice = &FilterDevice.u.b.body,
+	.Characteristics = 0x101,
+	.Vpb = &DiskNode,
+	.DeviceExtension = &RootBody,
+	.CurrentIrp = &Queued,
+	.DeviceObjectExtension = &DiskExtension,
+	.DeviceQueue = {.Busy = 1, .DeviceListHead = {QUEUED_LINK, QUEUED_LINK}}};
+#define DISK_QUEUE                                                                                 \
+	((LIST_ENTRY *)((u8 *)&DiskDevice.u.b.body +                                               \
+			OFF(_DEVICE_OBJECT, DeviceQueue.DeviceListHead)))
+IRP Queued = {.Tail = {.Overlay = {.DeviceQueueEntry = {{DISK_QUEUE, DISK_QUEUE}}}}};
+DEVICE_OBJECT FilterBody = {.DriverObject = &DiskDriver.u.b.body,
+	.NextDevice = &DiskDevice.u.b.body,
+	.DeviceObjectExtension = &FilterExtension};
 void *ObpRootDirectoryObject = &RootObject.u.b.body;
 
 /* Handles: 4 and c in the first page of capture's table, 404 in the second; 44 among the ids. */
@@ -633,6 +739,16 @@ void KxUnexpectedInterrupt5(void)
 void KeWaitForSingleObject(void)
 {
 }
+
+/* The driver that DiskDriver stands for. */
+DRIVER_EXTENSION DiskDriverExtension = {.AddDevice = (u64)&KeWaitForSingleObject};
+FAST_IO_DISPATCH DiskFastIo = {.FastIoWrite = (u64)&KiSwapContext};
+DRIVER_OBJECT DriverObjectBody = {.DeviceObject = &FilterDevice.u.b.body,
+	.DriverName = TEXT_OF(DiskPath),
+	.DriverExtension = &DiskDriverExtension,
+	.FastIoDispatch = &DiskFastIo,
+	.DriverInit = (u64)&KiSwapContext,
+	.MajorFunction = {[3] = (u64)&KiSwapContext, [27] = (u64)&KeWaitForSingleObject}};
 
 struct {
 	KSWITCH_FRAME frame;
