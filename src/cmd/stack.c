@@ -178,8 +178,9 @@ static void add_site(
 	sym s;
 	sym_line l;
 	uint64_t disp;
-	if (o->params && e->syms && sym_at(e->syms, f->ip - back, &s, &disp) == ERR_OK) {
-		disp += back;
+	unsigned to_call = e->mode == ENG_USER ? back : 0;
+	if (o->params && e->syms && sym_at(e->syms, f->ip - to_call, &s, &disp) == ERR_OK) {
+		disp += to_call;
 		buf_addf(b, "%.*s!%.*s", STR_ARG(s.mod->name), STR_ARG(s.name));
 		add_params(c, f, back, o->params, b);
 		if (disp)

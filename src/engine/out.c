@@ -107,8 +107,9 @@ void out_caller(engine *e, uint64_t addr, buf *b)
 	sym s;
 	uint64_t disp, start;
 	sym_mod *m = e->syms ? sym_mod_at(e->syms, addr) : NULL;
-	bool called = !m || sym_entry_point(m, &start, NULL) != ERR_OK || start != addr;
-	if (e->syms && called && sym_at(e->syms, addr - 1, &s, &disp) == ERR_OK)
+	bool called = e->mode == ENG_USER &&
+		      (!m || sym_entry_point(m, &start, NULL) != ERR_OK || start != addr);
+	if (called && e->syms && sym_at(e->syms, addr - 1, &s, &disp) == ERR_OK)
 		buf_addf(b, "%.*s!%.*s+0x%llx", STR_ARG(s.mod->name), STR_ARG(s.name),
 			(unsigned long long)disp + 1);
 	else

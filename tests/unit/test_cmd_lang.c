@@ -741,7 +741,7 @@ static void help(void **state)
 	assert_non_null(strstr(run(w, ".help .log*"), ".logappend"));
 	assert_non_null(strstr(run(w, ".help each"), ".foreach"));
 	assert_string_equal(run(w, ".help zzzz"), "No help for 'zzzz'\n");
-	static const char *const later[] = {".browse", "!gflag", "!findstack x", "!bitcount 1"};
+	static const char *const later[] = {".browse", "!gflag", "!avrf x", "!bitcount 1"};
 	for (size_t i = 0; i < ARRAY_LEN(later); i++)
 		assert_non_null(
 			strstr(run(w, later[i]), "known but not available in this version"));
