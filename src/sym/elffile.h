@@ -65,13 +65,6 @@ bool sym_file_is_elf(const sym_file *f);
 /* f's DWARF, opened now if it was not; NULL: none. f is an ELF file. */
 dwf *sym_elf_dwarf(sym_file *f);
 
-/* ---- tls.c ---- */
-
-/* Where the current thread has m's thread-local variables. */
-err sym_tls_block(sym_mod *m, uint64_t *ret, diag *d) MUST_CHECK;
-
-/* Range that one entry of the unwind data covers: a function, or a part of it. */
-err sym_cfi_func(sym_mod *m, uint64_t pc, uint64_t *begin, uint64_t *end) MUST_CHECK;
 /* DWARF of m's PE image (gcc, clang -gdwarf), inside of it or of the file it was stripped from,
  * with its COFF symbols and exports. ERR_NOTFOUND: neither the image's file, if this host has it,
  * nor a debug file has any. */

@@ -180,6 +180,10 @@ err sym_elf_read(sym_mod *m, sym_elf *g, uint64_t addr, void *to, size_t n) MUST
 err sym_elf_sections(sym_elf *g, const sym_section **ret, size_t *n_ret) MUST_CHECK;
 void sym_elf_describe(sym_elf *g, buf *out);
 void sym_cfi_free(struct sym_cfi *c); /* NULL legal */
+/* Range that one entry of the unwind data covers: a function, or a part of it. */
+err sym_cfi_func(sym_mod *m, uint64_t pc, uint64_t *begin, uint64_t *end) MUST_CHECK;
+/* Where the current thread has m's thread-local variables. */
+err sym_tls_block(sym_mod *m, uint64_t *ret, diag *d) MUST_CHECK;
 
 /* The file that holds the debug information of g, if it is another one: build-id, debug link,
  * debuginfod. ERR_NOTFOUND: none; ERR_CANCELLED. */
@@ -238,6 +242,25 @@ void sym_path_init(sym_store *s);
 void sym_path_deinit(sym_store *s);
 void sym_note(sym_store *s, bool noisy, const char *fmt, ...) PRINTF(3, 4);
 void sym_touch(sym_store *s);
+
+/* ---- lookup ---- */
+
+enum { SYM_RANK_PUBLIC = 3 }; /* private records are above */
+/* Of several symbols of one name or place the higher one counts; 0: what has no place. */
+int sym_rank(sym_kind k);
+/* The options (.symopt) leave symbols of this kind out. */
+bool sym_kind_off(const sym_store *s, sym_kind k);
+/* A record of m's file as callers see it. */
+void sym_of_rec(sym_mod *m, const sym_rec *r, sym *ret);
+/* "mod!rest"; false: no module was named. */
+bool sym_split(str name, str *mod, str *rest);
+/* Looks for name as it is written, then as each compiler would write it (fmt/respell.h), until find
+ * does not answer ERR_NOTFOUND. The words in d are of the name as it was written, or of the
+ * spelling that failed otherwise. */
+typedef err sym_find_fn(sym_store *s, str name, void *ret, diag *d);
+err sym_find_spelt(sym_store *s, str name, sym_find_fn *find, void *ret, diag *d) MUST_CHECK;
+/* The module at addr and its symbols. */
+err sym_mod_for(sym_store *s, uint64_t addr, sym_mod **m, sym_file **f) MUST_CHECK;
 
 /* ---- symbol files ---- */
 

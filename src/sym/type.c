@@ -9,7 +9,6 @@
 #include "sym/priv.h"
 
 #include "base/wild.h"
-#include "fmt/respell.h"
 
 enum {
 	MADE_LEVELS = 7,
@@ -300,7 +299,7 @@ static uint32_t lp64_find(sym_store *s, sym_mod *m, str name, str plain)
 	return 0;
 }
 
-static err type_find(sym_store *s, str text, sym_type *ret, diag *d)
+static err type_find(sym_store *s, str text, void *ret, diag *d)
 {
 	str name = str_trim(text);
 	size_t bang = str_chr(name, '!');
@@ -343,22 +342,13 @@ static err type_find(sym_store *s, str text, sym_type *ret, diag *d)
 		t = sym_type_ptr(t);
 	if (!t.file)
 		return diag_set(d, ERR_LIMIT, "%.*s: too many levels of pointers", STR_ARG(text));
-	*ret = t;
+	*(sym_type *)ret = t;
 	return ERR_OK;
 }
 
 err sym_type_find(sym_store *s, str text, sym_type *ret, diag *d)
 {
-	err e = type_find(s, text, ret, d);
-	unsigned style = 0;
-	buf b;
-	buf_init(&b, 65536);
-	while (e == ERR_NOTFOUND && respell_next(text, &style, &b))
-		e = type_find(s, buf_str(&b), ret, NULL);
-	buf_deinit(&b);
-	if (e == ERR_OK && d)
-		diag_clear(d);
-	return e;
+	return sym_find_spelt(s, text, type_find, ret, d);
 }
 
 sym_mod *sym_type_mod(sym_store *s, sym_type t)

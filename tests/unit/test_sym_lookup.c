@@ -1,6 +1,6 @@
 /* sym: modules, loading, names, addresses, types, lines, locals - on images built by clang and lld.
  */
-#include "sym/file.h"
+#include "sym/priv.h"
 
 #include "sym_world.h"
 #include "sym_build.h"
@@ -840,6 +840,28 @@ static void cancelled_load(void **state)
 	sym_store_destroy(t);
 }
 
+/* Knows one spelling of one name, which has several addresses. */
+static err find_loose(sym_store *t, str name, void *ret, diag *d)
+{
+	if (str_eq(name, STR("ring<int, 8>")))
+		return diag_set(d, ERR_AMBIGUOUS, "%.*s is twice there", STR_ARG(name));
+	return diag_set(d, ERR_NOTFOUND, "no %.*s", STR_ARG(name));
+}
+
+/* What was wrong with the spelling that was found is said, not that the first one is unknown. */
+static void spellings(void **state)
+{
+	diag d;
+	int none;
+	diag_clear(&d);
+	assert_int_equal(
+		sym_find_spelt(s, STR("ring<int,8>"), find_loose, &none, &d), ERR_AMBIGUOUS);
+	assert_string_equal(d.text, "ring<int, 8> is twice there");
+	assert_int_equal(
+		sym_find_spelt(s, STR("ring<int,9>"), find_loose, &none, &d), ERR_NOTFOUND);
+	assert_string_equal(d.text, "no ring<int,9>");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(loads_lazily),
@@ -850,6 +872,6 @@ int main(void)
 		cmocka_unit_test(scope_is_asked_when_needed), cmocka_unit_test(lesser_symbols),
 		cmocka_unit_test(failed_once), cmocka_unit_test(from_server),
 		cmocka_unit_test(mismatch), cmocka_unit_test(seen_before),
-		cmocka_unit_test(cancelled_load)};
+		cmocka_unit_test(cancelled_load), cmocka_unit_test(spellings)};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
