@@ -86,6 +86,14 @@ typedef struct tent {
 	bool failed;
 } tent;
 
+/* The entry that answers for a type id. */
+typedef struct dwplain {
+	Dwarf_Die die;
+	uint32_t dim; /* arrays */
+	bool is_void, forward;
+	const char *alias; /* the typedef next to it, the only name of a struct without a tag */
+} dwplain;
+
 typedef struct dwo_ref {
 	uint64_t cu; /* skeleton's offset */
 	uint64_t id;
@@ -181,6 +189,9 @@ void dwf_units_free(dwf *x);
 uint32_t dwf_type_id(dwf *x, Dwarf_Die *die);
 /* Type of a variable, member, parameter; 3 (void) if it has none. */
 uint32_t dwf_type_of_die(dwf *x, Dwarf_Die *die);
+
+/* Typedefs, qualifiers and declarations are looked through. */
+err dwf_type_plain(dwf *x, uint32_t id, dwplain *ret) MUST_CHECK;
 
 /* ---- dwarfline.c ---- */
 void dwf_rows(dwf *x, dwunit *u);

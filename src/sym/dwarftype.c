@@ -7,16 +7,13 @@
  */
 #include "sym/dwarf.h"
 
-#include <ctype.h>
-
 enum {
 	T_VOID = 3,
 	T_FLOAT = 0x40,
 	T_DOUBLE = 0x41,
 	T_CHAR = 0x70,
 	T_LDOUBLE = 0xe3,
-	IDS_MAX = 1 << 27,
-	ARGS_MAX = 4096
+	IDS_MAX = 1 << 27
 };
 
 /* ---- ids ---- */
@@ -309,14 +306,7 @@ static bool definition(dwf *x, Dwarf_Die *die, Dwarf_Die *ret)
 	return ok && ret->addr != die->addr;
 }
 
-typedef struct plain {
-	Dwarf_Die die;
-	uint32_t dim; /* arrays */
-	bool is_void, forward;
-	const char *alias; /* the typedef next to it, the only name of a struct without a tag */
-} plain;
-
-static err plain_die(dwf *x, Dwarf_Die die, plain *ret)
+static err plain_die(dwf *x, Dwarf_Die die, dwplain *ret)
 {
 	const char *alias = NULL;
 	for (int i = 0; i < DWF_CHAIN_MAX; i++) {
@@ -327,7 +317,7 @@ static err plain_die(dwf *x, Dwarf_Die die, plain *ret)
 		if (is_modifier(tag)) {
 			Dwarf_Attribute a;
 			if (!dwf_attr(&die, DW_AT_type, &a)) {
-				*ret = (plain){.is_void = true};
+				*ret = (dwplain){.is_void = true};
 				return ERR_OK;
 			}
 			if (!dwarf_formref_die(&a, &next))
@@ -347,14 +337,13 @@ static err plain_die(dwf *x, Dwarf_Die die, plain *ret)
 			die = next;
 			continue;
 		}
-		*ret = (plain){.die = die, .forward = decl, .alias = alias};
+		*ret = (dwplain){.die = die, .forward = decl, .alias = alias};
 		return ERR_OK;
 	}
 	return ERR_CORRUPT;
 }
 
-/* The entry that answers for an id; typedefs, qualifiers and declarations are looked through. */
-static err plain_of(dwf *x, uint32_t id, plain *ret)
+err dwf_type_plain(dwf *x, uint32_t id, dwplain *ret)
 {
 	tent *t = ent(x, id);
 	if (!t || t->failed)
@@ -362,7 +351,7 @@ static err plain_of(dwf *x, uint32_t id, plain *ret)
 	if (t->kind == TK_DIE)
 		return plain_die(x, t->die, ret);
 	if (t->kind == TK_DIM) {
-		*ret = (plain){.die = t->die, .dim = t->arg};
+		*ret = (dwplain){.die = t->die, .dim = t->arg};
 		return ERR_OK;
 	}
 	if (!t->resolved) {
@@ -382,13 +371,13 @@ static err plain_of(dwf *x, uint32_t id, plain *ret)
 	}
 	uint32_t to = t->resolved - 1;
 	if (to == T_VOID) {
-		*ret = (plain){.is_void = true};
+		*ret = (dwplain){.is_void = true};
 		return ERR_OK;
 	}
 	t = ent(x, to);
 	if (!t || (t->kind != TK_DIE && t->kind != TK_DIM))
 		return ERR_NOTFOUND;
-	return plain_of(x, to, ret);
+	return dwf_type_plain(x, to, ret);
 }
 
 /* ---- info ---- */
@@ -546,7 +535,7 @@ static str name_of(dwf *x, uint32_t id, int depth)
 	return in.name;
 }
 
-static err array_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
+static err array_info(dwf *x, const dwplain *p, int depth, sym_type_info *ret)
 {
 	Dwarf_Die die = p->die;
 	bool last = true;
@@ -645,7 +634,7 @@ static bool has_this(Dwarf_Die *func)
 	return false;
 }
 
-static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
+static err make_info(dwf *x, const dwplain *p, int depth, sym_type_info *ret)
 {
 	Dwarf_Die die = p->die;
 	sym_type_info t = {.forward = p->forward};
@@ -745,14 +734,14 @@ static err make_info(dwf *x, const plain *p, int depth, sym_type_info *ret)
 static err info_of(dwf *x, uint32_t id, int depth, sym_type_info *ret)
 {
 	tent *t = ent(x, id);
-	plain p;
+	dwplain p;
 	if (!t)
 		return ERR_NOTFOUND;
 	if (t->info) {
 		*ret = *t->info;
 		return ERR_OK;
 	}
-	TRY(plain_of(x, id, &p));
+	TRY(dwf_type_plain(x, id, &p));
 	if (p.is_void) {
 		uint32_t none = 0;
 		return sym_basic_get(T_VOID, ret, &none) ? ERR_OK : ERR_NOTFOUND;
@@ -770,428 +759,4 @@ static err info_of(dwf *x, uint32_t id, int depth, sym_type_info *ret)
 err dwf_type_get(dwf *x, uint32_t id, sym_type_info *ret)
 {
 	return info_of(x, id, 0, ret);
-}
-
-/* ---- fields ---- */
-
-typedef struct fields {
-	dwf *x;
-	VEC(sym_field) v;
-	bool has_sign, sign; /* of the enumeration's type */
-	uint64_t size;
-	Dwarf_Die *part, *variant; /* that are being read, of a sum type */
-} fields;
-
-/* A constant offset; expressions of DWARF 2 only add one. */
-static bool member_offset(Dwarf_Die *die, uint64_t *ret)
-{
-	Dwarf_Attribute a;
-	Dwarf_Word n;
-	Dwarf_Op *ops;
-	size_t nops;
-	*ret = 0;
-	if (!dwarf_attr(die, DW_AT_data_member_location, &a))
-		return true;
-	if (!dwarf_formudata(&a, &n)) {
-		*ret = n;
-		return true;
-	}
-	if (!dwarf_getlocation(&a, &ops, &nops) && nops == 1 &&
-		(ops[0].atom == DW_OP_plus_uconst || ops[0].atom == DW_OP_constu)) {
-		*ret = ops[0].number;
-		return true;
-	}
-	return false;
-}
-
-static void bit_field(dwf *x, Dwarf_Die *die, sym_field *f)
-{
-	Dwarf_Attribute a;
-	Dwarf_Word len, at;
-	sym_type_info in;
-	if (!dwarf_attr(die, DW_AT_bit_size, &a) || dwarf_formudata(&a, &len) || !len || len > 64)
-		return;
-	uint64_t unit = sym_type_info_get(f->type, &in) == ERR_OK ? in.size : 0;
-	if (!unit || unit > 8)
-		unit = 8;
-	uint64_t bit; /* from the start of the structure */
-	if (dwarf_attr(die, DW_AT_data_bit_offset, &a) && !dwarf_formudata(&a, &at)) {
-		bit = f->offset * 8 + at;
-	} else if (dwarf_attr(die, DW_AT_bit_offset, &a) && !dwarf_formudata(&a, &at)) {
-		Dwarf_Word size = unit;
-		if (dwarf_attr(die, DW_AT_byte_size, &a))
-			dwarf_formudata(&a, &size);
-		/* DWARF 3: counted from the most significant bit of a unit of that size */
-		if (size > 8 || at + len > size * 8)
-			return;
-		bit = f->offset * 8 + (size * 8 - at - len);
-	} else {
-		bit = f->offset * 8;
-	}
-	f->offset = bit / (unit * 8) * unit;
-	if (bit - f->offset * 8 + len > unit * 8) /* packed: it crosses a border */
-		f->offset = bit / 8;
-	f->bit_pos = (uint8_t)(bit - f->offset * 8);
-	f->bit_len = (uint8_t)len;
-}
-
-static bool push_field(fields *k, const sym_field *f)
-{
-	if (k->v.n >= DWF_FIELDS_MAX)
-		return false;
-	vec_push(&k->v, *f);
-	return true;
-}
-
-/* DW_AT_const_value of an integer. */
-static bool const_value(Dwarf_Die *die, int64_t *ret)
-{
-	Dwarf_Attribute a;
-	Dwarf_Sword s;
-	Dwarf_Word u;
-	if (!dwf_attr(die, DW_AT_const_value, &a))
-		return false;
-	unsigned form = dwarf_whatform(&a);
-	if (form == DW_FORM_sdata || form == DW_FORM_implicit_const) {
-		if (dwarf_formsdata(&a, &s))
-			return false;
-		*ret = s;
-		return true;
-	}
-	if (dwarf_formudata(&a, &u))
-		return false;
-	*ret = (int64_t)u;
-	return true;
-}
-
-/* What a member of a variant part is: the tag, or a variant. */
-static void in_variant(const fields *k, Dwarf_Die *die, sym_field *f)
-{
-	Dwarf_Attribute a;
-	Dwarf_Die tag;
-	Dwarf_Sword s;
-	Dwarf_Word u;
-	if (k->variant) {
-		f->is_variant = true;
-		f->is_else = !dwf_attr(k->variant, DW_AT_discr_value, &a) &&
-			     !dwarf_hasattr(k->variant, DW_AT_discr_list);
-		unsigned form = f->is_else ? 0 : dwarf_whatform(&a);
-		if ((form == DW_FORM_sdata || form == DW_FORM_implicit_const) &&
-			!dwarf_formsdata(&a, &s))
-			f->value = s;
-		else if (!f->is_else && !dwarf_formudata(&a, &u))
-			f->value = (int64_t)u;
-	} else if (k->part && dwf_ref(k->part, DW_AT_discr, &tag) && tag.addr == die->addr) {
-		f->is_tag = true;
-		if (!f->name.n)
-			f->name = STR("<tag>");
-	}
-}
-
-static bool member(fields *k, Dwarf_Die *die)
-{
-	dwf *x = k->x;
-	const char *name = dwf_name(die);
-	sym_field f = {.name = str_of(name ? name : "")};
-	uint32_t type = dwf_type_of_die(x, die);
-	f.type = (sym_type){type ? x->f : NULL, type};
-	if (name && str_starts(f.name, STR("_vptr")))
-		f.name = STR("__VFN_table");
-	if (dwf_flag(die, DW_AT_external) || dwf_flag(die, DW_AT_declaration)) {
-		f.is_static = true;
-		f.is_const = const_value(die, &f.value);
-		return push_field(k, &f);
-	}
-	if (!member_offset(die, &f.offset))
-		return true;
-	bit_field(x, die, &f);
-	in_variant(k, die, &f);
-	return push_field(k, &f);
-}
-
-/* How gcc and clang describe the place of a virtual base: by the table of virtual functions at the
- * start of the object, whose address is dereferenced, and the distance a constant in front of it.
- */
-static bool virtual_base(Dwarf_Die *die, int64_t *slot)
-{
-	Dwarf_Attribute a;
-	Dwarf_Op *o;
-	size_t n;
-	if (!dwarf_attr(die, DW_AT_data_member_location, &a) || dwarf_getlocation(&a, &o, &n) ||
-		n != 6 || o[0].atom != DW_OP_dup || o[1].atom != DW_OP_deref ||
-		o[3].atom != DW_OP_minus || o[4].atom != DW_OP_deref || o[5].atom != DW_OP_plus)
-		return false;
-	uint64_t back = o[2].number;
-	if (o[2].atom >= DW_OP_lit0 && o[2].atom <= DW_OP_lit31)
-		back = o[2].atom - DW_OP_lit0;
-	else if (o[2].atom < DW_OP_const1u || o[2].atom > DW_OP_consts)
-		return false;
-	*slot = back < 1 << 20 ? -(int64_t)back : 0;
-	return *slot;
-}
-
-static bool base(fields *k, Dwarf_Die *die)
-{
-	dwf *x = k->x;
-	sym_type_info in;
-	sym_field f = {.is_base = true};
-	uint32_t type = dwf_type_of_die(x, die);
-	f.type = (sym_type){type ? x->f : NULL, type};
-	f.name = type && dwf_type_get(x, type, &in) == ERR_OK ? in.name : STR("<unknown>");
-	if (virtual_base(die, &f.hop[0].slot))
-		f.n_hops = 1;
-	else if (!member_offset(die, &f.offset))
-		return true;
-	return push_field(k, &f);
-}
-
-static bool enumerator(fields *k, Dwarf_Die *die)
-{
-	const char *name = dwf_name(die);
-	sym_field f = {.name = str_of(name ? name : ""), .is_enumerator = true};
-	if (!const_value(die, &f.value))
-		return true;
-	if (k->has_sign && k->size && k->size < 8) {
-		unsigned shift = 64 - 8 * (unsigned)k->size;
-		uint64_t up = (uint64_t)f.value << shift;
-		f.value = k->sign ? (int64_t)up >> shift : (int64_t)(up >> shift);
-	}
-	return push_field(k, &f);
-}
-
-static void fields_in(fields *k, Dwarf_Die *parent, int depth)
-{
-	Dwarf_Die die;
-	if (depth > 4 || dwarf_child(parent, &die))
-		return;
-	bool more = true;
-	do {
-		sym_field f = {0};
-		uint32_t id;
-		switch (dwarf_tag(&die)) {
-		case DW_TAG_member:
-			more = member(k, &die);
-			break;
-		case DW_TAG_inheritance:
-			more = base(k, &die);
-			break;
-		case DW_TAG_variable: /* DWARF 5: a static member */
-			id = dwf_type_of_die(k->x, &die);
-			f = (sym_field){.name = str_of(dwf_name(&die) ? dwf_name(&die) : ""),
-				.type = {id ? k->x->f : NULL, id},
-				.is_static = true};
-			f.is_const = const_value(&die, &f.value);
-			more = push_field(k, &f);
-			break;
-		case DW_TAG_subprogram:
-			if (dwf_flag(&die, DW_AT_artificial) || !dwf_name(&die))
-				break;
-			f = (sym_field){.name = str_of(dwf_name(&die)),
-				.type = {k->x->f, dwf_type_id(k->x, &die)},
-				.is_method = true};
-			more = push_field(k, &f);
-			break;
-		case DW_TAG_enumerator:
-			more = enumerator(k, &die);
-			break;
-		case DW_TAG_variant_part: /* Rust: the members of all variants */
-			k->part = &die;
-			fields_in(k, &die, depth + 1);
-			k->part = NULL;
-			break;
-		case DW_TAG_variant:
-			k->variant = &die;
-			fields_in(k, &die, depth + 1);
-			k->variant = NULL;
-			break;
-		default:
-			break;
-		}
-	} while (more && !dwarf_siblingof(&die, &die));
-}
-
-err dwf_type_fields(dwf *x, uint32_t id, arena *a, sym_field **ret, size_t *n_ret)
-{
-	plain p;
-	sym_type_info in, under;
-	TRY(plain_of(x, id, &p));
-	if (p.is_void)
-		return ERR_NOTFOUND;
-	TRY(dwf_type_get(x, id, &in));
-	if (in.kind < SYM_T_STRUCT || in.kind > SYM_T_ENUM)
-		return ERR_NOTFOUND;
-	fields k = {.x = x};
-	if (in.kind == SYM_T_ENUM && sym_type_info_get(in.elem, &under) == ERR_OK) {
-		k.has_sign = true;
-		k.sign = under.kind == SYM_T_INT || under.kind == SYM_T_CHAR;
-		k.size = in.size ? in.size : under.size;
-	}
-	fields_in(&k, &p.die, 0);
-	*ret = arena_dup(a, k.v.n ? (void *)k.v.p : "", k.v.n * sizeof(sym_field));
-	*n_ret = k.v.n;
-	vec_deinit(&k.v);
-	return ERR_OK;
-}
-
-err dwf_type_arg(dwf *x, uint32_t id, uint32_t i, uint32_t *ret)
-{
-	plain p;
-	Dwarf_Die die;
-	uint32_t n = 0;
-	TRY(plain_of(x, id, &p));
-	int tag = p.is_void ? 0 : dwarf_tag(&p.die);
-	if (tag != DW_TAG_subroutine_type && tag != DW_TAG_subprogram)
-		return ERR_NOTFOUND;
-	if (dwarf_child(&p.die, &die))
-		return ERR_NOTFOUND;
-	do {
-		tag = dwarf_tag(&die);
-		bool more = tag == DW_TAG_unspecified_parameters;
-		if (tag != DW_TAG_formal_parameter && !more)
-			continue;
-		Dwarf_Attribute a;
-		bool own = false;
-		if (dwf_attr(&die, DW_AT_artificial, &a))
-			dwarf_formflag(&a, &own);
-		if (own || dwf_flag(&die, DW_AT_variable_parameter))
-			continue; /* this; a result of Go */
-		if (n++ == i) {
-			*ret = more ? 0 : dwf_type_of_die(x, &die);
-			return ERR_OK;
-		}
-	} while (n < ARGS_MAX && !dwarf_siblingof(&die, &die));
-	return ERR_NOTFOUND;
-}
-
-/* ---- by name ---- */
-
-typedef struct type_find_ctx {
-	dwf *x;
-	int rank;
-	dwx_entry best;
-} type_find_ctx;
-
-static int rank_of(const dwx_entry *e)
-{
-	int r = e->decl ? 1 : 8;
-	r += e->scope ? 0 : 4; /* "c" alone: the one that is not in some class */
-	r += e->kind == DWX_TYPEDEF || e->kind == DWX_BASE ? 0 : 2;
-	return r;
-}
-
-static bool type_one(void *u, const dwx_entry *e)
-{
-	type_find_ctx *q = u;
-	int r = rank_of(e);
-	if (r > q->rank) {
-		q->rank = r;
-		q->best = *e;
-	}
-	return true;
-}
-
-static size_t word_at(str s, size_t i)
-{
-	size_t n = 0;
-	while (i + n < s.n && (isalnum((unsigned char)s.p[i + n]) || s.p[i + n] == '_'))
-		n++;
-	return n;
-}
-
-/* The integer words at s[i], as gcc spells them in template arguments: "long unsigned int". Returns
- * how many bytes they take, 0: none. */
-static size_t gcc_integer(str s, size_t i, buf *out)
-{
-	enum { UNSIGNED, SIGNED, SHORT, LONG, INT, CHAR, N };
-	static const char *const words[N] = {"unsigned", "signed", "short", "long", "int", "char"};
-	unsigned n[N] = {0};
-	size_t at = i, end = i;
-	for (size_t len; (len = word_at(s, at)); at += len + 1) {
-		int w = 0;
-		while (w < N && !str_eq((str){s.p + at, len}, str_of(words[w])))
-			w++;
-		if (w == N)
-			break;
-		n[w]++;
-		end = at + len;
-		if (end >= s.n || s.p[end] != ' ')
-			break;
-	}
-	if (end == i)
-		return 0;
-	if (n[CHAR])
-		buf_addz(out, n[UNSIGNED] ? "unsigned char" : n[SIGNED] ? "signed char" : "char");
-	else
-		buf_addf(out, "%s%s%sint",
-			n[SHORT]  ? "short "
-			: n[LONG] ? "long "
-				  : "",
-			n[LONG] > 1 ? "long " : "", n[UNSIGNED] ? "unsigned " : "");
-	return end - i;
-}
-
-/* Symbols say Box<short>, and so do people; gcc's types Box<short int>. */
-static err find_spelled(dwx *ix, str name, bool fold, type_find_ctx *q)
-{
-	err e = dwx_find(ix, name, DWX_TYPES, fold, type_one, q);
-	if (e != ERR_NOTFOUND || str_chr(name, '<') == SIZE_MAX)
-		return e;
-	buf b;
-	buf_init(&b, 65536);
-	for (size_t i = 0; i < name.n;) {
-		size_t len = word_at(name, i), took = len ? gcc_integer(name, i, &b) : 0;
-		if (!took) {
-			took = len ? len : 1;
-			buf_add(&b, name.p + i, took);
-		}
-		i += took;
-	}
-	if (!str_eq(buf_str(&b), name))
-		e = dwx_find(ix, buf_str(&b), DWX_TYPES, fold, type_one, q);
-	buf_deinit(&b);
-	return e;
-}
-
-err dwf_type_find(dwf *x, str name, bool fold, uint32_t *ret)
-{
-	dwx *ix;
-	type_find_ctx q = {.x = x};
-	Dwarf_Die die;
-	TRY(dwf_index(x, &ix));
-	TRY(find_spelled(ix, name, fold, &q));
-	if (!q.rank || !dwf_entry_die(x, &q.best, &die))
-		return ERR_NOTFOUND;
-	*ret = dwf_type_id(x, &die);
-	return *ret ? ERR_OK : ERR_LIMIT;
-}
-
-typedef struct type_each_ctx {
-	dwf *x;
-	dwx *ix;
-	sym_type_fn *fn;
-	void *u;
-	buf name;
-} type_each_ctx;
-
-static bool each_one(void *u, const dwx_entry *e)
-{
-	type_each_ctx *q = u;
-	Dwarf_Die die;
-	uint32_t id;
-	if (!dwf_entry_die(q->x, e, &die) || !(id = dwf_type_id(q->x, &die)))
-		return true;
-	buf_clear(&q->name);
-	dwx_qualified(q->ix, e, &q->name);
-	return q->fn(q->u, buf_str(&q->name), id);
-}
-
-err dwf_type_like(dwf *x, str pattern, sym_type_fn *fn, void *u)
-{
-	type_each_ctx q = {.x = x, .fn = fn, .u = u};
-	TRY(dwf_index(x, &q.ix));
-	buf_init(&q.name, 65536);
-	err e = dwx_match(
-		q.ix, pattern, DWX_TYPES & ~(unsigned)DWX_BASE, x->s->host.cancel, each_one, &q);
-	buf_deinit(&q.name);
-	return e == ERR_NOTFOUND ? ERR_OK : e;
 }

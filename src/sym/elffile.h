@@ -8,6 +8,8 @@
  *   dwarffile.c  opening DWARF: sections, libdw handle, the index in the background
  *   dwarfunit.c  units: functions by address, scopes, names of entries
  *   dwarftype.c  types and their 32-bit ids
+ *   dwarffield.c what is inside of them
+ *   dwarfname.c  types by name
  *   dwarfline.c  lines in both directions
  *   dwarflocal.c locals, inlined calls, places of values
  *   dwarfcfi.c   one frame up
