@@ -1,15 +1,13 @@
 /*
- * parse: the grammar of C++ expressions as the debugger has it (spec 5.8), names, macros.
+ * parse: the grammar of C++ expressions as the debugger has it (spec 5.8), and names.
  *
  * The parser stops where an operand is followed by no operator, so a command line's next argument
  * ends the expression without being looked at.
  *
- * Invariant: every recursion passes through `enter`, which counts.
+ * Invariant: every recursion passes through `cxx_p_enter`, which counts.
  */
 #include "eval/cxx/tree.h"
 
-static err parse_assign(parser *p, node **ret);
-static err parse_comma(parser *p, node **ret);
 static err parse_unary(parser *p, node **ret);
 
 /* ---- errors ---- */
@@ -36,7 +34,7 @@ err cxx_p_syntax(parser *p)
 	return cxx_fail(p->text, p->d, ERR_SYNTAX, p->t.begin, p->t.end, "Syntax error at");
 }
 
-static err enter(parser *p)
+err cxx_p_enter(parser *p)
 {
 	if (++p->nest > CXX_NEST_MAX)
 		return cxx_fail(p->text, p->d, ERR_LIMIT, p->t.begin, p->t.end,
@@ -44,7 +42,7 @@ static err enter(parser *p)
 	return ERR_OK;
 }
 
-static err expect(parser *p, const char *op)
+err cxx_p_expect(parser *p, const char *op)
 {
 	if (!tok_is(p, op))
 		return cxx_p_syntax(p);
@@ -338,7 +336,7 @@ static err parse_group(parser *p, node **ret)
 	const cxx_type *t;
 	size_t begin = p->t.begin;
 	bool is;
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_next(p);
 	TRY(parse_type_in(p, false, &is, &t));
 	if (is) {
@@ -349,8 +347,8 @@ static err parse_group(parser *p, node **ret)
 		p->near = near;
 		TRY(cxx_build_cast(p, n, t, begin, ret));
 	} else {
-		TRY(parse_comma(p, ret));
-		TRY(expect(p, ")"));
+		TRY(cxx_parse_comma(p, ret));
+		TRY(cxx_p_expect(p, ")"));
 		(*ret)->begin = (uint32_t)begin;
 		(*ret)->end = (uint32_t)p->last;
 	}
@@ -365,186 +363,22 @@ static err parse_named_cast(parser *p, node **ret)
 	size_t begin = p->t.begin;
 	bool is, as_it_is = tok_word(p, "reinterpret_cast");
 	node *n;
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_next(p);
-	TRY(expect(p, "<"));
+	TRY(cxx_p_expect(p, "<"));
 	token at = p->t;
 	TRY(cxx_type_parse(p, &is, &t));
 	if (!is)
 		return cxx_fail(
 			p->text, p->d, ERR_NOTFOUND, at.begin, at.end, "Couldn't resolve error at");
-	TRY(expect(p, ">"));
-	TRY(expect(p, "("));
-	TRY(parse_comma(p, &n));
-	TRY(expect(p, ")"));
+	TRY(cxx_p_expect(p, ">"));
+	TRY(cxx_p_expect(p, "("));
+	TRY(cxx_parse_comma(p, &n));
+	TRY(cxx_p_expect(p, ")"));
 	p->nest--;
 	p->as_it_is = as_it_is;
 	err e = cxx_build_cast(p, n, t, begin, ret);
 	p->as_it_is = false;
-	return e;
-}
-
-/* ---- macros ---- */
-
-static err macro_type(parser *p, const cxx_type **ret)
-{
-	bool is;
-	token at = p->t;
-	TRY(cxx_type_parse(p, &is, ret));
-	if (!is)
-		return cxx_fail(
-			p->text, p->d, ERR_NOTFOUND, at.begin, at.end, "Couldn't resolve error at");
-	return ERR_OK;
-}
-
-/* "a.b[2].c" of the structure `n`. */
-static err field_path(parser *p, node *n, node **ret)
-{
-	for (;;) {
-		if (p->t.kind != T_NAME)
-			return cxx_p_syntax(p);
-		str name = p->t.text;
-		size_t begin = p->t.begin, end = p->t.end;
-		tok_next(p);
-		TRY(cxx_build_field(p, n, name, begin, end, &n));
-		while (tok_is(p, "[")) {
-			node *i;
-			tok_next(p);
-			TRY(parse_comma(p, &i));
-			TRY(expect(p, "]"));
-			TRY(cxx_build_index(p, n, i, p->last, &n));
-		}
-		if (!tok_is(p, "."))
-			break;
-		tok_next(p);
-	}
-	*ret = n;
-	return ERR_OK;
-}
-
-/* Where the field lies in its structure: nothing of the target is read. */
-static err offset_of(parser *p, const cxx_type *t, uint64_t *offset, node **field)
-{
-	node *zero, *n;
-	cxx_value v;
-	size_t begin = p->t.begin;
-	cxx_env none = *p->env;
-	none.read = NULL;
-	none.reg_get = NULL;
-	none.masm = NULL;
-	TRY(cxx_build_const(p, cxx_type_pointer(p->env, p->a, t), 0, begin, begin, &zero));
-	TRY(cxx_build_deref(p, zero, begin, &n));
-	TRY(field_path(p, n, field));
-	if (!(*field)->bit_len) {
-		TRY(cxx_build_address(p, *field, begin, &n));
-	} else {
-		/* offsetof of a bit field: where the word that holds it begins */
-		node whole = **field;
-		whole.bit_len = whole.bit_pos = 0;
-		node *copy = arena_dup(p->a, &whole, sizeof whole);
-		TRY(cxx_build_address(p, copy, begin, &n));
-	}
-	cxx_code c = {.text = p->text, .root = n};
-	TRY(cxx_run(&c, &none, &v, p->d));
-	*offset = cxx_value_unsigned(&v);
-	return ERR_OK;
-}
-
-static err containing_record(parser *p, size_t begin, node **ret)
-{
-	const cxx_type *t;
-	node *addr, *off, *field;
-	uint64_t offset;
-	TRY(parse_assign(p, &addr));
-	TRY(expect(p, ","));
-	TRY(macro_type(p, &t));
-	TRY(expect(p, ","));
-	TRY(offset_of(p, t, &offset, &field));
-	TRY(expect(p, ")"));
-	const cxx_type *chars = cxx_type_pointer(p->env, p->a, cxx_type_basic(p->env, CXX_CHAR));
-	TRY(cxx_build_cast(p, addr, chars, addr->begin, &addr));
-	TRY(cxx_build_const(p, cxx_type_basic(p->env, CXX_UINT64), offset, begin, p->last, &off));
-	TRY(cxx_build_binary(p, OP_SUB, addr, off, &addr));
-	return cxx_build_cast(p, addr, cxx_type_pointer(p->env, p->a, t), begin, ret);
-}
-
-/* FIELD_OFFSET, RTL_FIELD_SIZE and RTL_SIZEOF_THROUGH_FIELD: (Type, Field) */
-static err of_field(parser *p, str name, size_t begin, node **ret)
-{
-	const cxx_type *t;
-	node *field;
-	uint64_t offset, v;
-	TRY(macro_type(p, &t));
-	TRY(expect(p, ","));
-	TRY(offset_of(p, t, &offset, &field));
-	TRY(expect(p, ")"));
-	if (str_eq(name, STR("FIELD_OFFSET")))
-		return cxx_build_const(
-			p, cxx_type_basic(p->env, CXX_LONG), offset, begin, p->last, ret);
-	v = field->type->size;
-	if (str_eq(name, STR("RTL_SIZEOF_THROUGH_FIELD")))
-		v += offset;
-	return cxx_build_const(p,
-		cxx_type_basic(p->env, p->env->ptr_size == 4 ? CXX_UINT : CXX_UINT64), v, begin,
-		p->last, ret);
-}
-
-/* RTL_CONTAINS_FIELD(Struct, Size, Field): does a structure of Size bytes have the field? Struct is
- * a pointer (or the structure itself). */
-static err contains_field(parser *p, size_t begin, node **ret)
-{
-	node *object, *size, *field, *end;
-	uint64_t offset;
-	TRY(parse_assign(p, &object));
-	TRY(expect(p, ","));
-	TRY(parse_assign(p, &size));
-	TRY(expect(p, ","));
-	const cxx_type *t = object->type;
-	if (t->kind == CXX_PTR)
-		t = cxx_type_elem(p->env, p->a, t);
-	if (!t || t->kind != CXX_STRUCT)
-		return cxx_p_fail(p, ERR_SYNTAX, "Type conflict error at", object);
-	TRY(offset_of(p, t, &offset, &field));
-	TRY(expect(p, ")"));
-	TRY(cxx_build_const(p, cxx_type_basic(p->env, CXX_UINT64), offset + field->type->size,
-		begin, p->last, &end));
-	return cxx_build_binary(p, OP_LE, end, size, ret);
-}
-
-static err number_of(parser *p, size_t begin, node **ret)
-{
-	node *n;
-	TRY(parse_assign(p, &n));
-	TRY(expect(p, ")"));
-	if (n->type->kind != CXX_ARRAY)
-		return cxx_p_fail(p, ERR_SYNTAX, "Pointer or array expected error at", n);
-	return cxx_build_const(p,
-		cxx_type_basic(p->env, p->env->ptr_size == 4 ? CXX_UINT : CXX_UINT64),
-		n->type->count, begin, p->last, ret);
-}
-
-static err parse_macro(parser *p, node **ret)
-{
-	str name = p->t.text;
-	size_t begin = p->t.begin;
-	token at = p->t;
-	TRY(enter(p));
-	tok_next(p);
-	TRY(expect(p, "("));
-	err e;
-	if (str_eq(name, STR("CONTAINING_RECORD")))
-		e = containing_record(p, begin, ret);
-	else if (str_eq(name, STR("FIELD_OFFSET")) || str_eq(name, STR("RTL_FIELD_SIZE")) ||
-		 str_eq(name, STR("RTL_SIZEOF_THROUGH_FIELD")))
-		e = of_field(p, name, begin, ret);
-	else if (str_eq(name, STR("RTL_CONTAINS_FIELD")))
-		e = contains_field(p, begin, ret);
-	else if (str_eq(name, STR("RTL_NUMBER_OF")))
-		e = number_of(p, begin, ret);
-	else
-		e = cxx_fail(
-			p->text, p->d, ERR_NOTFOUND, at.begin, at.end, "No such macro error at");
-	p->nest--;
 	return e;
 }
 
@@ -556,7 +390,7 @@ static err parse_sizeof(parser *p, node **ret)
 	size_t begin = p->t.begin;
 	node *n;
 	bool is = false;
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_next(p);
 	if (tok_is(p, "(")) {
 		token open = p->t;
@@ -583,11 +417,11 @@ static err parse_function_cast(parser *p, node **ret)
 	size_t begin = p->t.begin;
 	bool is;
 	node *n;
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	TRY(cxx_type_parse(p, &is, &t));
-	TRY(expect(p, "("));
-	TRY(parse_comma(p, &n));
-	TRY(expect(p, ")"));
+	TRY(cxx_p_expect(p, "("));
+	TRY(cxx_parse_comma(p, &n));
+	TRY(cxx_p_expect(p, ")"));
 	p->nest--;
 	return cxx_build_cast(p, n, t, begin, ret);
 }
@@ -633,11 +467,11 @@ static err parse_switch(parser *p, node **ret)
 		(*ret)->text = str_dup(p->a, t.text);
 		return ERR_OK;
 	}
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_seek(p, (size_t)(t.text.p - p->text.p) - 1);
-	TRY(expect(p, "("));
-	TRY(parse_comma(p, ret));
-	TRY(expect(p, ")"));
+	TRY(cxx_p_expect(p, "("));
+	TRY(cxx_parse_comma(p, ret));
+	TRY(cxx_p_expect(p, ")"));
 	p->nest--;
 	return ERR_OK;
 }
@@ -656,7 +490,7 @@ static err parse_operand(parser *p, node **ret)
 	case T_REG:
 		return parse_reg(p, ret);
 	case T_MACRO:
-		return parse_macro(p, ret);
+		return cxx_parse_macro(p, ret);
 	case T_SWITCH:
 		return parse_switch(p, ret);
 	default:
@@ -691,10 +525,10 @@ static err parse_postfix(parser *p, node **ret)
 	TRY(parse_operand(p, &n));
 	for (;;) {
 		if (tok_is(p, "[")) {
-			TRY(enter(p));
+			TRY(cxx_p_enter(p));
 			tok_next(p);
-			TRY(parse_comma(p, &i));
-			TRY(expect(p, "]"));
+			TRY(cxx_parse_comma(p, &i));
+			TRY(cxx_p_expect(p, "]"));
 			TRY(cxx_build_index(p, n, i, p->last, &n));
 			p->nest--;
 		} else if (tok_is(p, ".") || tok_is(p, "->")) {
@@ -722,7 +556,7 @@ static err parse_unary(parser *p, node **ret)
 	bool step = tok_is(p, "++") || tok_is(p, "--");
 	if (p->t.kind != T_OP || !strchr("+-!~*&", op) || (p->t.op[1] && !step))
 		return parse_postfix(p, ret);
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_next(p);
 	TRY(parse_unary(p, &n));
 	p->nest--;
@@ -776,7 +610,7 @@ static const binary_row *binary_at(const parser *p)
 	return NULL;
 }
 
-/* Recursion is at most LEVELS deep between two calls of `enter`. */
+/* Recursion is at most LEVELS deep between two calls of `cxx_p_enter`. */
 static err parse_binary(parser *p, unsigned level, node **ret)
 {
 	node *a, *b;
@@ -805,11 +639,11 @@ static err parse_cond(parser *p, node **ret)
 		*ret = c;
 		return ERR_OK;
 	}
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_next(p);
-	TRY(parse_comma(p, &a));
-	TRY(expect(p, ":"));
-	TRY(parse_assign(p, &b));
+	TRY(cxx_parse_comma(p, &a));
+	TRY(cxx_p_expect(p, ":"));
+	TRY(cxx_parse_assign(p, &b));
 	p->nest--;
 	return cxx_build_cond(p, c, a, b, ret);
 }
@@ -830,7 +664,7 @@ static bool assign_at(const parser *p, cxx_op *op)
 	return false;
 }
 
-static err parse_assign(parser *p, node **ret)
+err cxx_parse_assign(parser *p, node **ret)
 {
 	node *a, *b;
 	cxx_op op;
@@ -840,23 +674,23 @@ static err parse_assign(parser *p, node **ret)
 		return ERR_OK;
 	}
 	const cxx_type *near = p->near;
-	TRY(enter(p));
+	TRY(cxx_p_enter(p));
 	tok_next(p);
 	p->near = a->type->kind == CXX_ENUM ? a->type : NULL;
-	TRY(parse_assign(p, &b));
+	TRY(cxx_parse_assign(p, &b));
 	p->near = near;
 	p->nest--;
 	return cxx_build_assign(p, op, a, b, ret);
 }
 
-static err parse_comma(parser *p, node **ret)
+err cxx_parse_comma(parser *p, node **ret)
 {
 	node *a, *b;
-	TRY(enter(p));
-	TRY(parse_assign(p, &a));
+	TRY(cxx_p_enter(p));
+	TRY(cxx_parse_assign(p, &a));
 	while (tok_is(p, ",")) {
 		tok_next(p);
-		TRY(parse_assign(p, &b));
+		TRY(cxx_parse_assign(p, &b));
 		size_t begin = a->begin;
 		TRY(cxx_build_node(p, N_COMMA, b->type, a, b, begin, b->end, &a));
 		a->lvalue = b->lvalue;
@@ -875,7 +709,7 @@ static err compile(const cxx_env *env, arena *a, str text, const cxx_type *to, s
 {
 	parser p = {.env = env, .a = a, .text = str_take(text, CXX_TEXT_MAX), .d = d};
 	node *root;
-	/* As deep as parse_comma is, so that what is taken here is one expression there. */
+	/* As deep as cxx_parse_comma is, so that what is taken here is one expression there. */
 	p.nest = used ? 1 : 0;
 	if (d)
 		diag_clear(d);
@@ -883,7 +717,7 @@ static err compile(const cxx_env *env, arena *a, str text, const cxx_type *to, s
 	if (p.t.kind == T_END)
 		return cxx_fail(p.text, d, ERR_SYNTAX, p.text.n, p.text.n,
 			"Numeric expression missing from");
-	err e = used ? parse_assign(&p, &root) : parse_comma(&p, &root);
+	err e = used ? cxx_parse_assign(&p, &root) : cxx_parse_comma(&p, &root);
 	if (e == ERR_OK && !used && p.t.kind != T_END)
 		e = p.t.kind == T_BAD ? cxx_p_syntax(&p)
 				      : cxx_fail(p.text, d, ERR_SYNTAX, p.t.begin, p.t.end,
@@ -932,94 +766,4 @@ const cxx_type *cxx_code_type(const cxx_code *c)
 bool cxx_code_scoped(const cxx_code *c)
 {
 	return c->scoped;
-}
-
-/* ---- the extent alone ---- */
-
-/* "(struct _X *)": what is inside reads like a type, so an operand follows. */
-static bool like_cast(str inside)
-{
-	inside = str_trim(inside);
-	token t = tok_at(inside, 0);
-	return (inside.n && strchr("*&", inside.p[inside.n - 1])) ||
-	       (t.kind == T_NAME && cxx_type_word(t.text));
-}
-
-/* Behind the bracket that closes the one at pos; SIZE_MAX without. */
-static size_t behind_close(str text, size_t pos, bool *cast)
-{
-	unsigned depth = 0;
-	*cast = false;
-	if (text.p[pos] == '(') {
-		size_t close = tok_close(text, pos);
-		if (close == SIZE_MAX)
-			return SIZE_MAX;
-		*cast = like_cast((str){text.p + pos + 1, close - pos - 1});
-		return close + 1;
-	}
-	for (token t = tok_at(text, pos); t.kind != T_END && t.kind != T_BAD;
-		t = tok_at(text, t.end)) {
-		depth += t.kind == T_OP && t.op[0] == '[';
-		if (t.kind == T_OP && t.op[0] == ']' && !--depth)
-			return t.end;
-	}
-	return SIZE_MAX;
-}
-
-size_t cxx_extent(str text)
-{
-	size_t end = 0, pos = 0;
-	unsigned questions = 0;
-	bool operand = true, cast; /* is one wanted? */
-	text = str_take(text, CXX_TEXT_MAX);
-	for (;;) {
-		token t = tok_at(text, pos);
-		if (t.kind == T_END || t.kind == T_BAD)
-			return end;
-		pos = t.end;
-		bool open = t.kind == T_OP && (t.op[0] == '(' || t.op[0] == '[') && !t.op[1];
-		if (operand && t.kind == T_OP && t.op[0] != '(') {
-			if (!strchr("+-!~*&", t.op[0]) ||
-				(t.op[1] && strcmp(t.op, "++") && strcmp(t.op, "--")))
-				return end;
-			continue;
-		}
-		if (!operand && t.kind != T_OP)
-			return end;
-		if (open) {
-			pos = behind_close(text, t.begin, &cast);
-			if (pos == SIZE_MAX)
-				return end;
-			if (operand && cast)
-				continue;
-		} else if (!operand) {
-			bool post = !strcmp(t.op, "++") || !strcmp(t.op, "--");
-			if (t.op[0] == '?')
-				questions++;
-			else if (t.op[0] == ':' && (t.op[1] || !questions--))
-				return end;
-			else if (strchr(",)]~", t.op[0]) || !strcmp(t.op, "!"))
-				return end;
-			if (!post) {
-				operand = true;
-				continue;
-			}
-		} else {
-			size_t ends[8], n = tok_name_ends(text, &t, ends, ARRAY_LEN(ends));
-			if (t.kind == T_NAME && !t.quoted)
-				pos = ends[n - 1];
-			if (str_iends(t.text, STR("_cast")))
-				continue; /* what follows is still the operand */
-			if (str_eq(t.text, STR("sizeof"))) {
-				token next = tok_at(text, pos);
-				if (next.kind != T_OP || strcmp(next.op, "("))
-					continue;
-				pos = behind_close(text, next.begin, &cast);
-				if (pos == SIZE_MAX)
-					return end;
-			}
-		}
-		operand = false;
-		end = pos;
-	}
 }

@@ -171,6 +171,14 @@ err cxx_fail(str text, diag *d, err e, size_t begin, size_t end, const char *wha
 err cxx_p_fail(parser *p, err e, const char *what, const node *n);
 err cxx_p_syntax(parser *p); /* at the token that is looked at */
 
+/* ---- parse.c, macro.c ---- */
+
+err cxx_p_enter(parser *p) MUST_CHECK; /* one level of recursion more; --p->nest ends it */
+err cxx_p_expect(parser *p, const char *op) MUST_CHECK; /* and passes it */
+err cxx_parse_assign(parser *p, node **ret) MUST_CHECK; /* an expression without commas */
+err cxx_parse_comma(parser *p, node **ret) MUST_CHECK;
+err cxx_parse_macro(parser *p, node **ret) MUST_CHECK; /* #NAME(...) */
+
 /* ---- type.c ---- */
 
 extern const cxx_type cxx_none, cxx_void;
