@@ -1,6 +1,6 @@
 /*
  * dt: types, variables and structures in memory (spec 17; the documentation's page "dt (Display
- * Type)"). Grammar of the line here; how a value looks is typeval.c's business.
+ * Type)"). The line is read by dt_line.c, how a value looks is typeval.c's business.
  *
  *   dt [-opts] [mod!]Name [[-opts] Field ...] [Address] [-l Link]
  *   dt [-opts] Address [Name ...]        dt -h
@@ -8,9 +8,7 @@
  * Invariants: depth, lines, list elements and enumerated names are bounded; a type inside itself is
  * not expanded again; the user's cancel ends everything between two lines.
  */
-#include "cmd/types.h"
-
-#include "cmd/lang.h"
+#include "cmd/dt.h"
 
 #include "base/reader.h"
 
@@ -18,55 +16,12 @@
 #include <stdio.h>
 
 enum {
-	FIELDS_MAX = 64,      /* field patterns of one command */
-	DEPTH_MAX = 16,	      /* -r without a number, -b */
 	LIST_MAX = 65536,     /* elements of -l */
 	ELEMENTS_MAX = 65536, /* elements of an array shown one by one */
 	LINES_MAX = 200000,
 	VIRTUAL_MAX = 32,     /* virtual bases of an object */
 	OBJECT_MAX = 1 << 28, /* and how far away they are believed to be */
 };
-
-typedef struct pattern {
-	str text;    /* "Ldr.Flink", "m_t1.", "a..c." */
-	bool prefix; /* -y */
-	bool array;  /* -a in front of it */
-	uint64_t array_n;
-} pattern;
-
-typedef struct dt {
-	cmd *c;
-	tv v;
-	/* options */
-	bool blocks, compact, verbose, no_indent, no_offset, enumerate, types_only, phys, name_next,
-		prefix_next;
-	bool array;
-	uint64_t array_n; /* 0: all */
-	unsigned depth;	  /* -r */
-	bool counted;	  /* -rN */
-	bool has_size;
-	uint64_t size;
-	str link; /* -l */
-	/* operands */
-	str name;
-	bool name_prefix;
-	pattern f[FIELDS_MAX];
-	size_t n;
-	bool has_addr;
-	uint64_t addr;
-	/* state */
-	size_t lines;
-	struct open_type {
-		sym_type t;
-		bool has;
-		uint64_t at;
-	} chain[DEPTH_MAX + 2]; /* what is being expanded */
-	size_t chain_n;
-} dt;
-
-typedef struct dt_memo {
-	char name[512];
-} dt_memo;
 
 static err stopped(dt *x)
 {
@@ -137,7 +92,7 @@ static void base_fields(shown *s, sym_type t, uint64_t off, int depth)
 {
 	sym_field *f;
 	size_t k;
-	if (depth > DEPTH_MAX || sym_type_fields(t, s->a, &f, &k) != ERR_OK)
+	if (depth > DT_DEPTH_MAX || sym_type_fields(t, s->a, &f, &k) != ERR_OK)
 		return;
 	const sym_field *variant = s->object ? tv_variant(s->object, f, k, s->base + off) : NULL;
 	for (size_t i = 0; i < k; i++) {
@@ -282,7 +237,7 @@ static void field_value(dt *x, const sym_field *f, uint64_t base, buf *b)
 /* ---- expanding ---- */
 
 static err show_struct(dt *x, sym_type t, uint64_t base, bool has, unsigned level, unsigned depth,
-	const pattern *pats, const size_t *skip, size_t n_pats);
+	const dt_pattern *pats, const size_t *skip, size_t n_pats);
 static err show_elements(
 	dt *x, sym_type t, uint64_t base, unsigned level, unsigned depth, uint64_t limit);
 
@@ -326,7 +281,7 @@ static bool same_type(sym_type a, sym_type b)
 static bool in_chain(const dt *x, sym_type t, uint64_t at, bool has)
 {
 	for (size_t i = 0; i < x->chain_n; i++) {
-		const struct open_type *o = &x->chain[i];
+		const struct dt_open *o = &x->chain[i];
 		if ((!x->counted || !has || !o->has || o->at == at) && same_type(o->t, t))
 			return true;
 	}
@@ -334,12 +289,12 @@ static bool in_chain(const dt *x, sym_type t, uint64_t at, bool has)
 }
 
 static err expand(dt *x, sym_type t, uint64_t at, bool has, unsigned level, unsigned depth,
-	const pattern *pats, const size_t *skip, size_t n_pats)
+	const dt_pattern *pats, const size_t *skip, size_t n_pats)
 {
 	/* a path of names goes through it as often as they say */
-	if (x->chain_n > DEPTH_MAX || (!n_pats && in_chain(x, t, at, has)))
+	if (x->chain_n > DT_DEPTH_MAX || (!n_pats && in_chain(x, t, at, has)))
 		return ERR_OK;
-	x->chain[x->chain_n++] = (struct open_type){t, has, at};
+	x->chain[x->chain_n++] = (struct dt_open){t, has, at};
 	bool had = x->has_addr;
 	x->has_addr = has;
 	err e = show_struct(x, t, at, has, level, depth, pats, skip, n_pats);
@@ -351,7 +306,7 @@ static err expand(dt *x, sym_type t, uint64_t at, bool has, unsigned level, unsi
 /* ---- patterns ---- */
 
 /* The part of a pattern at a level ("a..c." -> "a", "", "c", ""); false behind its end. */
-static bool segment(const pattern *p, size_t level, str *ret, bool *last)
+static bool segment(const dt_pattern *p, size_t level, str *ret, bool *last)
 {
 	str s = p->text;
 	for (;; level--) {
@@ -375,7 +330,7 @@ static str subscript(str seg, bool *has, uint64_t *i)
 	return *has ? str_take(seg, open) : seg;
 }
 
-static bool segment_hit(const pattern *p, str seg, bool last, str name)
+static bool segment_hit(const dt_pattern *p, str seg, bool last, str name)
 {
 	if (!seg.n)
 		return true;
@@ -389,12 +344,12 @@ static bool segment_hit(const pattern *p, str seg, bool last, str name)
 typedef struct chosen {
 	bool hit, deeper, array, has_index;
 	uint64_t array_n, index;
-	pattern pats[FIELDS_MAX]; /* the ones that go on below */
+	dt_pattern pats[DT_FIELDS_MAX]; /* the ones that go on below */
 	size_t n;
 } chosen;
 
 /* What the patterns say about a field; skip: segments used up on the way here. */
-static void choose(const pattern *pats, const size_t *skip, size_t n, str name, chosen *ret)
+static void choose(const dt_pattern *pats, const size_t *skip, size_t n, str name, chosen *ret)
 {
 	*ret = (chosen){0};
 	for (size_t i = 0; i < n; i++) {
@@ -477,7 +432,7 @@ static err show_field(dt *x, const sym_field *f0, uint64_t base, bool has, unsig
 }
 
 static err show_struct(dt *x, sym_type t, uint64_t base, bool has, unsigned level, unsigned depth,
-	const pattern *pats, const size_t *skip, size_t n_pats)
+	const dt_pattern *pats, const size_t *skip, size_t n_pats)
 {
 	size_t width = n_pats && !level ? 0 : 16;
 	arena a;
@@ -976,314 +931,6 @@ static err show_address(dt *x)
 	return show_global(x, &s);
 }
 
-/* ---- the line ---- */
-
-static const char help_text[] =
-	"dt [-n|y] [mod!]name [[-n|y]fields]\n"
-	"   [address] [-l list] [-a[]|c|i|o|r[#]|v]   - list a type, with its values at address\n"
-	"   -a[n] array elements on lines of their own    -b  blocks in full\n"
-	"   -c    compact output                          -d  verbose with a wildcard\n"
-	"   -e    enumerate                               -i  do not indent\n"
-	"   -l f  follow a list by its link f             -n  the next word is a name\n"
-	"   -o    no offsets                              -p  physical address\n"
-	"   -r[n] expand n levels                         -s n enumerate types of n bytes\n"
-	"   -t    types only                              -v  verbose\n"
-	"   -y    the next word is the beginning of a name\n";
-
-/* Up to a blank outside of parentheses and of a template's arguments. */
-static str word(str *rest)
-{
-	str r = str_trim(*rest);
-	size_t n = 0;
-	int depth = 0, angle = 0;
-	while (n < r.n && (depth > 0 || angle > 0 || !isspace((unsigned char)r.p[n]))) {
-		depth += r.p[n] == '(';
-		depth -= r.p[n] == ')';
-		bool named = n && (isalnum((unsigned char)r.p[n - 1]) || r.p[n - 1] == '_');
-		angle += r.p[n] == '<' && (named || angle);
-		angle -= r.p[n] == '>' && angle;
-		n++;
-	}
-	if (angle > 0) /* they have no end: comparisons, then */
-		for (n = 0; n < r.n && !isspace((unsigned char)r.p[n]);)
-			n++;
-	*rest = str_trim(str_skip(r, n));
-	return str_take(r, n);
-}
-
-/* Words that begin or go on a type of C: "unsigned long", "struct _FOO *". */
-static bool c_word(str w, bool *tag)
-{
-	static const char *const words[] = {"struct", "union", "enum", "class", "const", "volatile",
-		"unsigned", "signed", "short", "long", "int", "char", "double", "__int64"};
-	enum { TAGS = 6 }; /* a name follows these */
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (str_eq(w, str_of(words[i]))) {
-			*tag = i < TAGS;
-			return true;
-		}
-	return false;
-}
-
-/* A name of several words needs parentheses in WinDbg; words of C are understood without. */
-static str type_words(dt *x, str w, str *rest)
-{
-	bool tag = false;
-	if (!c_word(w, &tag))
-		return w;
-	for (str next; rest->n; *rest = next) {
-		bool named = tag, more;
-		next = *rest;
-		str v = word(&next);
-		more = c_word(v, &tag);
-		bool stars = v.n;
-		for (size_t i = 0; stars && i < v.n; i++)
-			stars = v.p[i] == '*';
-		if (!more && !stars && (!named || v.p[0] == '-'))
-			break;
-		w = str_printf(&x->c->a, "%.*s %.*s", STR_ARG(w), STR_ARG(v));
-		if (!more)
-			tag = false;
-	}
-	return w;
-}
-
-/* A word, and what an operator with blanks around it adds: "@rcx + 8", but not "@rcx -r2". */
-static err expression(dt *x, str *rest, uint64_t *ret)
-{
-	str all = word(rest);
-	while (rest->n > 2 && strchr("+-*/%&|", rest->p[0]) && isspace((unsigned char)rest->p[1])) {
-		*rest = str_skip(*rest, 1);
-		(void)word(rest);
-		all.n = (size_t)(rest->p - all.p);
-	}
-	return lang_eval(x->c, str_trim(all), ret);
-}
-
-static err options(dt *x, str o, str *rest, bool *help)
-{
-	for (size_t i = 0; i < o.n; i++) {
-		size_t digits = i + 1;
-		uint64_t v = 0;
-		while (digits < o.n && isdigit((unsigned char)o.p[digits]))
-			digits++;
-		str num = {o.p + i + 1, digits - i - 1};
-		bool has_num = num.n && str_u64(num, 10, &v);
-		switch (o.p[i]) {
-		case 'a':
-			x->array = true;
-			x->array_n = v;
-			i = digits - 1;
-			break;
-		case 'b':
-			x->blocks = true;
-			break;
-		case 'c':
-			x->compact = true;
-			break;
-		case 'd':
-		case 'v':
-			x->verbose = true;
-			break;
-		case 'e':
-			x->enumerate = true;
-			break;
-		case 'h':
-		case '?':
-			*help = true;
-			break;
-		case 'i':
-			x->no_indent = true;
-			break;
-		case 'l':
-			x->link = word(rest);
-			if (!x->link.n)
-				return cmd_fail(x->c, ERR_SYNTAX,
-					"-l needs the name of the field that links");
-			break;
-		case 'n':
-			x->name_next = true;
-			break;
-		case 'o':
-			x->no_offset = true;
-			break;
-		case 'p':
-			x->phys = true;
-			break;
-		case 'r':
-			if (has_num && (v < 1 || v > 9))
-				return cmd_fail(x->c, ERR_SYNTAX, "-r takes a depth from 1 to 9");
-			x->depth = has_num ? (unsigned)v : DEPTH_MAX;
-			x->counted = has_num;
-			i = digits - 1;
-			break;
-		case 's': {
-			TRY(expression(x, rest, &x->size));
-			x->has_size = true;
-			break;
-		}
-		case 't':
-			x->types_only = true;
-			break;
-		case 'y':
-			x->prefix_next = true;
-			break;
-		default:
-			return cmd_fail(
-				x->c, ERR_SYNTAX, "dt has no option -%c; dt -h lists them", o.p[i]);
-		}
-	}
-	return ERR_OK;
-}
-
-static bool all_hex(str w)
-{
-	for (size_t i = 0; i < w.n; i++)
-		if (!isxdigit((unsigned char)w.p[i]) && w.p[i] != '`')
-			return false;
-	return w.n > 0;
-}
-
-/* Words that can be nothing but an address: @rcx, 0x12, 7ffd`00001000, poi(...), (expression). */
-static bool addressy(str w)
-{
-	if (!w.n)
-		return false;
-	if (w.p[0] == '@' || w.p[0] == '$' || isdigit((unsigned char)w.p[0]) || all_hex(w))
-		return true;
-	static const char *const ops[] = {"poi(", "qwo(", "dwo(", "wo(", "by(", "-(", "("};
-	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
-		if (str_istarts(w, str_of(ops[i])))
-			return true;
-	return false;
-}
-
-/* In field position also a symbol with its module, or anything with an operator. */
-static bool addressy_field(str w)
-{
-	if (addressy(w))
-		return true;
-	for (size_t i = 0; i < w.n; i++)
-		if (strchr("!+/%&", w.p[i]) || (w.p[i] == '-' && i))
-			return true;
-	return false;
-}
-
-/* "(unsigned long)" is a name with blanks, "(@rcx+8)" an expression. */
-static bool named_parens(dt *x, str w, str *name)
-{
-	sym_type t;
-	if (w.n < 3 || w.p[0] != '(' || w.p[w.n - 1] != ')')
-		return false;
-	*name = str_trim((str){w.p + 1, w.n - 2});
-	if (!x->c->e->syms)
-		return false;
-	str bare = *name;
-	size_t open = str_chr(bare, '[');
-	if (open != SIZE_MAX)
-		bare = str_take(bare, open);
-	return sym_type_find(x->c->e->syms, bare, &t, NULL) == ERR_OK;
-}
-
-static err take_address(dt *x, str *rest)
-{
-	if (x->has_addr)
-		return cmd_fail(x->c, ERR_SYNTAX, "dt: a second address at '%.*s'", STR_ARG(*rest));
-	TRY(expression(x, rest, &x->addr));
-	x->has_addr = true;
-	return ERR_OK;
-}
-
-static err take_name(dt *x, str w)
-{
-	dt_memo *memo = cmd_state(x->c, "dt", sizeof *memo);
-	str inner;
-	if (named_parens(x, w, &inner))
-		w = inner;
-	if (str_eq(w, STR("."))) {
-		if (!memo->name[0])
-			return cmd_fail(x->c, ERR_STATE, "dt: there is no last name to repeat");
-		w = str_of(memo->name);
-		out(x->c->e, "Using sym %.*s\n", STR_ARG(w));
-	} else if (w.n < sizeof memo->name) {
-		memcpy(memo->name, w.p, w.n);
-		memo->name[w.n] = 0;
-	}
-	x->name = str_dup(&x->c->a, w);
-	x->name_prefix = x->prefix_next;
-	x->name_next = x->prefix_next = false;
-	return ERR_OK;
-}
-
-static err take_field(dt *x, str w)
-{
-	if (x->n == FIELDS_MAX)
-		return cmd_fail(x->c, ERR_LIMIT, "dt: at most %d fields", FIELDS_MAX);
-	x->f[x->n++] = (pattern){str_dup(&x->c->a, w), x->prefix_next, x->array, x->array_n};
-	x->name_next = x->prefix_next = x->array = false;
-	return ERR_OK;
-}
-
-static err parse(dt *x, str rest, bool *help)
-{
-	bool array_for_name = false;
-	uint64_t array_n = 0;
-	rest = str_trim(rest);
-	while (rest.n) {
-		str before = rest, w = word(&rest), inner;
-		bool forced = x->name_next || x->prefix_next;
-		if (w.n > 1 && w.p[0] == '-' && isalpha((unsigned char)w.p[1]) && !x->name_next) {
-			TRY(options(x, str_skip(w, 1), &rest, help));
-			continue;
-		}
-		if (!x->name.n) {
-			if (!forced && addressy(w) && !named_parens(x, w, &inner)) {
-				rest = before;
-				TRY(take_address(x, &rest));
-				continue;
-			}
-			TRY(take_name(x, forced ? w : type_words(x, w, &rest)));
-			if (x->array) { /* -a in front of the name is for the type */
-				array_for_name = true;
-				array_n = x->array_n;
-				x->array = false;
-			}
-			continue;
-		}
-		if (!forced && addressy_field(w)) {
-			rest = before;
-			TRY(take_address(x, &rest));
-			continue;
-		}
-		TRY(take_field(x, w));
-	}
-	if (array_for_name) {
-		x->array = true;
-		x->array_n = array_n;
-	}
-	return ERR_OK;
-}
-
-/* A last word that is no field of the type may be an address after all: dt _FOO MyVariable. */
-static void last_as_address(dt *x)
-{
-	sym_type t;
-	sym_field f;
-	uint64_t v;
-	if (!x->n || x->has_addr || x->f[x->n - 1].prefix || str_has_wild(x->f[x->n - 1].text) ||
-		str_chr(x->f[x->n - 1].text, '.') != SIZE_MAX ||
-		sym_type_find(x->c->e->syms, x->name, &t, NULL) != ERR_OK ||
-		sym_type_field(t, x->f[x->n - 1].text, &f, NULL) == ERR_OK)
-		return;
-	masm_env env;
-	lang_env(x->c, &env);
-	if (masm_eval(&env, x->f[x->n - 1].text, NULL, &v, NULL) == ERR_OK) {
-		x->addr = v;
-		x->has_addr = true;
-		x->n--;
-	}
-}
-
 err cmd_dt(cmd *c, cmd_call *call)
 {
 	dt *x = arena_new(&c->a, dt);
@@ -1291,9 +938,9 @@ err cmd_dt(cmd *c, cmd_call *call)
 	x->c = c;
 	if (!c->e->syms)
 		return cmd_fail(c, ERR_STATE, "there is no target, so there are no symbols");
-	TRY(parse(x, call->args, &help));
+	TRY(dt_line(x, call->args, &help));
 	if (help || (!x->name.n && !x->has_addr)) {
-		out(c->e, "%s", help_text);
+		out(c->e, "%s", dt_help);
 		return ERR_OK;
 	}
 	tv_init(&x->v, c);
@@ -1301,6 +948,5 @@ err cmd_dt(cmd *c, cmd_call *call)
 	snprintf(c->memo.last_d, sizeof c->memo.last_d, "dt");
 	if (!x->name.n)
 		return show_address(x);
-	last_as_address(x);
 	return show_named(x);
 }
