@@ -4,11 +4,6 @@
 #include <ctype.h>
 #include <stdio.h>
 
-static unsigned char lower(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
-
 static bool blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -22,9 +17,12 @@ bool str_eq(str a, str b)
 int str_icmp(str a, str b)
 {
 	size_t n = a.n < b.n ? a.n : b.n;
-	for (size_t i = 0; i < n; i++)
-		if (lower(a.p[i]) != lower(b.p[i]))
-			return lower(a.p[i]) < lower(b.p[i]) ? -1 : 1;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char x = (unsigned char)chr_lower(a.p[i]);
+		unsigned char y = (unsigned char)chr_lower(b.p[i]);
+		if (x != y)
+			return x < y ? -1 : 1;
+	}
 	return a.n == b.n ? 0 : a.n < b.n ? -1 : 1;
 }
 
@@ -131,7 +129,7 @@ str str_lower(arena *a, str s)
 {
 	char *z = str_z(a, s);
 	for (size_t i = 0; i < s.n; i++)
-		z[i] = (char)lower(z[i]);
+		z[i] = chr_lower(z[i]);
 	return (str){z, s.n};
 }
 
@@ -159,10 +157,10 @@ bool str_u64(str s, unsigned base, uint64_t *ret)
 	if (!s.n)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = lower(s.p[i]);
-		unsigned digit = c >= '0' && c <= '9'	? c - '0'
-				 : c >= 'a' && c <= 'z' ? c - 'a' + 10
-							: 99;
+		char c = chr_lower(s.p[i]);
+		unsigned digit = chr_digit(c)	 ? (unsigned)(c - '0')
+				 : chr_letter(c) ? (unsigned)(c - 'a' + 10)
+						 : 99;
 		if (digit >= base || __builtin_mul_overflow(v, base, &v) ||
 			__builtin_add_overflow(v, digit, &v))
 			return false;

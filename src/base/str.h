@@ -27,6 +27,28 @@ static inline str str_range(const char *begin, const char *end)
 	return (str){begin, (size_t)(end - begin)};
 }
 
+/* Characters of ASCII, whatever the locale says. */
+static inline bool chr_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline char chr_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
+}
+
+static inline bool chr_letter(char c)
+{
+	return chr_lower(c) >= 'a' && chr_lower(c) <= 'z';
+}
+
+/* What names are made of: a letter, a digit or an underscore. */
+static inline bool chr_word(char c)
+{
+	return chr_letter(c) || chr_digit(c) || c == '_';
+}
+
 bool str_eq(str a, str b);
 bool str_ieq(str a, str b); /* ASCII case folded */
 int str_icmp(str a, str b); /* ASCII case folded order */
@@ -54,8 +76,9 @@ bool str_u64(str s, unsigned base, uint64_t *ret);
 str str_from_utf16(arena *a, const uint8_t *le, size_t n);
 
 /*
- * WinDbg string wildcards (spec 6.5): * ? [list] # + \ ; ASCII case folded. `symbol` adds the rule
- * that one leading underscore matches any number of them. Never recurses deeper than the pattern.
+ * WinDbg's wildcards ("String Wildcard Syntax"): * ? [list] # + \ ; ASCII case folded. `symbol`
+ * adds the rule that one leading underscore matches any number of them. Never recurses deeper than
+ * the pattern.
  */
 bool str_wild(str pattern, str text, bool symbol);
 bool str_has_wild(str pattern); /* true if pattern holds an unescaped wildcard character */

@@ -5,7 +5,7 @@
 
 static unsigned char lower(char c)
 {
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+	return (unsigned char)chr_lower(c);
 }
 
 /* ---- the plain matcher ---- */

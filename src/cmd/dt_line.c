@@ -33,7 +33,7 @@ static str word(str *rest)
 	while (n < r.n && (depth > 0 || angle > 0 || !isspace((unsigned char)r.p[n]))) {
 		depth += r.p[n] == '(';
 		depth -= r.p[n] == ')';
-		bool named = n && (isalnum((unsigned char)r.p[n - 1]) || r.p[n - 1] == '_');
+		bool named = n && chr_word(r.p[n - 1]);
 		angle += r.p[n] == '<' && (named || angle);
 		angle -= r.p[n] == '>' && angle;
 		n++;

@@ -5,21 +5,11 @@
 
 enum { NAME_REACH = 1024 }; /* how far a bracket or quote inside a name is looked for */
 
-bool name_is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-bool name_is_alpha(char c)
-{
-	return ((unsigned char)c | 32) >= 'a' && ((unsigned char)c | 32) <= 'z';
-}
-
 int name_hex(char c)
 {
-	if (name_is_digit(c))
+	if (chr_digit(c))
 		return c - '0';
-	if (name_is_alpha(c) && (c | 32) <= 'f')
+	if (chr_letter(c) && (c | 32) <= 'f')
 		return (c | 32) - 'a' + 10;
 	return 99;
 }

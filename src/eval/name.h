@@ -7,8 +7,6 @@
 
 #include "base/str.h"
 
-bool name_is_digit(char c);
-bool name_is_alpha(char c);
 int name_hex(char c); /* the digit's value; 99 if it is none */
 
 /* 0 behind the end. */

@@ -200,18 +200,13 @@ typedef struct want {
 	str name;
 } want;
 
-static bool is_word(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_';
-}
-
 /* Behind "operator" the brackets belong to the name. */
 static bool is_operator(str name, size_t at)
 {
 	static const char word[] = "operator";
 	size_t n = sizeof word - 1;
 	return str_starts(str_skip(name, at), STR("operator")) &&
-	       (!at || !is_word(name.p[at - 1])) && at + n < name.n && !is_word(name.p[at + n]);
+	       (!at || !chr_word(name.p[at - 1])) && at + n < name.n && !chr_word(name.p[at + n]);
 }
 
 /* Splits at "::" outside of brackets; false: too many parts. */

@@ -86,17 +86,12 @@ static void add_sub(dem *d, ty t)
 		d->sub[d->n_sub++] = t;
 }
 
-static bool digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static size_t number(dem *d)
 {
 	size_t n = 0;
-	if (!digit(peek(d)))
+	if (!chr_digit(peek(d)))
 		d->bad = true;
-	while (digit(peek(d)) && n < 1 << 20)
+	while (chr_digit(peek(d)) && n < 1 << 20)
 		n = n * 10 + (size_t)(*d->p++ - '0');
 	return n;
 }
@@ -159,7 +154,7 @@ static str operator_name(dem *d)
 static size_t discriminator(dem *d)
 {
 	size_t n = 1;
-	if (digit(peek(d)))
+	if (chr_digit(peek(d)))
 		n = number(d) + 2;
 	if (!eat(d, '_'))
 		d->bad = true;
@@ -216,19 +211,19 @@ static str unqualified(dem *d, str last)
 		d->p++;
 		c = peek(d);
 	}
-	if (digit(c)) {
+	if (chr_digit(c)) {
 		s = identifier(d);
 	} else if (c == 'U') {
 		s = unnamed(d);
 		d->last = s; /* its destructor has the name */
-	} else if (c == 'C' && (digit(peek2(d)) || peek2(d) == 'I')) {
+	} else if (c == 'C' && (chr_digit(peek2(d)) || peek2(d) == 'I')) {
 		d->p++;
 		bool inherits = eat(d, 'I');
 		d->p++;
 		if (inherits)
 			type(d);
 		s = last;
-	} else if (c == 'D' && digit(peek2(d))) {
+	} else if (c == 'D' && chr_digit(peek2(d))) {
 		d->p += 2;
 		s = CAT(d, STR("~"), last);
 	} else if (c == 'D' && peek2(d) == 'C') {
@@ -275,9 +270,9 @@ static ty substitution(dem *d, bool prefix, bool *std)
 		}
 	size_t n = 0;
 	if (peek(d) != '_') {
-		while (digit(peek(d)) || (peek(d) >= 'A' && peek(d) <= 'Z')) {
+		while (chr_digit(peek(d)) || (peek(d) >= 'A' && peek(d) <= 'Z')) {
 			char c = *d->p++;
-			n = n * 36 + (size_t)(digit(c) ? c - '0' : c - 'A' + 10);
+			n = n * 36 + (size_t)(chr_digit(c) ? c - '0' : c - 'A' + 10);
 			if (n > SUBS_MAX) {
 				fail(d);
 				return (ty){0};
@@ -312,7 +307,7 @@ static str template_param(dem *d)
 {
 	size_t n = 0;
 	d->p++;
-	if (digit(peek(d)))
+	if (chr_digit(peek(d)))
 		n = number(d) + 1;
 	if (!eat(d, '_'))
 		return fail(d);
@@ -365,7 +360,7 @@ static str nested(dem *d)
 static void skip_discriminator(dem *d)
 {
 	/* a bare underscore ends a reference temporary */
-	if (peek(d) != '_' || (peek2(d) != '_' && !digit(peek2(d))))
+	if (peek(d) != '_' || (peek2(d) != '_' && !chr_digit(peek2(d))))
 		return;
 	d->p++;
 	if (eat(d, '_')) {
@@ -387,7 +382,7 @@ static str local(dem *d)
 		return CAT(d, f, STR("::string literal"));
 	}
 	if (eat(d, 'd')) { /* a default argument */
-		if (digit(peek(d)))
+		if (chr_digit(peek(d)))
 			number(d);
 		if (!eat(d, '_'))
 			return fail(d);
@@ -587,7 +582,7 @@ static ty function(dem *d)
 static ty array(dem *d)
 {
 	const char *from = d->p;
-	while (digit(peek(d)))
+	while (chr_digit(peek(d)))
 		d->p++;
 	str n = str_range(from, d->p);
 	if (!eat(d, '_')) {
@@ -729,7 +724,7 @@ static ty type_(dem *d)
 		break;
 	}
 	case 'D':
-		if (digit(peek2(d)) || peek2(d) == 'C')
+		if (chr_digit(peek2(d)) || peek2(d) == 'C')
 			t.l = name(d);
 		else
 			t = type_d(d, &subst);
@@ -847,7 +842,7 @@ static str special(dem *d)
 	}
 	if (a == 'G' && b == 'R') {
 		str s = name(d);
-		while (digit(peek(d)) || (peek(d) >= 'A' && peek(d) <= 'Z')) /* which one */
+		while (chr_digit(peek(d)) || (peek(d) >= 'A' && peek(d) <= 'Z')) /* which one */
 			d->p++;
 		eat(d, '_');
 		return CAT(d, STR("reference temporary for "), s);
@@ -947,7 +942,7 @@ static bool rust_old(str raw, buf *out)
 	bool first = true;
 	while (p < end && *p != 'E') {
 		size_t n = 0;
-		while (p < end && digit(*p) && n < 1 << 20)
+		while (p < end && chr_digit(*p) && n < 1 << 20)
 			n = n * 10 + (size_t)(*p++ - '0');
 		if (!n || n > (size_t)(end - p)) {
 			out->n = was;

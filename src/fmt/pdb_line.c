@@ -356,7 +356,7 @@ err pdb_line_range(pdb *f, uint32_t begin, uint32_t end, pdb_line_cb cb, void *u
 
 static char fold(char c)
 {
-	return c == '/' ? '\\' : c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	return c == '/' ? '\\' : chr_lower(c);
 }
 
 bool pdb_path_match(str path, str file)

@@ -279,17 +279,6 @@ typedef struct needles {
 	size_t n;
 } needles;
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static bool is_letter(char c)
-{
-	return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-	       c == '$';
-}
-
 static void needle_add(needles *x, str s)
 {
 	while (s.n && s.p[0] == '_') /* `_f` also finds `f` */
@@ -302,13 +291,13 @@ static void needle_add(needles *x, str s)
 	size_t rank = 0, at = 0;
 	for (size_t i = 0; i < s.n; i++) {
 		static const char by_frequency[] = "e_tiranosclpdumghfbyvwkxjzq";
-		const char *p = strchr(by_frequency, lower(s.p[i]));
+		const char *p = strchr(by_frequency, chr_lower(s.p[i]));
 		size_t r = p ? (size_t)(p - by_frequency) : 18;
 		if (r > rank) {
 			rank = r;
 			at = i;
 		}
-		x->text[x->n][i] = lower(s.p[i]);
+		x->text[x->n][i] = chr_lower(s.p[i]);
 	}
 	x->rare[x->n] = at;
 	x->len[x->n++] = s.n;
@@ -321,7 +310,7 @@ static needles needles_of(str pattern)
 	for (size_t i = 0; i <= pattern.n; i++) {
 		char c = i < pattern.n ? pattern.p[i] : 0;
 		bool pair = c == '_' && i + 1 < pattern.n && pattern.p[i + 1] == '_';
-		if (is_letter(c) && !pair)
+		if ((chr_word(c) || c == '$') && !pair)
 			continue;
 		/* The letter before # and + may come any number of times. */
 		size_t end = (c == '#' || c == '+') && i > from ? i - 1 : i;
@@ -341,7 +330,7 @@ static needles needles_of(str pattern)
 static bool equal(const char *p, const char *lit, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (lower(p[i]) != lit[i])
+		if (chr_lower(p[i]) != lit[i])
 			return false;
 	return true;
 }

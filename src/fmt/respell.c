@@ -4,13 +4,7 @@
  */
 #include "fmt/respell.h"
 
-#include <ctype.h>
 #include <string.h>
-
-static bool word_char(char c)
-{
-	return isalnum((unsigned char)c) || c == '_';
-}
 
 /* Is the bracket at i part of an operator's name? */
 static bool of_operator(str s, size_t i)
@@ -19,7 +13,7 @@ static bool of_operator(str s, size_t i)
 	size_t n = sizeof word - 1;
 	while (i && strchr("<>-=", s.p[i - 1]))
 		i--;
-	return i >= n && !memcmp(s.p + i - n, word, n) && (i == n || !word_char(s.p[i - n - 1]));
+	return i >= n && !memcmp(s.p + i - n, word, n) && (i == n || !chr_word(s.p[i - n - 1]));
 }
 
 static char last_of(const buf *out, size_t start)
@@ -49,8 +43,7 @@ void respell(str name, unsigned style, buf *out)
 		} else if (depth && c == ' ') {
 			/* a blank only parts words */
 			char next = next_word(name, i);
-			bool parts =
-				word_char(next) && (word_char(before) || strchr("*&>)", before));
+			bool parts = chr_word(next) && (chr_word(before) || strchr("*&>)", before));
 			if (!before || !parts || before == ' ')
 				continue;
 		} else if (depth && c == ',') {
@@ -59,7 +52,7 @@ void respell(str name, unsigned style, buf *out)
 				buf_addc(out, ' ');
 			continue;
 		} else if (depth && (c == '*' || c == '&') && (style & RESPELL_LOOSE_STAR) &&
-			   (word_char(before) || before == '>')) {
+			   (chr_word(before) || before == '>')) {
 			buf_addc(out, ' ');
 		}
 		buf_addc(out, c);

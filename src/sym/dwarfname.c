@@ -4,8 +4,6 @@
  */
 #include "sym/dwarf.h"
 
-#include <ctype.h>
-
 typedef struct type_find_ctx {
 	dwf *x;
 	int rank;
@@ -34,7 +32,7 @@ static bool type_one(void *u, const dwx_entry *e)
 static size_t word_at(str s, size_t i)
 {
 	size_t n = 0;
-	while (i + n < s.n && (isalnum((unsigned char)s.p[i + n]) || s.p[i + n] == '_'))
+	while (i + n < s.n && chr_word(s.p[i + n]))
 		n++;
 	return n;
 }

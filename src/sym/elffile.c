@@ -307,8 +307,7 @@ static void needle(each_ctx *k, str pattern)
 			return; /* lists and the like: no hint; arguments are abbreviated */
 		}
 		size_t n = 0;
-		while (i + n < pattern.n &&
-			(isalnum((unsigned char)pattern.p[i + n]) || pattern.p[i + n] == '_'))
+		while (i + n < pattern.n && chr_word(pattern.p[i + n]))
 			n++;
 		str run = {pattern.p + i, n};
 		/* a leading underscore of the pattern stands for any number of them */
@@ -319,7 +318,7 @@ static void needle(each_ctx *k, str pattern)
 		i += n ? n : 1;
 	}
 	for (size_t i = 0; i < best.n; i++)
-		k->need[i] = (char)tolower((unsigned char)best.p[i]);
+		k->need[i] = chr_lower(best.p[i]);
 	k->need_n = best.n;
 	if (best.n) {
 		k->rare[0] = (unsigned char)k->need[best.n - 1];
@@ -337,7 +336,7 @@ static bool may_match(const each_ctx *k, str raw)
 		if (c != k->rare[0] && c != k->rare[1])
 			continue;
 		size_t m = 0;
-		while (m + 1 < n && tolower((unsigned char)raw.p[i - (n - 1) + m]) == k->need[m])
+		while (m + 1 < n && chr_lower(raw.p[i - (n - 1) + m]) == k->need[m])
 			m++;
 		if (m + 1 == n)
 			return true;

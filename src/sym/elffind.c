@@ -9,7 +9,6 @@
 #include "base/reader.h"
 #include "fmt/dwarf_index.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 enum { HASH_AFTER = 6 }; /* passes over the table before its names are hashed */
@@ -41,7 +40,7 @@ static void likely_raw(finding *k)
 		if (!one.n || n + one.n + 8 > sizeof body)
 			return;
 		for (size_t i = 0; i < one.n; i++)
-			if (!isalnum((unsigned char)one.p[i]) && one.p[i] != '_' && one.p[i] != '$')
+			if (!chr_word(one.p[i]) && one.p[i] != '$')
 				return;
 		n += (size_t)snprintf(body + n, sizeof body - n, "%zu%.*s", one.n, STR_ARG(one));
 		parts++;
@@ -219,7 +218,7 @@ err elffile_find(sym_file *f, str name, bool fold, sym_rec_fn *fn, void *u)
 	k.part = last_part(name);
 	/* operators, destructors, (anonymous namespace): written otherwise */
 	for (size_t i = 0; i < k.part.n; i++)
-		if (!isalnum((unsigned char)k.part.p[i]) && k.part.p[i] != '_')
+		if (!chr_word(k.part.p[i]))
 			k.part.n = i;
 	likely_raw(&k);
 	size_t index;

@@ -1,7 +1,6 @@
 /*
- * lex: characters to tokens, and literals to constants (spec 5.8: decimal unless 0x or 0, no
- * binary, suffixes u l ll i64, a grave accent inside a 64-bit number). Refuses to know what a name
- * means.
+ * lex: characters to tokens, and literals to constants (decimal unless 0x or 0, no binary,
+ * suffixes u l ll i64, a grave accent inside a 64-bit number). Refuses to know what a name means.
  */
 #include "eval/cxx/tree.h"
 #include "eval/name.h"
@@ -10,12 +9,12 @@
 
 static bool is_start(char c)
 {
-	return name_is_alpha(c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+	return chr_letter(c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
 static bool is_name(char c)
 {
-	return is_start(c) || name_is_digit(c);
+	return is_start(c) || chr_digit(c);
 }
 
 static str slice(str t, size_t begin, size_t end)
@@ -167,10 +166,9 @@ static size_t scan_number(str t, size_t pos)
 	for (;; pos++) {
 		char c = name_at(t, pos);
 		bool sign = (c == '+' || c == '-') && !hex && pos > begin &&
-			    (t.p[pos - 1] | 32) == 'e' && name_is_digit(name_at(t, pos + 1));
+			    (t.p[pos - 1] | 32) == 'e' && chr_digit(name_at(t, pos + 1));
 		bool grave = c == '`' && name_hex(name_at(t, pos + 1)) < 16;
-		if (!name_is_digit(c) && !name_is_alpha(c) && c != '_' && c != '.' && !sign &&
-			!grave)
+		if (!chr_digit(c) && !chr_letter(c) && c != '_' && c != '.' && !sign && !grave)
 			return pos;
 	}
 }
@@ -190,7 +188,7 @@ token tok_at(str t, size_t pos)
 	char c = t.p[pos], next = name_at(t, pos + 1);
 	if (c == '@')
 		return next == '@' ? lex_switch(t, pos) : lex_reg(t, pos);
-	if (name_is_digit(c) || (c == '.' && name_is_digit(next))) {
+	if (chr_digit(c) || (c == '.' && chr_digit(next))) {
 		r.kind = T_NUMBER;
 		r.end = scan_number(t, pos);
 		r.text = slice(t, pos, r.end);
@@ -334,7 +332,7 @@ err tok_number(parser *p, node **ret)
 		return real_literal(p, s, ret);
 	if (hex)
 		i = 2;
-	else if (s.p[0] == '0' && s.n > 1 && (name_is_digit(s.p[1]) || s.p[1] == '`'))
+	else if (s.p[0] == '0' && s.n > 1 && (chr_digit(s.p[1]) || s.p[1] == '`'))
 		base = 8;
 	if (!hex && (s.p[s.n - 1] | 32) == 'f')
 		return real_literal(p, s, ret);

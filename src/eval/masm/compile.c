@@ -1,5 +1,5 @@
 /*
- * compile: MASM expression text to a program for run.c (spec 5.2 to 5.6).
+ * compile: MASM expression text to a program for run.c.
  *
  * Grammar, loosest first: or | xor | and | comparisons | shifts | + - | * / mod ; unary ; operand.
  * The parser stops where an operand is followed by no operator, so a command line's next argument
@@ -31,12 +31,12 @@ static err parse_binary(parser *p, unsigned level);
 
 static bool is_name_start(char c)
 {
-	return name_is_alpha(c) || c == '_' || c == '?' || c == '$';
+	return chr_letter(c) || c == '_' || c == '?' || c == '$';
 }
 
 static bool is_name(char c)
 {
-	return is_name_start(c) || name_is_digit(c) || c == '@' || (unsigned char)c >= 0x80;
+	return is_name_start(c) || chr_digit(c) || c == '@' || (unsigned char)c >= 0x80;
 }
 
 static bool is_blank(char c)
@@ -332,7 +332,7 @@ static err parse_number(parser *p, bool *is)
 	pos = begin;
 	fits = scan_digits(p, &pos, 16, &v, &grave, &count);
 	if (count && (at(p, pos) | 32) == 'h' && !is_name(at(p, pos + 1)) &&
-		at(p, pos + 1) != '!' && (p->env->radix == 16 || name_is_digit(at(p, begin))))
+		at(p, pos + 1) != '!' && (p->env->radix == 16 || chr_digit(at(p, begin))))
 		return emit_number(p, v, fits, grave, begin, pos + 1);
 	if (p->env->radix != 16) {
 		pos = begin, count = 0, v = 0, grave = false;
@@ -588,7 +588,7 @@ static err parse_at(parser *p)
 		return take_symbol(p, v, begin, p->pos);
 	}
 	size_t end = begin + 1;
-	while (name_is_alpha(at(p, end)) || name_is_digit(at(p, end)) || at(p, end) == '_' ||
+	while (chr_letter(at(p, end)) || chr_digit(at(p, end)) || at(p, end) == '_' ||
 		at(p, end) == '$')
 		end++;
 	if (end == begin + 1)
@@ -657,7 +657,7 @@ static err parse_operand(parser *p)
 		return parse_symbol(p, begin, begin + 1, begin + 1, false);
 	if (c == '.' && !is_name(next))
 		return emit_reg(p, STR("."), begin, begin + 1);
-	if (name_is_digit(c)) {
+	if (chr_digit(c)) {
 		TRY(parse_number(p, &is));
 		if (is)
 			return ERR_OK;
@@ -764,7 +764,7 @@ static const binary_row *binary_at(const parser *p, size_t pos)
 	str rest = str_skip(p->text, pos);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const char *t = rows[i].text;
-		if (name_is_alpha(t[0]) ? word_is(p, pos, t) : str_starts(rest, str_of(t)))
+		if (chr_letter(t[0]) ? word_is(p, pos, t) : str_starts(rest, str_of(t)))
 			return &rows[i];
 	}
 	return NULL;
