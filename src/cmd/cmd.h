@@ -32,17 +32,16 @@ enum {
 	CMD_KERNEL = 1, /* works in kernel mode */
 	CMD_USER = 2,	/* works in user mode */
 	CMD_ANY = 3,
-	CMD_LIVE = 4,	    /* needs a target that can run */
-	CMD_TARGET = 8,	    /* needs a target that is stopped; the interpreter checks */
-	CMD_REST = 0x10,    /* takes the rest of the line, `;` included */
-	CMD_RAW = 0x20,	    /* as CMD_REST and no alias replacement either */
-	CMD_SUFFIX = 0x40,  /* arguments may be glued to the name: bp3, r$t0=1, lmvm, ~0s */
-	CMD_CASE = 0x80,    /* the name is case-sensitive (dD, gN, eD ...) */
-	CMD_RUN = 0x100,    /* makes the target run: refused in ~e, ends lists inside a wait */
-	CMD_REPEAT = 0x200, /* ENTER repeats it (all but a few) - default; see CMD_NOREPEAT */
-	CMD_NOREPEAT = 0x400,
-	CMD_UNIT = 0x800,  /* takes a processor prefix */
-	CMD_LATER = 0x1000 /* documented, not there yet: typed, it says so */
+	CMD_LIVE = 4,	      /* needs a target that can run */
+	CMD_TARGET = 8,	      /* needs a target that is stopped; the interpreter checks */
+	CMD_REST = 0x10,      /* takes the rest of the line, `;` included */
+	CMD_RAW = 0x20,	      /* as CMD_REST and no alias replacement either */
+	CMD_SUFFIX = 0x40,    /* arguments may be glued to the name: bp3, r$t0=1, lmvm, ~0s */
+	CMD_CASE = 0x80,      /* the name is case-sensitive (dD, gN, eD ...) */
+	CMD_RUN = 0x100,      /* makes the target run: refused in ~e, ends lists inside a wait */
+	CMD_NOREPEAT = 0x200, /* ENTER does not repeat it */
+	CMD_UNIT = 0x400,     /* takes a processor prefix */
+	CMD_LATER = 0x800     /* documented, not there yet: typed, it says so */
 };
 
 typedef struct cmd_row {
@@ -96,7 +95,8 @@ err cmd_execute(cmd *c, str line);
 void cmd_prompt(cmd *c, buf *ret);
 /* What a stop shows, then the per-prompt command (.pcmd). */
 void cmd_show_stop(cmd *c);
-/* The text that ENTER repeats after this line; empty if nothing. */
+/* What ENTER runs after this line: the line, for d and u only the command (they go on where they
+ * ended), nothing for lines that are not repeated. */
 str cmd_repeat_line(cmd *c, str line);
 const cmd_row *cmd_row_find(str name); /* exact name; NULL */
 /* Row for text that starts with a command, *used its length in text; NULL if there is none. */

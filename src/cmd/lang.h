@@ -1,6 +1,7 @@
 /*
- * lang: what the files of the command interpreter share: lex.c (text), alias.c (replacement),
- * script.c (control flow, files), cmd.c (the loop that runs commands), log.c, shell.c, misc.c.
+ * lang: what the files of the command interpreter share: lex.c (text), rows.c (which command),
+ * args.c (what it is given), alias.c (replacement), script.c (control flow, files), cmd.c (the loop
+ * that runs commands), log.c, shell.c, misc.c.
  *
  * A front end needs only cmd.h and the few functions at the end.
  */
@@ -95,6 +96,8 @@ str lex_unescape(arena *a, str s);
 /* The prefixes of a command: "2k", "~3 r". True with the lengths if there is one. */
 bool lex_unit_prefix(str t, size_t *used, uint32_t *unit);
 bool lex_thread_prefix(str t, size_t *used, str *thread);
+/* "!mod.name" and "!name": where the name starts. */
+size_t lex_extension(str t);
 
 /* ---- alias.c ---- */
 
@@ -117,9 +120,6 @@ err lang_block(cmd *c, str text) MUST_CHECK;
 err lang_capture(cmd *c, str text, buf *b) MUST_CHECK;
 /* Waits if a command before has set the target running. */
 err lang_settle(cmd *c) MUST_CHECK;
-/* Whole-text condition or value with the default evaluator. */
-err lang_eval(cmd *c, str text, uint64_t *ret) MUST_CHECK;
-void lang_env(cmd *c, masm_env *ret);
 /* The arguments without an end at the line's end: for commands that go over several lines. */
 str lang_rest(cmd *c, const cmd_call *call);
 /* A command that ends somewhere else than at its `;`: it used n bytes of its args. */
@@ -127,6 +127,12 @@ void lang_took(cmd *c, size_t n);
 
 /* ERR_CANCELLED if the user asked to stop; loops ask at each turn. */
 err lang_cancelled(cmd *c) MUST_CHECK;
+
+/* ---- args.c ---- */
+
+/* Whole-text condition or value with the default evaluator. */
+err lang_eval(cmd *c, str text, uint64_t *ret) MUST_CHECK;
+void lang_env(cmd *c, masm_env *ret);
 
 /* ---- script.c ---- */
 
@@ -161,8 +167,6 @@ err help_list(cmd *c, help_kind kind);
 
 /* ---- for front ends ---- */
 
-/* What ENTER runs after this line: the line, for d and u only the command (they go on where they
- * ended), nothing for lines that are not repeated. */
 /* The front end shows a prompt after a stop: runs .pcmd's command. */
 err cmd_on_stop(cmd *c);
 void cmd_set_command_line(cmd *c, str text); /* vercommand */

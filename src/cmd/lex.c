@@ -202,3 +202,11 @@ bool lex_thread_prefix(str t, size_t *used, str *thread)
 	*used = body;
 	return true;
 }
+
+size_t lex_extension(str text)
+{
+	size_t i = 1;
+	while (i < text.n && chr_word(text.p[i]))
+		i++;
+	return i > 1 && i + 1 < text.n && text.p[i] == '.' && chr_word(text.p[i + 1]) ? i + 1 : 1;
+}
