@@ -1,5 +1,5 @@
 /*
- * alias: replacement of text before it is parsed (spec 3.1), and as aS ad al.
+ * alias: replacement of text before it is parsed ("Using Aliases"), and as aS ad al.
  *
  * Order: $u0..$u9 anywhere; then, from left to right, ${...} tokens and user-named aliases that
  * stand alone. What a user-named alias stands for is not looked at again, except for $uN in it.

@@ -1,6 +1,6 @@
 /*
- * dt: types, variables and structures in memory (spec 17; the documentation's page "dt (Display
- * Type)"). The line is read by dt_line.c, how a value looks is typeval.c's business.
+ * dt: types, variables and structures in memory (documentation: "dt (Display Type)"). The line is
+ * read by dt_line.c, how a value looks is typeval.c's business.
  *
  *   dt [-opts] [mod!]Name [[-opts] Field ...] [Address] [-l Link]
  *   dt [-opts] Address [Name ...]        dt -h

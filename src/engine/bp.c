@@ -114,7 +114,7 @@ static err check_access(const bp_spec *s, diag *d)
 	return ERR_OK;
 }
 
-/* What makes two breakpoints "the same place" (spec 7.2, 8). */
+/* What makes two breakpoints "the same place". */
 static bool same_place(const engine *e, const bp *b, const bp_spec *s)
 {
 	bool hard = s->kind == BP_BA;

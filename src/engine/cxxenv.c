@@ -534,7 +534,7 @@ static err c_symbol(void *u, str name, bool local, cxx_symbol *ret, diag *d)
 
 /* ---- registers ---- */
 
-/* Pseudo-registers that are addresses, and the structures that some of them point to (spec 5.7). */
+/* Pseudo-registers that are addresses, and the structures that some of them point to. */
 static const struct pointer {
 	const char *name;
 	const char *types[3]; /* the first that there is; none: unsigned char * */

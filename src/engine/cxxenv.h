@@ -1,6 +1,6 @@
 /*
- * cxxenv: what C++ expressions see of a session (spec 5.8): types and symbols from sym, locals of
- * the current frame, registers, memory, pseudo-registers with the type that r? gave them.
+ * cxxenv: what C++ expressions see of a session: types and symbols from sym, locals of the current
+ * frame, registers, memory, pseudo-registers with the type that r? gave them.
  */
 #ifndef RS_ENGINE_CXXENV_H
 #define RS_ENGINE_CXXENV_H

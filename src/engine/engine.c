@@ -434,7 +434,7 @@ err eng_reload(engine *e, bool kernel, bool user, diag *d)
 
 eng_status eng_status_max(eng_status a, eng_status b)
 {
-	/* Highest first (spec 23.4); the numbers themselves do not follow it. */
+	/* Highest first; the numbers themselves do not follow it. */
 	static const eng_status order[] = {ST_BREAK, ST_STEP_INTO, ST_STEP_BRANCH, ST_STEP_OVER,
 		ST_GO_NOT_HANDLED, ST_GO_HANDLED, ST_GO, ST_IGNORE_EVENT, ST_RESTART_REQUESTED,
 		ST_NO_CHANGE};

@@ -85,7 +85,7 @@ typedef enum eng_status {
 	ST_TIMEOUT = 17
 } eng_status;
 
-/* The higher of two when several parties vote (spec 23.4). */
+/* The higher of two when several parties vote ("DEBUG_STATUS_XXX"). */
 eng_status eng_status_max(eng_status a, eng_status b);
 
 /* ---- hooks: what the rooms above give to the engine ---- */

@@ -494,7 +494,7 @@ static bool env_valid(void *u, uint64_t addr, uint64_t n)
 	return true;
 }
 
-/* $fnsucc: the function's return type decides (spec 5.3). */
+/* $fnsucc: the function's return type decides. */
 static err env_fnsucc(void *u, uint64_t fn, uint64_t v, uint64_t flag, uint64_t *ret, diag *d)
 {
 	engine *e = u;

@@ -1,8 +1,8 @@
 /*
- * cxx: the C++ expression evaluator of the debugger language (spec 5.8). Text is parsed once into a
- * tree whose every node has its type; running the tree reads registers and memory, allocates
- * nothing and looks no name up. Knows nothing of targets and symbol files: everything comes from
- * the environment table, where a type is an opaque handle.
+ * cxx: the C++ expression evaluator of the debugger language (documentation: "C++ Numbers and
+ * Operators"). Text is parsed once into a tree whose every node has its type; running the tree
+ * reads registers and memory, allocates nothing and looks no name up. Knows nothing of targets and
+ * symbol files: everything comes from the environment table, where a type is an opaque handle.
  *
  *   cxx/lex.c    tokens, names, literals          cxx/build.c  typed nodes, conversions, operators
  *   cxx/parse.c  grammar, names, macros           cxx/run.c    values and places

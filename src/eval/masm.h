@@ -1,7 +1,7 @@
 /*
- * masm: the MASM expression evaluator (spec 5). Parses once into a masm_code, runs it as often as
- * needed without allocating or looking a symbol up again. Knows nothing of targets: everything
- * comes from the environment table.
+ * masm: the MASM expression evaluator (documentation: "MASM Numbers and Operators"). Parses once
+ * into a masm_code, runs it as often as needed without allocating or looking a symbol up again.
+ * Knows nothing of targets: everything comes from the environment table.
  */
 #ifndef RS_EVAL_MASM_H
 #define RS_EVAL_MASM_H
@@ -18,7 +18,7 @@ typedef struct masm_env {
 	err (*symbol)(void *u, str name, uint64_t *ret, diag *d);
 	/* Register or pseudo-register without @ ("rax", "$t0", "$ip", "."); is it one? */
 	bool (*is_reg)(void *u, str name);
-	/* A 32-bit register comes sign extended (spec 5.5): only this side knows its width. */
+	/* A 32-bit register comes sign extended: only this side knows its width. */
 	err (*reg)(void *u, str name, uint64_t *ret, diag *d);
 	/* n 1 2 4 8; phys for $p.. operators. */
 	err (*read)(void *u, bool phys, uint64_t addr, void *buf, size_t n, diag *d);

@@ -58,7 +58,7 @@ typedef enum sym_opt {
 	SYMOPT_DEBUG = (int)0x80000000 /* noisy */
 } sym_opt;
 
-enum { SYMOPT_DEFAULT = 0xB0227 }; /* KD and CDB (spec 16.3) */
+enum { SYMOPT_DEFAULT = 0xB0227 }; /* KD and CDB: "Setting Symbol Options" */
 
 /* ---- path ---- */
 

@@ -1,5 +1,5 @@
 /*
- * The public API: result codes and rules as documented for DbgEng (spec 23), on the fake target.
+ * The public API: result codes and rules as documented for DbgEng, on the fake target.
  */
 #include <setjmp.h>
 #include <stdarg.h>

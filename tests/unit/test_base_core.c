@@ -14,7 +14,7 @@
 
 static void wild(void **state)
 {
-	/* The pairs are those of the documentation's wildcard page (spec 6.5). */
+	/* The pairs are those of the documentation's wildcard page. */
 	static const struct {
 		const char *pat, *text;
 		bool symbol, want;

@@ -1,5 +1,5 @@
-/* eval: C++ expressions - types, values, side effects, where they end, what their errors say (spec
- * 5.8), over an environment without a target. */
+/* eval: C++ expressions - types, values, side effects, where they end, what their errors say,
+ * over an environment without a target. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

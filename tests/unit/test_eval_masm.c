@@ -1,4 +1,4 @@
-/* eval: MASM expressions - values, where they end, what their errors say (spec 5). */
+/* eval: MASM expressions - values, where they end, what their errors say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * parse: the grammar of C++ expressions as the debugger has it (spec 5.8), and names.
+ * parse: the grammar of C++ expressions as the debugger has it, and names.
  *
  * The parser stops where an operand is followed by no operator, so a command line's next argument
  * ends the expression without being looked at.
