@@ -15,14 +15,32 @@ static peer K;
  */
 enum { SPARE = 0x1800 };
 
+/* A kernel that runs and is broken into. */
+static void begin(const char *kernel, const char *options)
+{
+	peer_start(&K, kernel, options);
+	attach(&K, true);
+	until_exception();
+}
+
+static void begin_past_break(const char *kernel, const char *options)
+{
+	peer_start(&K, kernel, options);
+	attach_past_break(&K);
+}
+
+static void end(void)
+{
+	leave(TGT_DETACH);
+	peer_stop(&K);
+}
+
 /* ---- attaching ---- */
 
 static void attach_running(void **state)
 {
 	for (int v = 0; v < 2; v++) {
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(E.code, 0x80000003);
 		assert_int_equal(E.n_units, 2);
 		assert_true(E.has_report && E.n_stream == 16 && E.stream[0] == 0xcc);
@@ -37,8 +55,7 @@ static void attach_running(void **state)
 		assert_int_equal(tgt_query(T_, TGT_F_DEBUGGER_DATA, &data, 8, NULL), ERR_OK);
 		assert_true(data > base);
 		assert_non_null(strstr(prints, "booting"));
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 		assert_true(peer_number(&K, "loop0 ") > 0);
 	}
@@ -106,8 +123,7 @@ static void attach_stopped(void **state)
 static void attach_at_a_hit_with_a_late_break(void **state)
 {
 	for (int v = 0; v < 2; v++) {
-		peer_start(&K, kernels[v], "");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "");
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		resume(TGT_GO);
 		until_exception();
@@ -124,20 +140,16 @@ static void attach_at_a_hit_with_a_late_break(void **state)
 		assert_int_equal(E.pc, USER_FUNC);
 		resume(TGT_GO);
 		assert_int_equal(next(500), TGT_EV_TIMEOUT);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
 static void attach_in_the_middle_of_a_packet(void **state)
 {
 	for (int v = 0; v < 2; v++) {
-		peer_start(&K, kernels[v], "--mid-packet --stopped");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "--mid-packet --stopped");
 		(void)number_at(E.pc);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
@@ -162,8 +174,7 @@ static void boot_text_and_load_events(void **state)
 	 */
 	assert_null(strstr(trace_text, "RestoreBreakPoint"));
 	assert_true(requests <= 3);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 static void silence_is_explained(void **state)
@@ -178,8 +189,7 @@ static void silence_is_explained(void **state)
 	for (const char *p = trace_text; (p = strstr(p, "break-in")); p++)
 		breaks++;
 	assert_in_range(breaks, 3, 7);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 /* ---- what a program of few bytes says ---- */
@@ -304,24 +314,20 @@ static void over_tcp_and_a_terminal(void **state)
 	attach_with(o, false);
 	until_exception();
 	(void)number_at(E.pc);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 	peer_start(&K, kernels[0], "--stopped pty:");
 	snprintf(o, sizeof o, "com:port=%s,baud=115200", K.name);
 	attach_with(o, false);
 	until_exception();
 	(void)number_at(E.pc);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 static void reclaims_what_was_left_behind(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		uint64_t base = 0;
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 7; i++)
 			trap(TGT_TRAP_SOFT, base + SPARE + 32 * i, 0);
@@ -331,8 +337,7 @@ static void reclaims_what_was_left_behind(void **state)
 		assert_non_null(strstr(
 			notices, "Reclaimed 7 breakpoint entries that a previous debugger left"));
 		trap(TGT_TRAP_SOFT, base + SPARE, 0);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 	}
 }
@@ -342,8 +347,7 @@ static void reclaims_from_a_kernel_that_gave_up(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		uint64_t base = 0;
-		peer_start(&K, kernels[v], "--print-every 3");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "--print-every 3");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 5; i++)
 			trap(TGT_TRAP_SOFT, base + SPARE + 32 * i, 0);
@@ -354,8 +358,7 @@ static void reclaims_from_a_kernel_that_gave_up(void **state)
 		until_exception();
 		assert_non_null(strstr(
 			notices, "Reclaimed 5 breakpoint entries that a previous debugger left"));
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 	}
 }
@@ -365,9 +368,7 @@ static void reclaims_from_a_kernel_that_gave_up(void **state)
 static void processors(void **state)
 {
 	for (int v = 0; v < 2; v++) {
-		peer_start(&K, kernels[v], "--processors 4");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "--processors 4");
 		assert_int_equal(E.n_units, 4);
 		uint64_t prcb[4], thread[4];
 		x64_regs r[4] = {0};
@@ -400,16 +401,13 @@ static void processors(void **state)
 		diag d = {0};
 		x64_regs none = {0};
 		assert_int_equal(tgt_regs_get(T_, 4, X64_SET_CONTROL, &none, &d), ERR_ARG);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
 static void partial_contexts_cost_little(void **state)
 {
-	peer_start(&K, kernels[0], "");
-	attach(&K, true);
-	until_exception();
+	begin(kernels[0], "");
 	x64_regs r = {0};
 	unsigned before = requests;
 	for (int i = 0; i < 5; i++)
@@ -426,8 +424,7 @@ static void partial_contexts_cost_little(void **state)
 	assert_int_equal(tgt_regs_set(T_, E.unit, X64_SET_CONTROL, &r, NULL), ERR_OK);
 	assert_int_equal(requests - before, 1);
 	assert_non_null(strstr(trace_text, "SetContextEx cpu 0 offset f8 l1"));
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 static void memory(void **state)
@@ -438,9 +435,7 @@ static void memory(void **state)
 		size_t n;
 		x64_regs r = {0};
 		diag d = {0};
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		assert_int_equal(tgt_read_all(T_, as_current(), base, b, sizeof b, NULL), ERR_OK);
 		/* The same through the page tables, and physically. */
@@ -484,8 +479,7 @@ static void memory(void **state)
 		assert_int_equal(
 			tgt_search(T_, as_current(), base, 0x20000, "no such thing!", 14, &at, &d),
 			ERR_NOTFOUND);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
@@ -494,9 +488,7 @@ static void a_fault_costs_one_request(void **state)
 	static uint8_t b[16384];
 	uint64_t base = 0;
 	size_t n;
-	peer_start(&K, kernels[0], "");
-	attach(&K, true);
-	until_exception();
+	begin(kernels[0], "");
 	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 	unsigned before = requests;
 	assert_int_equal(
@@ -507,8 +499,7 @@ static void a_fault_costs_one_request(void **state)
 	before = requests;
 	assert_int_equal(tgt_read_all(T_, as_current(), base, b, sizeof b, NULL), ERR_OK);
 	assert_int_equal(requests - before, 5);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 static void devices(void **state)
@@ -517,9 +508,7 @@ static void devices(void **state)
 		uint8_t b[256];
 		size_t n;
 		diag d = {0};
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		as_t io = {AS_IO, 0}, msr = {AS_MSR, 0}, control = {AS_CONTROL, 1},
 		     bus = {AS_BUS, 0};
 		assert_int_equal(tgt_write(T_, io, 0x80, "\x5a", 1, &n, &d), ERR_OK);
@@ -553,8 +542,7 @@ static void devices(void **state)
 		assert_int_equal(tgt_query(T_, TGT_F_MEMORY, &mi, sizeof mi, &d), ERR_OK);
 		assert_int_equal(mi.space, 2);
 		assert_true(mi.flags & 4);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
@@ -565,9 +553,7 @@ static void refusals_are_remembered(void **state)
 		uint64_t base = 0;
 		unsigned first = 0, later = 0;
 		diag d = {0};
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (int i = 0; i < 2; i++) {
 			unsigned before = requests;
@@ -578,8 +564,7 @@ static void refusals_are_remembered(void **state)
 		}
 		/* One asks in vain and writes, then writes; the other fills each time. */
 		assert_int_equal(first, later + !strstr(trace_text, "FillMemory status 00000000"));
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
@@ -589,8 +574,7 @@ static void refusals_are_remembered(void **state)
 static void execute_trap_at_the_pc(void **state)
 {
 	for (int v = 0; v < 2; v++) {
-		peer_start(&K, kernels[v], "--processors 1");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "--processors 1");
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		resume(TGT_GO);
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
@@ -611,8 +595,7 @@ static void execute_trap_at_the_pc(void **state)
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
 		assert_int_equal(E.pc, USER_FUNC + 1);
 		assert_int_equal(number_at(USER_COUNT), count + 1);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "unhandled "), 0);
 	}
 }
@@ -620,8 +603,7 @@ static void execute_trap_at_the_pc(void **state)
 static void breakpoint_step_and_hardware(void **state)
 {
 	for (int v = 0; v < 2; v++) {
-		peer_start(&K, kernels[v], "");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "");
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		assert_int_not_equal(number_at(USER_FUNC) & 0xff, 0xcc);
 		resume(TGT_GO);
@@ -665,8 +647,7 @@ static void breakpoint_step_and_hardware(void **state)
 		assert_int_equal(tgt_trap_del(T_, h, NULL), ERR_OK);
 		resume(TGT_GO);
 		assert_int_equal(next(100), TGT_EV_TIMEOUT);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 		assert_int_equal(peer_number(&K, "unhandled "), 0);
 	}
@@ -675,8 +656,7 @@ static void breakpoint_step_and_hardware(void **state)
 /* A hit passed over: emulate nothing, plant again, go on. Every round of the loop hits once. */
 static void passing_over_costs_two_requests(void **state)
 {
-	peer_start(&K, kernels[0], "");
-	attach_past_break(&K);
+	begin_past_break(kernels[0], "");
 	trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 	resume(TGT_GO);
 	assert_int_equal(next(5000), TGT_EV_EXCEPTION);
@@ -702,8 +682,7 @@ static void passing_over_costs_two_requests(void **state)
 	}
 	/* get context, write stack, set context, write breakpoint, continue */
 	assert_int_equal(requests - before, 5 * 50);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 	assert_int_equal(peer_number(&K, "int3 "), 0);
 }
 
@@ -712,9 +691,7 @@ static void thirty_two_entries(void **state)
 	for (int v = 0; v < 2; v++) {
 		uint64_t base = 0, h[33];
 		diag d = {0};
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		for (unsigned i = 0; i < 32; i++)
 			h[i] = trap(TGT_TRAP_SOFT, base + SPARE + 32 * i, 0);
@@ -734,8 +711,7 @@ static void thirty_two_entries(void **state)
 		trap(TGT_TRAP_SOFT, base + SPARE + 0x400, 0);
 		/* An absent page is no error: the byte comes when the page does. */
 		trap(TGT_TRAP_SOFT, 0xffff900000001000, 0);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 	}
 }
@@ -748,8 +724,7 @@ static void entry_of_another_process(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		bool met = false;
-		peer_start(&K, kernels[v], "");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "");
 		trap(TGT_TRAP_EXEC, USER_FUNC, 1);
 		resume(TGT_GO);
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
@@ -764,8 +739,7 @@ static void entry_of_another_process(void **state)
 				(void)!tgt_trap_del(T_, h, NULL);
 		}
 		assert_true(met);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "int3 "), 0);
 	}
 }
@@ -776,8 +750,7 @@ static void leaves_while_running(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		uint64_t base = 0;
-		peer_start(&K, kernels[v], "");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		trap(TGT_TRAP_SOFT, base + SPARE, 0);
 		trap(TGT_TRAP_WRITE, base + SPARE + 8, 8);
@@ -802,9 +775,7 @@ static void duplicate_refused_is_reclaimed(void **state)
 {
 	char o[160];
 	uint64_t base = 0;
-	peer_start(&K, kernels[0], "");
-	attach(&K, true);
-	until_exception();
+	begin(kernels[0], "");
 	assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 	trap(TGT_TRAP_SOFT, base + SPARE, 0);
 	trap(TGT_TRAP_SOFT, base + SPARE + 32, 0);
@@ -818,8 +789,7 @@ static void duplicate_refused_is_reclaimed(void **state)
 	trap(TGT_TRAP_SOFT, base + SPARE + 32, 0);
 	assert_int_equal(next(0), TGT_EV_TIMEOUT);
 	assert_non_null(strstr(notices, "Reclaimed 2 breakpoint entries"));
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 	assert_int_equal(peer_number(&K, "int3 "), 0);
 }
 
@@ -835,9 +805,7 @@ static void *interrupter(void *u)
 static void interrupted_from_another_thread(void **state)
 {
 	pthread_t t;
-	peer_start(&K, kernels[0], "");
-	attach(&K, true);
-	until_exception();
+	begin(kernels[0], "");
 	for (int i = 0; i < 5; i++) {
 		skip_break();
 		resume(TGT_GO);
@@ -856,8 +824,7 @@ static void interrupted_from_another_thread(void **state)
 	resume(TGT_GO);
 	assert_int_equal(tgt_read(T_, as_current(), E.pc, b, 8, &n, &d), ERR_STATE);
 	assert_int_equal(next(300), TGT_EV_TIMEOUT);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 static void prompts_prints_commands_and_modules(void **state)
@@ -902,8 +869,7 @@ static void prompts_prints_commands_and_modules(void **state)
 	assert_true(asked && command && loads > 3 && unloads > 1);
 	assert_non_null(strstr(prints, "prompt: got 'i\n'"));
 	assert_null(strstr(trace_text, "room for"));
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 }
 
 static bool map_file(void *u, str target, char *path, size_t cap)
@@ -944,15 +910,12 @@ static void files_for_the_target(void **state)
 		host.u = t[i].to;
 		snprintf(option, sizeof option, "--file \\SystemRoot\\system32\\drivers\\%s",
 			t[i].asked);
-		peer_start(&K, kernels[i & 1], option);
-		attach(&K, true);
-		until_exception();
+		begin(kernels[i & 1], option);
 		if (!strstr(prints, t[i].print))
 			fail_msg("%zu prints: %s", i, prints);
 		if (t[i].notice ? !strstr(notices, t[i].notice) : strstr(notices, path) != NULL)
 			fail_msg("%zu notices: %s", i, notices);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 	host = plain;
 	unlink(path);
@@ -962,9 +925,7 @@ static void reboots(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		uint64_t base[2] = {0};
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base[0], 8, NULL), ERR_OK);
 		uint64_t h = trap(TGT_TRAP_SOFT, base[0] + SPARE, 0);
 		assert_int_equal(tgt_ctl(T_, TGT_CTL_REBOOT, 0, NULL), ERR_OK);
@@ -979,8 +940,7 @@ static void reboots(void **state)
 		tgt_interrupt(T_);
 		until_exception();
 		(void)number_at(base[1]);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "boots "), 2);
 	}
 }
@@ -990,9 +950,7 @@ static void bug_check(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		x64_regs r = {0};
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_ctl(T_, TGT_CTL_CRASH, 0xe2, NULL), ERR_OK);
 		assert_int_equal(next(5000), TGT_EV_EXCEPTION);
 		assert_non_null(strstr(prints, "*** Fatal System Error: 0x000000e2"));
@@ -1000,16 +958,13 @@ static void bug_check(void **state)
 		assert_int_equal(r.gpr[X64_RCX], 3);
 		resume(TGT_GO);
 		assert_int_equal(next(5000), TGT_EV_REBOOT);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
 static void dead_link_and_reconnect(void **state)
 {
-	peer_start(&K, kernels[0], "");
-	attach(&K, true);
-	until_exception();
+	begin(kernels[0], "");
 	kill(K.pid, SIGKILL);
 	uint8_t b[8];
 	size_t n;
@@ -1018,8 +973,7 @@ static void dead_link_and_reconnect(void **state)
 	assert_int_equal(tgt_read(T_, as_current(), E.pc, b, 8, &n, &d), ERR_DEAD);
 	assert_true(sys_now_ms() - begin < 3000);
 	assert_int_equal(next(2000), TGT_EV_DEAD);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 
 	char o[160], first[64];
 	peer_start(&K, kernels[0], "--seed 1");
@@ -1046,9 +1000,7 @@ static void other_processor_steps(void **state)
 {
 	for (int v = 0; v < 2; v++) {
 		bool stepped = false;
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		/* An instruction that loads the flags (iretq, sysret) drops the step: then once
 		 * more. */
 		for (int i = 0; i < 6 && !stepped; i++) {
@@ -1082,8 +1034,7 @@ static void other_processor_steps(void **state)
 			stepped = true;
 		}
 		assert_true(stepped);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
@@ -1133,9 +1084,7 @@ static void large_reads_at_one_percent(void **state)
 		uint64_t base = 0;
 		diag d = {0};
 		size_t n = 0;
-		peer_start(&K, kernels[v], "");
-		attach(&K, true);
-		until_exception();
+		begin(kernels[v], "");
 		assert_int_equal(tgt_query(T_, TGT_F_KERNEL_BASE, &base, 8, NULL), ERR_OK);
 		assert_int_equal(
 			tgt_read_all(T_, as_current(), base, want, sizeof want, NULL), ERR_OK);
@@ -1215,8 +1164,7 @@ static void a_stop_that_nobody_waited_for(void **state)
 		(void)number_at(E.pc); /* it stands */
 		resume(TGT_GO);
 		assert_int_equal(next(300), TGT_EV_TIMEOUT);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 	}
 }
 
@@ -1271,8 +1219,7 @@ static void a_halted_machine_goes_on(void **state)
 	for (int v = 0; v < 2; v++) {
 		x64_regs r = {0};
 		diag d = {0};
-		peer_start(&K, kernels[v], "");
-		attach_past_break(&K);
+		begin_past_break(kernels[v], "");
 		trap(TGT_TRAP_SOFT, USER_FUNC, 0);
 		resume(TGT_GO);
 		until_exception();
@@ -1295,8 +1242,7 @@ static void a_halted_machine_goes_on(void **state)
 		resume(TGT_STEP);
 		until_exception();
 		assert_int_equal(E.pc, USER_FUNC + 8);
-		leave(TGT_DETACH);
-		peer_stop(&K);
+		end();
 		assert_int_equal(peer_number(&K, "unhandled "), 0);
 	}
 }
@@ -1357,8 +1303,7 @@ static void replayed(const char *files, unsigned least_loads)
 	until_exception();
 	assert_int_equal(E.code, 0x80000004);
 	resume(TGT_GO);
-	leave(TGT_DETACH);
-	peer_stop(&K);
+	end();
 	assert_true(peer_number(&K, "answered ") > 0);
 }
 
