@@ -82,7 +82,6 @@ static bool usable;
 
 static int setup(void **state)
 {
-	(void)state;
 	char cmd[4096];
 	diag d;
 	if (!have_tool("clang") || !have_tool("lld-link"))
@@ -110,7 +109,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	(void)state;
 	if (!usable)
 		return 0;
 	pdb_close(g.f);
@@ -181,7 +179,6 @@ static void check_names(pdb *f)
 
 static void test_names(void **state)
 {
-	(void)state;
 	NEED();
 	const pdb_id *id = pdb_id_get(g.f);
 	assert_true(id->has_private && id->has_types && id->has_lines && !id->stripped &&
@@ -231,7 +228,6 @@ static void check_addresses(pdb *f)
 
 static void test_addresses(void **state)
 {
-	(void)state;
 	NEED();
 	check_addresses(g.f);
 }
@@ -244,7 +240,6 @@ static bool stop_at_once(void *u, const pdb_sym *s)
 
 static void test_scan(void **state)
 {
-	(void)state;
 	NEED();
 	int n = 0;
 	assert_int_equal(pdb_each_name(g.f, PDB_ALL, stop_at_once, &n), ERR_OK);
@@ -282,7 +277,6 @@ static bool like_cb(void *u, const pdb_sym *s)
 
 static void test_like(void **state)
 {
-	(void)state;
 	NEED();
 	static const struct {
 		const char *pattern;
@@ -412,7 +406,6 @@ static void check_types(pdb *f)
 
 static void test_types(void **state)
 {
-	(void)state;
 	NEED();
 	check_types(g.f);
 	str file;
@@ -439,7 +432,6 @@ static bool count_tags(void *u, const pdb_type *t)
 
 static void test_type_scan(void **state)
 {
-	(void)state;
 	NEED();
 	tags x = {0};
 	assert_int_equal(pdb_type_each(g.f, false, count_tags, &x), ERR_OK);
@@ -456,7 +448,6 @@ static void test_type_hash(void **state)
 	static const char *const names[] = {
 		"ns::D", "Big", "Many", "ns::D::E", "ns::Base", "Nobody"};
 	uint32_t first[ARRAY_LEN(names)] = {0}, fold[ARRAY_LEN(names)] = {0}, ti;
-	(void)state;
 	NEED();
 	pdb *f;
 	diag d;
@@ -517,7 +508,6 @@ static void test_again(void **state)
 {
 	size_t n = 0, passes = 0;
 	pdb_sym t;
-	(void)state;
 	NEED();
 	pdb_pass_set(g.f, count_pass, &passes);
 	assert_int_equal(pdb_each_name(g.f, PDB_ALL, again_cb, &n), ERR_OK);
@@ -539,7 +529,6 @@ static bool count_line(void *u, const pdb_line *l)
 
 static void test_lines(void **state)
 {
-	(void)state;
 	NEED();
 	pdb_line l, *list;
 	size_t n;
@@ -594,7 +583,6 @@ static const pdb_local *local(const pdb_local *l, size_t n, const char *name, si
 
 static void test_locals(void **state)
 {
-	(void)state;
 	NEED();
 	arena a;
 	arena_init(&a);
@@ -666,6 +654,7 @@ static void test_locals(void **state)
 /* ---- bent copies ---- */
 
 typedef struct copy {
+	msf *m; /* of what is copied */
 	str s[300];
 	uint32_t n;
 	buf img, dbi, tpi, psi, gsi, extra[3];
@@ -680,18 +669,17 @@ static uint8_t *own(copy *c, uint32_t stream, buf *b)
 	return (uint8_t *)b->p;
 }
 
-static msf *copy_init(copy *c)
+static void copy_init(copy *c)
 {
-	msf *m;
 	diag d;
 	memset(c, 0, sizeof *c);
-	assert_int_equal(msf_open(g.map.p, g.map.n, &m, &d), ERR_OK);
+	assert_int_equal(msf_open(g.map.p, g.map.n, &c->m, &d), ERR_OK);
+	msf *m = c->m;
 	c->n = msf_count(m);
 	for (uint32_t i = 0; i < c->n; i++)
 		c->s[i] = msf_has(m, i) ? (str){(const char *)msf_view(m, i, 0, msf_size(m, i)),
 						  msf_size(m, i)}
 					: (str){NULL, 0};
-	return m;
 }
 
 static pdb *copy_open(copy *c)
@@ -704,10 +692,10 @@ static pdb *copy_open(copy *c)
 	return c->f;
 }
 
-static void copy_done(copy *c, msf *m)
+static void copy_done(copy *c)
 {
 	pdb_close(c->f);
-	msf_close(m);
+	msf_close(c->m);
 	buf_deinit(&c->img);
 	buf_deinit(&c->dbi);
 	buf_deinit(&c->tpi);
@@ -719,24 +707,22 @@ static void copy_done(copy *c, msf *m)
 
 static void test_scattered(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	pdb *f = copy_open(&c);
 	check_names(f);
 	check_addresses(f);
 	check_types(f);
 	assert_true(pdb_held(f) < g.map.n / 2);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 static void test_no_hashes(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi), *tpi = own(&c, 2, &c.tpi);
 	put32(own(&c, le16(dbi + 12), &c.gsi), 0); /* the old form of the name tables */
 	put32(own(&c, le16(dbi + 16), &c.psi) + 28, 0);
@@ -744,16 +730,15 @@ static void test_no_hashes(void **state)
 	pdb *f = copy_open(&c);
 	check_names(f);
 	check_types(f);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 /* A hash of one bucket: each question goes through all that is filed, with chains and without. */
 static void test_type_hash_collides(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	uint8_t *tpi = own(&c, 2, &c.tpi);
 	put32(tpi + 28, 1);
 	uint8_t *values = own(&c, le16(tpi + 20), &c.extra[0]) + le32(tpi + 32);
@@ -761,7 +746,7 @@ static void test_type_hash_collides(void **state)
 	pdb *f = copy_open(&c);
 	for (int i = 0; i < 3; i++)
 		check_types(f);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 /* ---- records made by hand ---- */
@@ -914,12 +899,11 @@ static void put_members(buf *b)
 
 static void test_members(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
 	fields l = {.n = 0};
 	uint32_t ti;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	buf_init(&c.tpi, 0);
 	buf_add(&c.tpi, c.s[2].p, 56);
 	put_members(&c.tpi);
@@ -952,12 +936,11 @@ static void test_members(void **state)
 	assert_true(l.f[8].mprop == 4 && l.f[8].vtable == 0x18 && l.f[7].vtable == 0);
 	assert_true(l.f[9].mprop == 6 && l.f[9].vtable == 0x40);
 	assert_true(l.f[10].neg && (int64_t)l.f[10].value == -5);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 static void test_wide_types(void **state)
 {
-	(void)state;
 	NEED();
 	static const struct {
 		uint16_t leaf;
@@ -971,7 +954,7 @@ static void test_wide_types(void **state)
 	pdb_type t;
 	uint32_t ti;
 	fields l = {.n = 0};
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	buf *b = &c.tpi;
 	buf_init(b, 0);
 	buf_add(b, c.s[2].p, 56);
@@ -1002,7 +985,7 @@ static void test_wide_types(void **state)
 	assert_int_equal(pdb_type_fields(f, ti, keep_field, &l), ERR_OK);
 	assert_int_equal(l.n, 2);
 	assert_int_equal(field(&l, "bb", 0)->offset, 4);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 static void var(buf *b, const char *name)
@@ -1089,14 +1072,13 @@ static void put_locals(buf *b, const pdb_sym *s)
 
 static void test_made_locals(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
 	arena a;
 	uint32_t mod;
 	got x = global(g.f, "caller", PDB_ALL);
 	assert_int_equal(pdb_mod_at(g.f, x.s.rva, &mod, NULL, NULL), ERR_OK);
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi);
 	reader r = rd_of(dbi + 64, le32(dbi + 24));
 	for (uint32_t i = 0; i < mod; i++) {
@@ -1152,15 +1134,14 @@ static void test_made_locals(void **state)
 		}
 	}
 	arena_deinit(&a);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 static void test_stripped(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi);
 	put16(dbi + 56, le16(dbi + 56) | 2);
 	reader r = rd_of(dbi + 64, le32(dbi + 24));
@@ -1190,15 +1171,14 @@ static void test_stripped(void **state)
 	assert_int_equal(pdb_func_at(f, pub.s.rva, &s), ERR_NOTFOUND);
 	pdb_line l;
 	assert_int_equal(pdb_line_at(f, pub.s.rva, &l), ERR_NOTFOUND);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 static void test_contributions_unsorted(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi);
 	uint8_t *p = dbi + 64 + le32(dbi + 24) + 4;
 	size_t n = (le32(dbi + 28) - 4) / 28;
@@ -1210,7 +1190,7 @@ static void test_contributions_unsorted(void **state)
 		memcpy(p + 28 * (n - 1 - i), tmp, 28);
 	}
 	check_addresses(copy_open(&c));
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 static void pair(buf *b, uint32_t from, uint32_t to)
@@ -1222,10 +1202,9 @@ static void pair(buf *b, uint32_t from, uint32_t to)
 /* The first section moved by 0x10000, with a hole that went away. */
 static void test_omap(void **state)
 {
-	(void)state;
 	NEED();
 	copy c;
-	msf *m = copy_init(&c);
+	copy_init(&c);
 	uint8_t *dbi = own(&c, 3, &c.dbi);
 	uint32_t dbg = 64 + le32(dbi + 24) + le32(dbi + 28) + le32(dbi + 32) + le32(dbi + 36) +
 		       le32(dbi + 40) + le32(dbi + 52);
@@ -1255,13 +1234,12 @@ static void test_omap(void **state)
 	assert_int_equal(disp, 2);
 	assert_int_equal(global(f, "file_static", PDB_ALL).s.rva, PDB_NO_RVA);
 	assert_int_equal(pdb_sym_at(f, 0x12000, &s, &disp), ERR_NOTFOUND);
-	copy_done(&c, m);
+	copy_done(&c);
 }
 
 /* Every stream cut at every place: no answer may come from outside (a sanitizer watches). */
 static void test_cut(void **state)
 {
-	(void)state;
 	NEED();
 	for (uint32_t i = 1; i < 5; i++) {
 		for (size_t part = 0; part < 16; part++) {
@@ -1272,7 +1250,7 @@ static void test_cut(void **state)
 			arena a;
 			pdb_local *l;
 			size_t n;
-			msf *m = copy_init(&c);
+			copy_init(&c);
 			arena_init(&a);
 			c.s[i].n = c.s[i].n * part / 16;
 			buf_init(&c.img, 0);
@@ -1291,7 +1269,7 @@ static void test_cut(void **state)
 				assert_true(d.text[0] != 0);
 			}
 			arena_deinit(&a);
-			copy_done(&c, m);
+			copy_done(&c);
 		}
 	}
 }
