@@ -263,10 +263,9 @@ rs_result rs_breakpoint_set_match_process(rs_session *s, rs_breakpoint *b, uint6
 	BP_ENTER(s, b);
 	os_process p;
 	if (process) {
-		if (!s->e->os || !s->e->os->ops->process)
-			return RS_E_NOTIMPL;
-		if (s->e->os->ops->process(s->e->os, process, &p, &s->d) != ERR_OK)
-			return RS_E_NOINTERFACE;
+		err e = os_process_get(s->e->os, process, &p, &s->d);
+		if (e != ERR_OK)
+			return e == ERR_UNSUPPORTED ? RS_E_NOTIMPL : RS_E_NOINTERFACE;
 	}
 	b->process = process;
 	return RS_S_OK;
@@ -291,8 +290,7 @@ rs_result rs_breakpoint_set_match_thread(rs_session *s, rs_breakpoint *b, uint64
 		thread = 0;
 	if (b->kind == BP_BA && thread)
 		return RS_E_INVALIDARG;
-	if (thread && (!s->e->os || !s->e->os->ops->thread ||
-			      s->e->os->ops->thread(s->e->os, thread, &t, &s->d) != ERR_OK))
+	if (thread && os_thread_get(s->e->os, thread, &t, &s->d) != ERR_OK)
 		return RS_E_NOINTERFACE;
 	b->thread = thread;
 	return RS_S_OK;

@@ -471,9 +471,7 @@ rs_result rs_read_bug_check_data(rs_session *s, uint32_t *code, uint64_t args[4]
 		return RS_E_INVALIDARG;
 	err e = eng_accessible(s->e, &s->d);
 	if (e == ERR_OK)
-		e = s->e->os && s->e->os->ops->bugcheck
-			    ? s->e->os->ops->bugcheck(s->e->os, code, args, &s->d)
-			    : ERR_UNSUPPORTED;
+		e = os_bugcheck(s->e->os, code, args, &s->d);
 	return api_result(e);
 }
 

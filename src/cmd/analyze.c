@@ -302,8 +302,7 @@ static err kernel_mode(analysis *x)
 	cmd *c = x->c;
 	uint32_t code = 0;
 	uint64_t p[4] = {0};
-	bool bug = c->e->os && c->e->os->ops->bugcheck &&
-		   c->e->os->ops->bugcheck(c->e->os, &code, p, &c->d) == ERR_OK;
+	bool bug = os_bugcheck(c->e->os, &code, p, &c->d) == ERR_OK;
 	if (!bug && !x->force)
 		return cmd_fail(c, ERR_NOTFOUND,
 			"There was no bug check: !analyze -f analyses where the processor stands");

@@ -173,9 +173,9 @@ static err parse_options(cmd *c, str *rest, bool bm, options *o)
 			return cmd_fail(c, ERR_SYNTAX, "Unknown option '/%.*s'", STR_ARG(sw));
 		}
 	}
-	if (o->spec.process && c->e->os && c->e->os->ops->process) {
+	if (o->spec.process && c->e->os) {
 		os_process p;
-		err r = c->e->os->ops->process(c->e->os, o->spec.process, &p, &c->d);
+		err r = os_process_get(c->e->os, o->spec.process, &p, &c->d);
 		if (r != ERR_OK)
 			return diag_add(&c->d, r, "/p wants the address of an EPROCESS");
 	}
@@ -230,9 +230,8 @@ static err parse_place(cmd *c, str *rest, options *o, bool *unresolved)
 		if (o->spec.process)
 			sym_scope_set(c->e->syms, o->spec.process);
 		err r = eng_eval_prefix(c->e, &s, &o->spec.addr, &c->d);
-		if (r == ERR_NOTFOUND && o->spec.process && c->e->os &&
-			c->e->os->ops->user_modules &&
-			c->e->os->ops->user_modules(c->e->os, o->spec.process, NULL) == ERR_OK) {
+		if (r == ERR_NOTFOUND && o->spec.process &&
+			os_user_modules(c->e->os, o->spec.process, NULL) == ERR_OK) {
 			/* Its modules were not asked for yet. */
 			s = before;
 			r = eng_eval_prefix(c->e, &s, &o->spec.addr, &c->d);
@@ -267,13 +266,13 @@ static err parse_place(cmd *c, str *rest, options *o, bool *unresolved)
 static void image_name(engine *e, uint64_t process, char *name, size_t cap)
 {
 	os_process p;
-	if (e->os->ops->process(e->os, process, &p, NULL) == ERR_OK)
+	if (os_process_get(e->os, process, &p, NULL) == ERR_OK)
 		snprintf(name, cap, "%s", p.image);
 	else
 		snprintf(name, cap, "%s", out_addr(e, process));
 }
 
-/* Spec 9: the byte goes into the process that the processor is in, whatever the view shows. */
+/* The byte goes into the process that the processor is in, whatever the view shows. */
 static void warn_context(cmd *c, const bp_spec *s)
 {
 	engine *e = c->e;
@@ -283,8 +282,7 @@ static void warn_context(cmd *c, const bp_spec *s)
 	if (e->mode != ENG_KERNEL || s->direct || s->process || !s->has_addr ||
 		!eng_is_user(e, s->addr))
 		return;
-	if (!e->os || !e->os->ops->running ||
-		e->os->ops->running(e->os, e->ev.unit, &thread, &active, NULL) != ERR_OK ||
+	if (os_running(e->os, e->ev.unit, &thread, &active, NULL) != ERR_OK ||
 		eng_process(e, &view, NULL) != ERR_OK || view == active)
 		return;
 	image_name(e, active, there, sizeof there);
@@ -300,7 +298,7 @@ static void warn_context(cmd *c, const bp_spec *s)
 static void choose_direct(cmd *c, bp_spec *s)
 {
 	s->direct = s->process && s->has_addr && s->kind != BP_BA && c->e->caps.phys_write &&
-		    c->e->os && c->e->os->ops->process && eng_is_user(c->e, s->addr);
+		    c->e->os && eng_is_user(c->e, s->addr);
 }
 
 static err set(cmd *c, const options *o)
@@ -313,7 +311,7 @@ static err set(cmd *c, const options *o)
 	if (b->direct) {
 		x64_walk w;
 		os_process p;
-		if (c->e->os->ops->process(c->e->os, b->process, &p, NULL) == ERR_OK &&
+		if (os_process_get(c->e->os, b->process, &p, NULL) == ERR_OK &&
 			(tgt_translate(c->e->t, os_space(&p, true).id, b->loc.addr, &w, NULL) !=
 					ERR_OK ||
 				!w.present)) {

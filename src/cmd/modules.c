@@ -423,7 +423,7 @@ static err reload_all(const reload *x)
 {
 	engine *e = x->c->e;
 	bool kernel = !x->user_only, user = !x->kernel_only, show_user = user;
-	if (e->os && (e->os->ops->kernel_modules || e->os->ops->user_modules)) {
+	if (e->os) {
 		/* a target without lists (an image by itself) has the modules it has */
 		err k = kernel ? eng_reload(e, true, false, &x->c->d) : ERR_OK;
 		if (k != ERR_OK && k != ERR_UNSUPPORTED)
@@ -514,7 +514,7 @@ static err reload_named(const reload *x)
 	if (x->from_unloaded)
 		return add_from_unloaded(x);
 	TRY(for_matching(x, &n));
-	if (!n && !x->unload && e->os && (e->os->ops->kernel_modules || e->os->ops->user_modules)) {
+	if (!n && !x->unload && e->os) {
 		/* not known yet: the target's list may have it by now */
 		err r = eng_reload(e, true, false, NULL);
 		if (r == ERR_CANCELLED)

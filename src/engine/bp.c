@@ -47,7 +47,7 @@ static err bind(engine *e, bp *b, diag *d)
 		return ERR_OK;
 	if (b->direct) {
 		os_process p;
-		TRY(e->os->ops->process(e->os, b->process, &p, d));
+		TRY(os_process_get(e->os, b->process, &p, d));
 		as = os_space(&p, true);
 	}
 	b->loc.site = site_get(e, trap_kind(b), as, b->loc.addr, b->kind == BP_BA ? b->size : 0);

@@ -24,9 +24,7 @@ bool eng_is_user(engine *e, uint64_t addr)
 {
 	if (e->mode == ENG_IMAGE)
 		return false;
-	if (e->os && e->os->ops->is_user)
-		return e->os->ops->is_user(e->os, addr);
-	return !(addr >> 63);
+	return os_is_user(e->os, addr);
 }
 
 as_t eng_here(const engine *e)
@@ -51,10 +49,10 @@ static err read_soft(engine *e, as_t as, uint64_t addr, void *p, size_t n, size_
 	size_t used;
 
 	tgt_cache_get(e->t, &cache, &used);
-	if (cache.mapped_only || as.kind != AS_ROOT || !e->os || !e->os->ops->soft_pte)
+	if (cache.mapped_only || as.kind != AS_ROOT)
 		return ERR_FAULT;
 	(void)!tgt_translate(e->t, as.id, addr, &w, NULL);
-	if (w.present || !w.levels || e->os->ops->soft_pte(e->os, &w, addr, &phys, NULL) != ERR_OK)
+	if (w.present || !w.levels || os_soft_pte(e->os, &w, addr, &phys, NULL) != ERR_OK)
 		return ERR_FAULT;
 	return tgt_read(e->t, as_phys(), phys, p, n < room ? n : (size_t)room, n_ret, NULL);
 }
@@ -289,10 +287,7 @@ void eng_ctx_reset_regs(engine *e)
 static uint64_t unit_process(engine *e, unit_t u, uint64_t *thread)
 {
 	uint64_t process = 0;
-	if (!e->os || !e->os->ops->running ||
-		e->os->ops->running(e->os, u, thread, &process, NULL) != ERR_OK)
-		return 0;
-	return process;
+	return os_running(e->os, u, thread, &process, NULL) == ERR_OK ? process : 0;
 }
 
 void ctx_from_event(engine *e)
@@ -331,19 +326,15 @@ err eng_process(engine *e, uint64_t *ret, diag *d)
 	TRY(eng_accessible(e, d));
 	if (!e->ctx.process) {
 		uint64_t process = 0;
-		if (!e->os)
-			return diag_set(d, ERR_UNSUPPORTED, "this target has no processes");
-		if (e->ctx.thread && e->os->ops->thread_process) {
+		if (e->ctx.thread) {
 			/* Filtered breakpoints ask this at each hit. */
 			tgt_read_sparingly(e->t, true);
-			err r = e->os->ops->thread_process(e->os, e->ctx.thread, &process, d);
+			err r = os_thread_process(e->os, e->ctx.thread, &process, d);
 			tgt_read_sparingly(e->t, false);
 			TRY(r);
-		} else if (e->os->ops->running) {
-			uint64_t thread;
-			TRY(e->os->ops->running(e->os, e->ctx.unit, &thread, &process, d));
 		} else {
-			return diag_set(d, ERR_UNSUPPORTED, "this target has no processes");
+			uint64_t thread;
+			TRY(os_running(e->os, e->ctx.unit, &thread, &process, d));
 		}
 		e->ctx.process = process;
 		if (e->syms)
@@ -358,9 +349,7 @@ err eng_thread(engine *e, uint64_t *ret, diag *d)
 	TRY(eng_accessible(e, d));
 	if (!e->ctx.thread) {
 		uint64_t process;
-		if (!e->os || !e->os->ops->running)
-			return diag_set(d, ERR_UNSUPPORTED, "this target has no threads");
-		TRY(e->os->ops->running(e->os, e->ctx.unit, &e->ctx.thread, &process, d));
+		TRY(os_running(e->os, e->ctx.unit, &e->ctx.thread, &process, d));
 	}
 	*ret = e->ctx.thread;
 	return ERR_OK;
@@ -420,9 +409,7 @@ err eng_ctx_process(engine *e, uint64_t process, bool decode, diag *d)
 		return eng_process(e, &process, d);
 	}
 	os_process p;
-	if (!e->os || !e->os->ops->process)
-		return diag_set(d, ERR_UNSUPPORTED, "this target has no processes");
-	TRY(e->os->ops->process(e->os, process, &p, d));
+	TRY(os_process_get(e->os, process, &p, d));
 	e->ctx.process = process;
 	e->ctx.decode = decode;
 	e->ctx.user = decode ? os_space(&p, true) : as_current();
@@ -441,13 +428,11 @@ err eng_ctx_thread(engine *e, uint64_t thread, bool decode, diag *d)
 		e->ctx.thread = e->ctx.unit == e->ev.unit ? e->ev.thread : 0;
 		return eng_thread(e, &thread, d);
 	}
-	if (!e->os || !e->os->ops->thread_regs)
-		return diag_set(d, ERR_UNSUPPORTED, "this target has no threads");
 	x64_regs r = {0};
-	TRY(e->os->ops->thread_regs(e->os, thread, &r, d));
+	TRY(os_thread_regs(e->os, thread, &r, d));
 	if (decode) {
 		os_thread t;
-		TRY(e->os->ops->thread(e->os, thread, &t, d));
+		TRY(os_thread_get(e->os, thread, &t, d));
 		TRY(eng_ctx_process(e, t.process, true, d));
 	}
 	eng_ctx_regs(e, REGS_THREAD, thread, &r);

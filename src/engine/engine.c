@@ -24,7 +24,7 @@ static err host_read(void *u, sym_space space, uint64_t addr, void *p, size_t n,
 			e->t, as_process(space ? space : e->ctx.process), addr, p, n, n_ret, NULL);
 	if (!space || space == e->ctx.process)
 		return tgt_read(e->t, eng_space(e, addr), addr, p, n, n_ret, NULL);
-	TRY(e->os->ops->process(e->os, space, &proc, NULL));
+	TRY(os_process_get(e->os, space, &proc, NULL));
 	return tgt_read(e->t, os_space(&proc, true), addr, p, n, n_ret, NULL);
 }
 
@@ -78,16 +78,12 @@ static err host_tls(void *u, uint64_t base, uint64_t own, uint64_t *ret, diag *d
 		*ret = r.fs_base - own;
 		return ERR_OK;
 	}
-	if (!e->os->ops->tls_block)
-		return diag_set(d, ERR_UNSUPPORTED, "this system's libraries are not known");
-	return e->os->ops->tls_block(e->os, e->ctx.process, base, r.fs_base, ret, d);
+	return os_tls_block(e->os, e->ctx.process, base, r.fs_base, ret, d);
 }
 
 static err host_file(void *u, sym_space space, uint64_t base, unsigned i, buf *ret)
 {
-	engine *e = u;
-	return e->os && e->os->ops->file_at ? e->os->ops->file_at(e->os, space, base, i, ret)
-					    : ERR_NOTFOUND;
+	return os_file_at(((engine *)u)->os, space, base, i, ret);
 }
 
 engine *eng_create(void)
@@ -256,8 +252,7 @@ void eng_end(engine *e, tgt_leave how)
 	}
 	if (clean)
 		journal_forget(e);
-	if (e->os)
-		e->os->ops->destroy(e->os);
+	os_destroy(e->os);
 	e->os = NULL;
 	sym_mods_clear(e->syms);
 	journal_destroy(e);
@@ -328,7 +323,7 @@ static void banner_system(engine *e)
 {
 	buf b;
 	buf_init(&b, 0);
-	if (e->os && e->os->ops->version && e->os->ops->version(e->os, &b, NULL) == ERR_OK)
+	if (os_version(e->os, &b, NULL) == ERR_OK)
 		out_str(e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);
 }
@@ -362,8 +357,7 @@ err eng_connected(engine *e, diag *d)
 		e->os = os_linux_create(&host);
 		banner_user(e);
 		/* Of what does not run nobody reports what it loads. */
-		if (!e->caps.live &&
-			e->os->ops->user_modules(e->os, e->ev.process_id, &why) != ERR_OK)
+		if (!e->caps.live && os_user_modules(e->os, e->ev.process_id, &why) != ERR_OK)
 			out_as(e, OUT_WARNING, "Loaded modules: %s\n", why.text);
 		eng_notice_send(e, ENG_N_SESSION, 0);
 		return ERR_OK;
@@ -387,7 +381,7 @@ err eng_connected(engine *e, diag *d)
 	ctx_from_event(e);
 	banner_contact(e);
 	/* During early boot there is no list yet: load events fill it. */
-	if (e->os->ops->kernel_modules(e->os, &why) != ERR_OK)
+	if (os_kernel_modules(e->os, &why) != ERR_OK)
 		out_as(e, OUT_WARNING, "Loaded module list: %s\n", why.text);
 	banner_system(e);
 	mend_pages(e);
@@ -400,8 +394,7 @@ void eng_rebooted(engine *e)
 {
 	plan_end(e);
 	bp_target_gone(e);
-	if (e->os)
-		e->os->ops->destroy(e->os);
+	os_destroy(e->os);
 	e->os = NULL;
 	sym_mods_clear(e->syms);
 	e->has_event = false;
@@ -419,13 +412,11 @@ err eng_reload(engine *e, bool kernel, bool user, diag *d)
 {
 	uint64_t process;
 	TRY(eng_accessible(e, d));
-	if (!e->os || (!e->os->ops->kernel_modules && !e->os->ops->user_modules))
-		return diag_set(d, ERR_UNSUPPORTED, "this target has no module lists");
-	if (kernel && e->os->ops->kernel_modules)
-		TRY(e->os->ops->kernel_modules(e->os, d));
-	if (user && e->os->ops->user_modules) {
+	if (kernel)
+		TRY(os_kernel_modules(e->os, d));
+	if (user) {
 		TRY(eng_process(e, &process, d));
-		TRY(e->os->ops->user_modules(e->os, process, d));
+		TRY(os_user_modules(e->os, process, d));
 	}
 	bp_resolve_all(e);
 	eng_notice_send(e, ENG_N_SYMBOLS, 1);

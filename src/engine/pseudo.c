@@ -93,14 +93,14 @@ static err process_of(engine *e, os_process *ret, diag *d)
 {
 	uint64_t p;
 	TRY(eng_process(e, &p, d));
-	return e->os->ops->process(e->os, p, ret, d);
+	return os_process_get(e->os, p, ret, d);
 }
 
 static err thread_of(engine *e, os_thread *ret, diag *d)
 {
 	uint64_t t;
 	TRY(eng_thread(e, &t, d));
-	return e->os->ops->thread(e->os, t, ret, d);
+	return os_thread_get(e->os, t, ret, d);
 }
 
 static err ps_peb(engine *e, uint64_t *ret, diag *d)
@@ -250,9 +250,7 @@ static err ps_bug_code(engine *e, uint64_t *ret, diag *d)
 {
 	uint32_t code;
 	uint64_t params[4];
-	if (!e->os || !e->os->ops->bugcheck)
-		return diag_set(d, ERR_UNSUPPORTED, "no bug check data on this target");
-	TRY(e->os->ops->bugcheck(e->os, &code, params, d));
+	TRY(os_bugcheck(e->os, &code, params, d));
 	*ret = code;
 	return ERR_OK;
 }
@@ -341,10 +339,10 @@ static err pseudo_get(engine *e, str name, uint64_t *ret, diag *d)
 	} else if (numbered(name, "exr_param", TGT_EXR_PARAMS, &n)) {
 		TRY(exr(e, d));
 		*ret = n < e->ev.n_params ? e->ev.params[n] : 0;
-	} else if (numbered(name, "bug_param", 5, &n) && n && e->os && e->os->ops->bugcheck) {
+	} else if (numbered(name, "bug_param", 5, &n) && n && e->os) {
 		uint32_t code;
 		uint64_t params[4];
-		TRY(e->os->ops->bugcheck(e->os, &code, params, d));
+		TRY(os_bugcheck(e->os, &code, params, d));
 		*ret = params[n - 1];
 	} else if (str_ieq(name, STR("extret"))) {
 		*ret = e->extret;

@@ -94,7 +94,7 @@ static bool bug_check_note(engine *e)
 	if (eng_reg_get(e, STR("rcx"), &status, NULL) != ERR_OK || status < 3 || status > 5)
 		return false;
 	out(e, "A fatal system error has occurred.\n%s\n", when[status - 3]);
-	if (e->os && e->os->ops->bugcheck(e->os, &code, params, NULL) == ERR_OK)
+	if (os_bugcheck(e->os, &code, params, NULL) == ERR_OK)
 		out(e, "BugCheck %X, {%llx, %llx, %llx, %llx}\n", code,
 			(unsigned long long)params[0], (unsigned long long)params[1],
 			(unsigned long long)params[2], (unsigned long long)params[3]);
@@ -284,8 +284,7 @@ static err arrived(engine *e, const tgt_event *ev, diag *d)
 	sites_dropped(e, ev);
 	if (ev->kind == TGT_EV_PROCESS || ev->kind == TGT_EV_PROCESS_EXIT)
 		sites_process_void(e, ev->process_id);
-	if (e->os)
-		e->os->ops->stopped(e->os);
+	os_stopped(e->os);
 	ctx_from_event(e);
 	if (!e->os || first) {
 		e->inside_wait = true;
@@ -333,8 +332,8 @@ static err stuck(engine *e, err r)
 	if (r == ERR_DEAD)
 		return died(e);
 	stopped(e);
-	return r == ERR_CANCELLED && e->broke_in ? ERR_OK
-						 : r; /* Ctrl+C: it is stopped, as wished */
+	/* Ctrl+C: it is stopped, as wished */
+	return r == ERR_CANCELLED && e->broke_in ? ERR_OK : r;
 }
 
 static err resume(engine *e, diag *d)

@@ -1053,7 +1053,7 @@ static void test_hostile(void **state)
 			put64(b, v[seed >> 29]);
 			fake_mem(f->f, as_current(), where, b, 8);
 		}
-		f->e->os->ops->stopped(f->e->os);
+		os_stopped(f->e->os);
 		eng_ctx_reset(f->e);
 		uint64_t began = sys_now_ms();
 		run(f, ".cache flushall");

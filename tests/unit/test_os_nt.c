@@ -152,7 +152,7 @@ static fix *start(bool layout_b, bool bare)
 
 static void finish(fix *f)
 {
-	f->o->ops->destroy(f->o);
+	os_destroy(f->o);
 	sym_store_destroy(f->syms);
 	tgt_mem_free(&f->t);
 	world_free(&f->w);
@@ -204,7 +204,7 @@ static bool note_thread(void *u, const os_thread *t)
 static void check_processes(fix *f)
 {
 	seen s = {.n = 0};
-	assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_OK);
+	assert_int_equal(os_process_each(f->o, note_process, &s, &f->d), ERR_OK);
 	assert_int_equal(s.n, 3);
 	assert_string_equal(s.p[0].image, "System");
 	assert_int_equal(s.p[0].pid, 4);
@@ -227,11 +227,11 @@ static void test_processes(void **state)
 	fix *f = *state;
 	os_process p;
 	check_processes(f);
-	assert_int_equal(f->o->ops->process(f->o, at(f, "HasherProcess"), &p, &f->d), ERR_OK);
+	assert_int_equal(os_process_get(f->o, at(f, "HasherProcess"), &p, &f->d), ERR_OK);
 	assert_int_equal(p.pid, 0x44);
 	/* A thread is no process, nor is a user address. */
-	assert_int_equal(f->o->ops->process(f->o, at(f, "CaptureThread"), &p, &f->d), ERR_NOTFOUND);
-	assert_int_equal(f->o->ops->process(f->o, 0x1000, &p, &f->d), ERR_NOTFOUND);
+	assert_int_equal(os_process_get(f->o, at(f, "CaptureThread"), &p, &f->d), ERR_NOTFOUND);
+	assert_int_equal(os_process_get(f->o, 0x1000, &p, &f->d), ERR_NOTFOUND);
 }
 
 static void test_threads(void **state)
@@ -240,7 +240,7 @@ static void test_threads(void **state)
 	seen s = {.n = 0};
 	uint64_t th, pr;
 	assert_int_equal(
-		f->o->ops->threads(f->o, at(f, "CaptureProcess"), note_thread, &s, &f->d), ERR_OK);
+		os_thread_each(f->o, at(f, "CaptureProcess"), note_thread, &s, &f->d), ERR_OK);
 	assert_int_equal(s.n, 2);
 	assert_true(s.t[0].id_addr == at(f, "CaptureThread") &&
 		    s.t[1].id_addr == at(f, "CaptureThread2"));
@@ -249,15 +249,15 @@ static void test_threads(void **state)
 	assert_true(s.t[0].start == USER_VA + 0x1000 && s.t[0].priority == 12);
 	assert_true(str_eq(nt_wait_reason(f->n, 9), STR("WrQueue")));
 	/* What runs: the attached process is not the owner. */
-	assert_int_equal(f->o->ops->running(f->o, 0, &th, &pr, &f->d), ERR_OK);
+	assert_int_equal(os_running(f->o, 0, &th, &pr, &f->d), ERR_OK);
 	assert_true(th == at(f, "HasherThread") && pr == at(f, "CaptureProcess"));
 	os_thread t;
-	assert_int_equal(f->o->ops->thread(f->o, th, &t, &f->d), ERR_OK);
+	assert_int_equal(os_thread_get(f->o, th, &t, &f->d), ERR_OK);
 	assert_true(t.process == at(f, "HasherProcess") && t.running && t.unit == 0);
-	assert_int_equal(f->o->ops->thread(f->o, at(f, "SystemThread"), &t, &f->d), ERR_OK);
+	assert_int_equal(os_thread_get(f->o, at(f, "SystemThread"), &t, &f->d), ERR_OK);
 	assert_true(t.running && t.unit == 1);
-	assert_int_equal(f->o->ops->thread(f->o, at(f, "HasherProcess"), &t, &f->d), ERR_NOTFOUND);
-	assert_int_not_equal(f->o->ops->running(f->o, 2, &th, &pr, &f->d), ERR_OK);
+	assert_int_equal(os_thread_get(f->o, at(f, "HasherProcess"), &t, &f->d), ERR_NOTFOUND);
+	assert_int_not_equal(os_running(f->o, 2, &th, &pr, &f->d), ERR_OK);
 	assert_int_equal(nt_units(f->n), 2);
 	/* The next stop finds other threads. */
 	uint64_t prcb;
@@ -268,30 +268,29 @@ static void test_threads(void **state)
 	uint8_t b[8], *m = mem(f, prcb + cur.off);
 	memcpy(b, m, 8);
 	put64(m, at(f, "CaptureThread") + tcb.off);
-	f->o->ops->stopped(f->o);
-	assert_int_equal(f->o->ops->thread(f->o, at(f, "CaptureThread"), &t, &f->d), ERR_OK);
+	os_stopped(f->o);
+	assert_int_equal(os_thread_get(f->o, at(f, "CaptureThread"), &t, &f->d), ERR_OK);
 	assert_true(t.running && t.unit == 0);
 	memcpy(m, b, 8);
 	mem_drop(&f->t);
-	f->o->ops->stopped(f->o);
+	os_stopped(f->o);
 }
 
 static void test_regs(void **state)
 {
 	fix *f = *state;
 	x64_regs r;
-	assert_int_equal(f->o->ops->thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
+	assert_int_equal(os_thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
 	assert_true(r.rip == at(f, "KiSwapContext") && r.gpr[X64_RBP] == 0x1122334455667788ULL);
 	uint64_t size;
 	assert_int_equal(nt_sizeof(f->n, "_KSWITCH_FRAME", &size, &f->d), ERR_OK);
 	assert_true(r.gpr[X64_RSP] == at(f, "CaptureStack") + size && r.valid & X64_SET_CONTROL);
 	/* one that runs: the processor's */
-	assert_int_equal(f->o->ops->thread_regs(f->o, at(f, "SystemThread"), &r, &f->d), ERR_OK);
+	assert_int_equal(os_thread_regs(f->o, at(f, "SystemThread"), &r, &f->d), ERR_OK);
 	assert_true(r.rip == 0xfffff80000000001ULL);
 	/* no stack: words, no registers */
-	assert_int_equal(
-		f->o->ops->thread_regs(f->o, at(f, "CaptureThread2"), &r, &f->d), ERR_CORRUPT);
-	assert_int_equal(f->o->ops->trap_regs(f->o, at(f, "CaptureTrap"), &r, &f->d), ERR_OK);
+	assert_int_equal(os_thread_regs(f->o, at(f, "CaptureThread2"), &r, &f->d), ERR_CORRUPT);
+	assert_int_equal(os_trap_regs(f->o, at(f, "CaptureTrap"), &r, &f->d), ERR_OK);
 	assert_true(
 		r.rip == USER_VA + 0x123 && r.gpr[X64_RSP] == 0x7ff000 && r.seg[X64_CS] == 0x33);
 	assert_true(r.gpr[X64_RAX] == 1 && r.gpr[X64_RCX] == 2 && r.gpr[X64_RBP] == 3 &&
@@ -305,8 +304,7 @@ static void test_regs_by_name(void **state)
 		fix *f = start_with(b, false, "-D_KSWITCH_FRAME=_ANOTHER_NAME");
 		x64_regs r;
 		assert_false(nt_has(f->n, "_KSWITCH_FRAME", "Return"));
-		assert_int_equal(
-			f->o->ops->thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
+		assert_int_equal(os_thread_regs(f->o, at(f, "CaptureThread"), &r, &f->d), ERR_OK);
 		assert_true(r.rip == at(f, "KiSwapContext"));
 		uint64_t size;
 		assert_int_equal(nt_sizeof(f->n, "_ANOTHER_NAME", &size, &f->d), ERR_OK);
@@ -317,7 +315,7 @@ static void test_regs_by_name(void **state)
 
 static void check_kernel_modules(fix *f)
 {
-	assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_OK);
+	assert_int_equal(os_kernel_modules(f->o, &f->d), ERR_OK);
 	sym_mod *m = sym_mod_find(f->syms, STR("nt"));
 	assert_true(m && m->base == KERNEL_BASE && m->size == 0x100000);
 	m = sym_mod_find(f->syms, STR("hal"));
@@ -334,7 +332,7 @@ static void test_modules(void **state)
 	check_kernel_modules(f);
 	map_user(f);
 	uint64_t p = at(f, "CaptureProcess");
-	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_OK);
+	assert_int_equal(os_user_modules(f->o, p, &f->d), ERR_OK);
 	sym_mod *m = sym_mod_in(f->syms, p, USER_VA + 0x100100);
 	assert_true(m && str_eq(m->name, STR("fscapture")) && m->size == 0x7000 &&
 		    m->timestamp == 0xabcd);
@@ -342,7 +340,7 @@ static void test_modules(void **state)
 	m = sym_mod_in(f->syms, p, 0x7ff800000000ULL);
 	assert_true(m && str_eq(m->name, STR("ntdll")));
 	/* A system process has none, and says nothing about it. */
-	assert_int_equal(f->o->ops->user_modules(f->o, at(f, "SystemProcess"), &f->d), ERR_OK);
+	assert_int_equal(os_user_modules(f->o, at(f, "SystemProcess"), &f->d), ERR_OK);
 	assert_null(sym_mod_in(f->syms, at(f, "SystemProcess"), USER_VA + 0x100100));
 }
 
@@ -354,7 +352,7 @@ static void test_vads(void **state)
 	uint64_t p = at(f, "CaptureProcess"), table = 0x12000;
 	uint8_t *e = f->phys + table;
 	put64(e, 0x77ULL << 32 | 4 << 5);
-	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_OK);
+	assert_int_equal(os_user_modules(f->o, p, &f->d), ERR_OK);
 	sym_mod *m = sym_mod_in(f->syms, p, 0x7ff800000000ULL);
 	assert_true(m && str_eq(m->name, STR("ntdll")) && m->size == 0x100000);
 	assert_true(str_eq(m->path, STR("\\Windows\\System32\\ntdll.dll")));
@@ -364,7 +362,7 @@ static void test_vads(void **state)
 	put64(e, 0x20000 | 7);
 	put64(e + 8, 0x78ULL << 32 | 4 << 5);
 	mem_drop(&f->t);
-	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_OK);
+	assert_int_equal(os_user_modules(f->o, p, &f->d), ERR_OK);
 	m = sym_mod_in(f->syms, p, 0x7ff800000000ULL);
 	assert_true(m && str_eq(m->name, STR("ntdll")));
 	assert_non_null(sym_mod_in(f->syms, p, USER_VA + 0x100100));
@@ -372,12 +370,12 @@ static void test_vads(void **state)
 	put64(e, 0);
 	uint64_t v;
 	os_process proc;
-	assert_int_equal(f->o->ops->process(f->o, p, &proc, &f->d), ERR_OK);
+	assert_int_equal(os_process_get(f->o, p, &proc, &f->d), ERR_OK);
 	assert_int_equal(nt_vad_root(f->n, &proc, &v, &f->d), ERR_OK);
 	nt_off left;
 	assert_int_equal(nt_field(f->n, "_MMVAD_SHORT", "VadNode.Right", &left, &f->d), ERR_OK);
 	put64(mem(f, v + left.off), v); /* a loop */
-	assert_int_equal(f->o->ops->user_modules(f->o, p, &f->d), ERR_FAULT);
+	assert_int_equal(os_user_modules(f->o, p, &f->d), ERR_FAULT);
 	assert_non_null(strstr(f->d.text, "PEB is paged out"));
 }
 
@@ -385,14 +383,14 @@ static err soft(fix *f, uint64_t va, uint64_t *phys)
 {
 	x64_walk w = {0};
 	os_process p;
-	assert_int_equal(f->o->ops->process(f->o, at(f, "CaptureProcess"), &p, &f->d), ERR_OK);
+	assert_int_equal(os_process_get(f->o, at(f, "CaptureProcess"), &p, &f->d), ERR_OK);
 	err e = tgt_translate(&f->t, os_space(&p, true).id, va, &w, &f->d);
 	if (e == ERR_OK && w.present) {
 		*phys = w.phys;
 		return ERR_OK;
 	}
 	diag_clear(&f->d);
-	return f->o->ops->soft_pte(f->o, &w, va, phys, &f->d);
+	return os_soft_pte(f->o, &w, va, phys, &f->d);
 }
 
 static void test_soft_pte(void **state)
@@ -428,7 +426,7 @@ static void test_soft_pte(void **state)
 	/* over a page boundary, present and transition in one read */
 	os_process p;
 	uint8_t b[32];
-	assert_int_equal(f->o->ops->process(f->o, at(f, "CaptureProcess"), &p, &f->d), ERR_OK);
+	assert_int_equal(os_process_get(f->o, at(f, "CaptureProcess"), &p, &f->d), ERR_OK);
 	assert_int_equal(nt_read_user(f->n, &p, USER_VA + 0xff0, b, sizeof b, &f->d), ERR_OK);
 	assert_memory_equal(b + 16, f->phys + 0x21000, 16);
 	assert_int_equal(nt_read_user(f->n, &p, USER_VA + 0x2ff0, b, sizeof b, &f->d), ERR_FAULT);
@@ -438,26 +436,25 @@ static void test_attach(void **state)
 {
 	fix *f = *state;
 	uint64_t p = at(f, "CaptureProcess"), work = at(f, "ExpDebuggerWork");
-	assert_int_equal(f->o->ops->make_current(f->o, p, &f->d), ERR_OK);
+	assert_int_equal(os_make_current(f->o, p, &f->d), ERR_OK);
 	assert_int_equal(le32(mem(f, work)), 1);
 	assert_true(le64(mem(f, at(f, "ExpDebuggerProcessAttach"))) == p);
 	/* busy until the kernel did it */
-	assert_int_equal(f->o->ops->make_current(f->o, p, &f->d), ERR_STATE);
+	assert_int_equal(os_make_current(f->o, p, &f->d), ERR_STATE);
 	assert_non_null(strstr(f->d.text, "busy"));
-	assert_int_equal(f->o->ops->page_in(f->o, p, USER_VA, &f->d), ERR_STATE);
-	assert_int_equal(f->o->ops->make_current(f->o, 0, &f->d), ERR_OK); /* taken back */
+	assert_int_equal(os_page_in(f->o, p, USER_VA, &f->d), ERR_STATE);
+	assert_int_equal(os_make_current(f->o, 0, &f->d), ERR_OK); /* taken back */
 	assert_int_equal(le32(mem(f, work)), 0);
-	assert_int_equal(f->o->ops->page_in(f->o, 0, USER_VA + 0x3000, &f->d), ERR_OK);
+	assert_int_equal(os_page_in(f->o, 0, USER_VA + 0x3000, &f->d), ERR_OK);
 	assert_true(le64(mem(f, at(f, "ExpDebuggerPageIn"))) == USER_VA + 0x3000);
 	assert_true(le64(mem(f, at(f, "ExpDebuggerProcessAttach"))) == 0);
 	put32(mem(f, work), 2); /* taken up */
-	assert_int_equal(f->o->ops->make_current(f->o, p, &f->d), ERR_STATE);
+	assert_int_equal(os_make_current(f->o, p, &f->d), ERR_STATE);
 	put32(mem(f, work), 0);
 	/* A process only: nothing is written for anything else. */
-	assert_int_equal(
-		f->o->ops->make_current(f->o, at(f, "CaptureThread"), &f->d), ERR_NOTFOUND);
+	assert_int_equal(os_make_current(f->o, at(f, "CaptureThread"), &f->d), ERR_NOTFOUND);
 	assert_int_equal(le32(mem(f, work)), 0);
-	err e = f->o->ops->kill(f->o, p, &f->d);
+	err e = os_kill(f->o, p, &f->d);
 	if (f->layout_b) {
 		assert_int_equal(e, ERR_UNSUPPORTED);
 		assert_non_null(strstr(f->d.text, "ExpDebuggerProcessKill"));
@@ -479,7 +476,7 @@ static void test_damage(void **state)
 	uint8_t keep[8], *m = mem(f, last);
 	memcpy(keep, m, 8);
 	put64(m, at(f, "SystemProcess") + links.off); /* a loop that misses the head */
-	assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_CORRUPT);
+	assert_int_equal(os_process_each(f->o, note_process, &s, &f->d), ERR_CORRUPT);
 	assert_int_equal(s.n, 3);
 	assert_non_null(strstr(f->d.text, "loop"));
 	static const uint64_t wild[] = {
@@ -488,7 +485,7 @@ static void test_damage(void **state)
 		s.n = 0;
 		put64(m, wild[i]);
 		mem_drop(&f->t);
-		assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_CORRUPT);
+		assert_int_equal(os_process_each(f->o, note_process, &s, &f->d), ERR_CORRUPT);
 		assert_int_equal(s.n, 3);
 		assert_non_null(strstr(f->d.text, "PsActiveProcessHead"));
 	}
@@ -499,13 +496,13 @@ static void test_damage(void **state)
 	m = mem(f, at(f, "PsActiveProcessHead"));
 	memcpy(keep, m, 8);
 	put64(m, 0);
-	assert_int_equal(f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_STATE);
+	assert_int_equal(os_process_each(f->o, note_process, &s, &f->d), ERR_STATE);
 	assert_int_equal(s.n, 0);
 	memcpy(m, keep, 8);
 	m = mem(f, at(f, "PsLoadedModuleList"));
 	memcpy(keep, m, 8);
 	put64(m, 0);
-	assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_OK);
+	assert_int_equal(os_kernel_modules(f->o, &f->d), ERR_OK);
 	assert_non_null(sym_mod_find(f->syms, STR("nt")));
 	memcpy(m, keep, 8);
 	mem_drop(&f->t);
@@ -517,7 +514,7 @@ static void test_damage(void **state)
 	m = mem(f, at(f, "ModHal") + mod.off);
 	memcpy(keep, m, 8);
 	put64(m, 0x41414141);
-	assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_CORRUPT);
+	assert_int_equal(os_kernel_modules(f->o, &f->d), ERR_CORRUPT);
 	assert_non_null(sym_mod_in(f->syms, 0, KERNEL_BASE + 0x300010));
 	memcpy(m, keep, 8);
 	mem_drop(&f->t);
@@ -527,7 +524,7 @@ static void test_damage(void **state)
 	memcpy(keep, m, 8);
 	put64(m, 0x41414141);
 	f->warned[0] = 0;
-	assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_OK);
+	assert_int_equal(os_kernel_modules(f->o, &f->d), ERR_OK);
 	assert_non_null(strstr(f->warned, "left out"));
 	assert_null(sym_mod_find(f->syms, STR("hal")));
 	memcpy(m, keep, 8);
@@ -540,21 +537,21 @@ static void test_globals(void **state)
 	uint64_t v, params[4];
 	uint32_t code;
 	buf b;
-	assert_int_equal(f->o->ops->bugcheck(f->o, &code, params, &f->d), ERR_OK);
+	assert_int_equal(os_bugcheck(f->o, &code, params, &f->d), ERR_OK);
 	assert_true(code == 0xd1 && params[0] == 0x10 && params[3] == 0x44);
 	put64(mem(f, at(f, "KiBugCheckData")), 0);
-	assert_int_equal(f->o->ops->bugcheck(f->o, &code, params, &f->d), ERR_NOTFOUND);
-	assert_true(f->o->ops->is_user(f->o, USER_VA) && !f->o->ops->is_user(f->o, KERNEL_BASE));
-	assert_true(f->o->ops->is_user(f->o, 0x7ffffffeffffULL));
-	assert_false(f->o->ops->is_user(f->o, 0x800000000000ULL));
-	assert_int_equal(f->o->ops->global(f->o, STR("NoSuchGlobal"), &v, &f->d), ERR_NOTFOUND);
+	assert_int_equal(os_bugcheck(f->o, &code, params, &f->d), ERR_NOTFOUND);
+	assert_true(os_is_user(f->o, USER_VA) && !os_is_user(f->o, KERNEL_BASE));
+	assert_true(os_is_user(f->o, 0x7ffffffeffffULL));
+	assert_false(os_is_user(f->o, 0x800000000000ULL));
+	assert_int_equal(os_global(f->o, STR("NoSuchGlobal"), &v, &f->d), ERR_NOTFOUND);
 	/* an absent field is told apart by name */
 	nt_off off;
 	assert_int_equal(nt_field(f->n, "_EPROCESS", "NoSuchField", &off, &f->d), ERR_NOTFOUND);
 	assert_non_null(strstr(f->d.text, "nt!_EPROCESS.NoSuchField"));
 	assert_false(nt_has(f->n, "_KPROCESS", "UserDirectoryTableBase") != f->layout_b);
 	buf_init(&b, 0);
-	assert_int_equal(f->o->ops->version(f->o, &b, &f->d), ERR_OK);
+	assert_int_equal(os_version(f->o, &b, &f->d), ERR_OK);
 	assert_non_null(
 		strstr(buf_z(&b), "Windows 10 Kernel Version 19041 MP (2 procs) Free x64\n"));
 	assert_non_null(strstr(buf_z(&b), "Edition build lab: 19041.1.amd64fre.test\n"));
@@ -578,7 +575,7 @@ static void test_bare(void **state)
 		nt_off off;
 		uint64_t head = at(k, "KdpDebuggerDataListHead");
 		uint64_t list = at(k, "PsLoadedModuleList"), block = at(k, "KdDebuggerDataBlock");
-		f->o->ops->destroy(f->o);
+		os_destroy(f->o);
 		f->o = bare_os(f, head, list);
 		f->n = nt_of(f->o);
 		assert_int_equal(nt_field(f->n, "_EPROCESS", "Peb", &off, &f->d), ERR_OK);
@@ -591,23 +588,22 @@ static void test_bare(void **state)
 		} else {
 			/* Pcb is not first: the block's offset is from EPROCESS and still right. */
 			seen s = {.n = 0};
-			assert_int_equal(
-				f->o->ops->processes(f->o, note_process, &s, &f->d), ERR_OK);
+			assert_int_equal(os_process_each(f->o, note_process, &s, &f->d), ERR_OK);
 			assert_int_equal(s.n, 3);
 			assert_true(s.p[2].root == 0x3000 && s.p[2].pid == 0x48);
 			/* The public layout does not fit: said, not believed. */
-			assert_int_equal(f->o->ops->kernel_modules(f->o, &f->d), ERR_CORRUPT);
+			assert_int_equal(os_kernel_modules(f->o, &f->d), ERR_CORRUPT);
 			assert_non_null(strstr(f->d.text, "does not look like"));
 		}
 		/* What only types know. */
 		x64_regs r;
 		assert_int_not_equal(
-			f->o->ops->thread_regs(f->o, at(k, "CaptureThread"), &r, &f->d), ERR_OK);
+			os_thread_regs(f->o, at(k, "CaptureThread"), &r, &f->d), ERR_OK);
 		assert_int_equal(nt_field(f->n, "_EPROCESS", "VadRoot", &off, &f->d), ERR_NOTFOUND);
 		assert_non_null(strstr(f->d.text, ".sympath"));
 		/* a shorter block of an older kernel */
 		put32(mem(f, block + 0x14), 0x2aa);
-		f->o->ops->destroy(f->o);
+		os_destroy(f->o);
 		f->o = bare_os(f, head, list);
 		f->n = nt_of(f->o);
 		uint64_t v;
@@ -617,7 +613,7 @@ static void test_bare(void **state)
 		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_OK);
 		/* an encoded one */
 		put32(mem(f, block + 0x10), 0x12345678);
-		f->o->ops->destroy(f->o);
+		os_destroy(f->o);
 		f->o = bare_os(f, head, list);
 		f->n = nt_of(f->o);
 		assert_int_equal(
@@ -626,14 +622,14 @@ static void test_bare(void **state)
 		/* another kernel's */
 		put32(mem(f, block + 0x10), 0x4742444b);
 		put64(mem(f, block + 0x18), KERNEL_BASE + 0x1000);
-		f->o->ops->stopped(f->o);
+		os_stopped(f->o);
 		assert_int_equal(
 			nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
 		/* once it is right, the next stop sees it */
 		put64(mem(f, block + 0x18), KERNEL_BASE);
 		assert_int_equal(
 			nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_NOTFOUND);
-		f->o->ops->stopped(f->o);
+		os_stopped(f->o);
 		assert_int_equal(nt_kd_value(f->n, STR("OffsetKThreadState"), &v, &f->d), ERR_OK);
 		finish(k);
 		finish(f);
@@ -646,10 +642,10 @@ static void test_none(void **state)
 	os *o = os_none_create(&h);
 	diag d;
 	uint64_t v;
-	assert_int_equal(o->ops->processes(o, note_process, NULL, &d), ERR_UNSUPPORTED);
-	assert_int_equal(o->ops->global(o, STR("x"), &v, NULL), ERR_UNSUPPORTED);
+	assert_int_equal(os_process_each(o, note_process, NULL, &d), ERR_UNSUPPORTED);
+	assert_int_equal(os_global(o, STR("x"), &v, NULL), ERR_UNSUPPORTED);
 	assert_null(nt_of(o));
-	o->ops->destroy(o);
+	os_destroy(o);
 }
 
 static int setup_a(void **state)

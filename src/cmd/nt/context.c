@@ -54,7 +54,7 @@ static err decode_views(cmd *c, uint64_t process, const ctx_switches *sw)
 	engine *e = c->e;
 	if (sw->all && process) {
 		os_process p;
-		TRY(e->os->ops->process(e->os, process, &p, &c->d));
+		TRY(os_process_get(e->os, process, &p, &c->d));
 		e->ctx.system = os_space(&p, false);
 		out(e, ".cache forcedecodeptes done\n");
 	} else if (sw->decode && process) {
@@ -86,7 +86,7 @@ static err do_process(cmd *c, cmd_call *call)
 	if (sw.invasive) {
 		if (!e->caps.live)
 			return cmd_fail(c, ERR_UNSUPPORTED, "/i needs a live target");
-		TRY(e->os->ops->make_current(e->os, addr, &c->d));
+		TRY(os_make_current(e->os, addr, &c->d));
 		if (addr) {
 			said_wait(c);
 			return ERR_OK;
@@ -123,7 +123,7 @@ static err do_thread(cmd *c, cmd_call *call)
 			"context is shown "
 			"without it");
 	if (addr)
-		TRY(e->os->ops->thread(e->os, addr, &t, &c->d));
+		TRY(os_thread_get(e->os, addr, &t, &c->d));
 	TRY(eng_ctx_thread(e, addr, addr && (sw.decode || sw.all), &c->d));
 	if (!addr && (sw.decode || sw.all))
 		TRY(eng_ctx_process(e, 0, false, &c->d));
@@ -318,7 +318,7 @@ static err do_pagein(cmd *c, cmd_call *call)
 		if (implicit != running)
 			process = implicit;
 	}
-	TRY(e->os->ops->page_in(e->os, process, addr, &c->d));
+	TRY(os_page_in(e->os, process, addr, &c->d));
 	out(e, "You need to continue execution (press 'g' <enter>) for the pagein to be brought "
 	       "in.\n"
 	       "When the debugger breaks in again, the page will be present.\n");
@@ -424,7 +424,7 @@ static err do_trap(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (!addr)
 		return cmd_fail(c, ERR_ARG, "there is no trap frame at address 0");
-	TRY(e->os->ops->trap_regs(e->os, addr, &r, &c->d));
+	TRY(os_trap_regs(e->os, addr, &r, &c->d));
 	eng_ctx_regs(e, REGS_TRAP, addr, &r);
 	out(e, "NOTE: The trap frame does not contain all registers.\n"
 	       "Some register values may be zeroed or incorrect.\n");
@@ -535,7 +535,7 @@ static err list_sessions(cmd *c)
 	for (size_t i = 0; i < v.n && e == ERR_OK; i++) {
 		os_process p;
 		bool known = false;
-		if (c->e->os->ops->process(c->e->os, v.p[i], &p, NULL) != ERR_OK || !p.peb ||
+		if (os_process_get(c->e->os, v.p[i], &p, NULL) != ERR_OK || !p.peb ||
 			p.session >= OS_SESSION_UNKNOWN)
 			continue;
 		for (size_t j = 0; j < ids.n; j++)
@@ -593,14 +593,14 @@ static err do_session(cmd *c, cmd_call *call)
 		os_process p;
 		uint64_t addr;
 		TRY(ntc_running_process(c, &addr));
-		TRY(e->os->ops->process(e->os, addr, &p, &c->d));
+		TRY(os_process_get(e->os, addr, &p, &c->d));
 		if (p.session >= OS_SESSION_UNKNOWN)
 			return cmd_fail(
 				c, ERR_NOTFOUND, "%s is in no session that is known", p.image);
 		v = p.session;
 	}
 	b.id = (uint32_t)v;
-	err r = e->os->ops->processes(e->os, in_session, &b, &c->d);
+	err r = os_process_each(e->os, in_session, &b, &c->d);
 	if (!b.found)
 		return r != ERR_OK ? r : cmd_fail(c, ERR_NOTFOUND, "there is no session %u", b.id);
 	TRY(eng_ctx_process(e, b.found, true, &c->d));

@@ -9,7 +9,7 @@ static err do_vertarget(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, call->args));
 	TRY(eng_accessible(c->e, &c->d));
 	buf_init(&b, 0);
-	err e = c->e->os->ops->version(c->e->os, &b, &c->d);
+	err e = os_version(c->e->os, &b, &c->d);
 	if (e == ERR_OK)
 		out_str(c->e, OUT_NORMAL, buf_str(&b));
 	buf_deinit(&b);
@@ -21,7 +21,7 @@ static err do_bugcheck(cmd *c, cmd_call *call)
 	uint32_t code = 0;
 	uint64_t p[4] = {0};
 	TRY(cmd_arg_end(c, call->args));
-	err e = c->e->os->ops->bugcheck(c->e->os, &code, p, &c->d);
+	err e = os_bugcheck(c->e->os, &code, p, &c->d);
 	if (e != ERR_OK && e != ERR_NOTFOUND)
 		return e;
 	if (e == ERR_NOTFOUND && !str_starts(str_of(c->d.text), STR("there was no bug check")))
@@ -96,13 +96,13 @@ static err do_crash(cmd *c, cmd_call *call)
 	uint64_t params[4];
 	TRY(cmd_arg_end(c, call->args));
 	TRY(not_inside(c));
-	if (e->os->ops->bugcheck(e->os, &code, params, NULL) == ERR_OK)
+	if (os_bugcheck(e->os, &code, params, NULL) == ERR_OK)
 		return cmd_fail(c, ERR_STATE,
 			"the target is in a bug check already (%08X): use g to let it go on with "
 			"it",
 			code);
 	eng_ctx_reset(e);
-	if (e->os->ops->global(e->os, STR("KeBugCheckEx"), &fn, NULL) == ERR_OK &&
+	if (os_global(e->os, STR("KeBugCheckEx"), &fn, NULL) == ERR_OK &&
 		call_bugcheck(c, fn) == ERR_OK)
 		return ERR_OK;
 	diag_clear(&c->d);
@@ -123,8 +123,8 @@ err ntc_kill(cmd *c, cmd_call *call)
 	TRY(cmd_arg_end(c, rest));
 	if (!addr)
 		TRY(ntc_running_process(c, &addr));
-	TRY(c->e->os->ops->process(c->e->os, addr, &p, &c->d));
-	TRY(c->e->os->ops->kill(c->e->os, addr, &c->d));
+	TRY(os_process_get(c->e->os, addr, &p, &c->d));
+	TRY(os_kill(c->e->os, addr, &c->d));
 	out(c->e, "%s (process %s) ends when the target runs next: use g.\n", p.image,
 		out_addr(c->e, addr));
 	return ERR_OK;
@@ -183,7 +183,8 @@ static err show_printed(cmd *c, nt *n, uint64_t at, uint64_t size)
 			return cmd_fail(c, ERR_CANCELLED, "interrupted");
 		TRY(nt_read(n, at, text, part, &c->d));
 		for (size_t i = 0; i < part; i++)
-			if (text[i] == '\n' || text[i] == '\t' || (text[i] >= 0x20 && text[i] < 0x7f))
+			if (text[i] == '\n' || text[i] == '\t' ||
+				(text[i] >= 0x20 && text[i] < 0x7f))
 				text[k++] = text[i];
 			else if (text[i] && text[i] != '\r')
 				text[k++] = '.';

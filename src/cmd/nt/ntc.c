@@ -41,14 +41,14 @@ void ntc_symbol(cmd *c, uint64_t addr, buf *b)
 err ntc_running_process(cmd *c, uint64_t *ret)
 {
 	uint64_t thread;
-	return c->e->os->ops->running(c->e->os, c->e->ctx.unit, &thread, ret, &c->d);
+	return os_running(c->e->os, c->e->ctx.unit, &thread, ret, &c->d);
 }
 
 err ntc_implicit_process(cmd *c, os_process *ret)
 {
 	uint64_t addr;
 	TRY(eng_process(c->e, &addr, &c->d));
-	return c->e->os->ops->process(c->e->os, addr, ret, &c->d);
+	return os_process_get(c->e->os, addr, ret, &c->d);
 }
 
 static bool keep_process(void *u, const os_process *p)
@@ -81,14 +81,14 @@ err ntc_processes(cmd *c, ntc_addrs *ret, diag *why)
 {
 	os *o = c->e->os;
 	diag_clear(why);
-	return soften(c, o->ops->processes(o, keep_process, ret, why), why);
+	return soften(c, os_process_each(o, keep_process, ret, why), why);
 }
 
 err ntc_threads(cmd *c, uint64_t process, ntc_addrs *ret, diag *why)
 {
 	os *o = c->e->os;
 	diag_clear(why);
-	return soften(c, o->ops->threads(o, process, keep_thread, ret, why), why);
+	return soften(c, os_thread_each(o, process, keep_thread, ret, why), why);
 }
 
 typedef struct by_pid {
@@ -112,8 +112,8 @@ err ntc_process_of(cmd *c, uint64_t v, os_process *ret)
 	os *o = c->e->os;
 	by_pid b = {.pid = v};
 	if (v >> 47)
-		return o->ops->process(o, v, ret, &c->d);
-	err e = o->ops->processes(o, is_pid, &b, &c->d);
+		return os_process_get(o, v, ret, &c->d);
+	err e = os_process_each(o, is_pid, &b, &c->d);
 	if (b.found) {
 		*ret = b.p;
 		return ERR_OK;
@@ -141,7 +141,7 @@ static bool has_tid(void *u, const os_process *p)
 {
 	by_tid *b = u;
 	/* A process whose list is damaged may still leave the others to look through. */
-	if (b->o->ops->threads(b->o, p->id_addr, is_tid, b, &b->d) == ERR_CANCELLED)
+	if (os_thread_each(b->o, p->id_addr, is_tid, b, &b->d) == ERR_CANCELLED)
 		return false;
 	return !b->found;
 }
@@ -149,7 +149,7 @@ static bool has_tid(void *u, const os_process *p)
 err ntc_thread_by_tid(cmd *c, uint64_t tid, uint64_t *ret)
 {
 	by_tid b = {.o = c->e->os, .tid = tid};
-	err e = b.o->ops->processes(b.o, has_tid, &b, &c->d);
+	err e = os_process_each(b.o, has_tid, &b, &c->d);
 	if (b.found) {
 		*ret = b.found;
 		return ERR_OK;
@@ -270,7 +270,7 @@ static err show_threads(cmd *c, const os_process *p, unsigned flags)
 			break;
 		}
 		diag bad = {0};
-		if (o->ops->thread(o, v.p[i], &t, &bad) != ERR_OK)
+		if (os_thread_get(o, v.p[i], &t, &bad) != ERR_OK)
 			ntc_note(c, "        ", &bad);
 		else
 			e = ntc_show_thread(c, &t, flags, "        ");
@@ -453,11 +453,11 @@ static void show_owner(cmd *c, nt *n, const os_thread *t, uint64_t kt, const cha
 	os *o = c->e->os;
 	os_process p;
 	uint64_t attached;
-	if (o->ops->process(o, t->process, &p, NULL) == ERR_OK)
+	if (os_process_get(o, t->process, &p, NULL) == ERR_OK)
 		out(c->e, "%s%-25s %016llx       Image:         %s\n", indent, "Owning Process",
 			(unsigned long long)p.id_addr, p.image);
-	if (o->ops->thread_process(o, t->id_addr, &attached, NULL) == ERR_OK &&
-		attached != t->process && o->ops->process(o, attached, &p, NULL) == ERR_OK)
+	if (os_thread_process(o, t->id_addr, &attached, NULL) == ERR_OK && attached != t->process &&
+		os_process_get(o, attached, &p, NULL) == ERR_OK)
 		out(c->e, "%s%-25s %016llx       Image:         %s\n", indent, "Attached Process",
 			(unsigned long long)p.id_addr, p.image);
 	else
@@ -512,7 +512,7 @@ static void stack_of(cmd *c, const os_thread *t, unsigned flags, const char *ind
 	x64_regs r = {0};
 	diag bad = {0};
 	uint64_t process = t->process, implicit = 0;
-	if (o->ops->thread_regs(o, t->id_addr, &r, &bad) != ERR_OK) {
+	if (os_thread_regs(o, t->id_addr, &r, &bad) != ERR_OK) {
 		ntc_note(c, indent, &bad);
 		return;
 	}

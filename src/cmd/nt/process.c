@@ -37,7 +37,7 @@ static bool has_module(cmd *c, const os_process *p, str want)
 	sym_store *s = c->e->syms;
 	sym_space before = sym_scope(s);
 	bool found = false;
-	if (!p->peb || c->e->os->ops->user_modules(c->e->os, p->id_addr, NULL) != ERR_OK)
+	if (!p->peb || os_user_modules(c->e->os, p->id_addr, NULL) != ERR_OK)
 		return false;
 	sym_scope_set(s, p->id_addr);
 	sym_mod *m;
@@ -70,7 +70,7 @@ static err list_all(cmd *c, const process_filter *f, unsigned flags)
 			e = cmd_fail(c, ERR_CANCELLED, "interrupted");
 			break;
 		}
-		if (o->ops->process(o, v.p[i], &p, &bad) != ERR_OK) {
+		if (os_process_get(o, v.p[i], &p, &bad) != ERR_OK) {
 			ntc_note(c, "", &bad);
 			continue;
 		}
@@ -158,15 +158,15 @@ static err do_thread(cmd *c, cmd_call *call)
 		uint64_t process;
 		if (is_tid)
 			return cmd_fail(c, ERR_SYNTAX, "-t needs a thread id");
-		TRY(o->ops->running(o, c->e->ctx.unit, &addr, &process, &c->d));
+		TRY(os_running(o, c->e->ctx.unit, &addr, &process, &c->d));
 	} else if (is_tid) {
 		out(c->e, "Looking for thread Cid = %llx ...\n", (unsigned long long)addr);
 		TRY(ntc_thread_by_tid(c, addr, &addr));
 	}
-	TRY(o->ops->thread(o, addr, &t, &c->d));
+	TRY(os_thread_get(o, addr, &t, &c->d));
 	if (owner) {
 		os_process p;
-		TRY(o->ops->process(o, t.process, &p, &c->d));
+		TRY(os_process_get(o, t.process, &p, &c->d));
 		TRY(ntc_show_process(c, &p, 0));
 	}
 	eng_ctx saved = eng_ctx_save(c->e);
@@ -213,7 +213,7 @@ static err read_cpu(cmd *c, nt *n, unit_t u, on_cpu *ret, diag *d)
 	uint64_t process;
 	nt_off tcb;
 	TRY(nt_prcb(n, u, &s.prcb, d));
-	TRY(c->e->os->ops->running(c->e->os, u, &s.current, &process, d));
+	TRY(os_running(c->e->os, u, &s.current, &process, d));
 	if (nt_field(n, "_ETHREAD", "Tcb", &tcb, NULL) == ERR_OK)
 		s.current += tcb.off;
 	s.next = nt_get_or(n, s.prcb, "_KPRCB", "NextThread", 0);
@@ -326,7 +326,7 @@ static err do_ready(cmd *c, cmd_call *call)
 			os_thread t;
 			if (cancelled(&c->e->cancel)) {
 				e = cmd_fail(c, ERR_CANCELLED, "interrupted");
-			} else if (v.p[i] && o->ops->thread(o, v.p[i], &t, NULL) == ERR_OK &&
+			} else if (v.p[i] && os_thread_get(o, v.p[i], &t, NULL) == ERR_OK &&
 				   (t.state == 1 || t.state == 7)) {
 				if ((t.priority > 31 ? 31 : t.priority) != pri)
 					continue;
@@ -382,7 +382,7 @@ static err stack_row(
 	arena_init(&a);
 	buf_init(&b, 4096);
 	buf_init(&line, 1 << 20);
-	if (e->os->ops->thread_regs(e->os, t->id_addr, &r, &bad) != ERR_OK)
+	if (os_thread_regs(e->os, t->id_addr, &r, &bad) != ERR_OK)
 		paged_out = bad.code == ERR_FAULT;
 	else if (eng_stack(e, &a, &r, 64, &f, &k, &why) != ERR_OK)
 		k = 0;
@@ -443,13 +443,13 @@ static err do_stacks(cmd *c, cmd_call *call)
 		ntc_addrs v = {0};
 		os_process p;
 		bool head = false;
-		if (o->ops->process(o, procs.p[i], &p, NULL) == ERR_OK)
+		if (os_process_get(o, procs.p[i], &p, NULL) == ERR_OK)
 			e = ntc_threads(c, p.id_addr, &v, &inner);
 		for (size_t j = 0; j < v.n && e == ERR_OK; j++) {
 			os_thread t;
 			if (cancelled(&c->e->cancel))
 				e = cmd_fail(c, ERR_CANCELLED, "interrupted");
-			else if (o->ops->thread(o, v.p[j], &t, NULL) == ERR_OK)
+			else if (os_thread_get(o, v.p[j], &t, NULL) == ERR_OK)
 				e = stack_row(c, &t, detail, filter, &head, p.image);
 		}
 		vec_deinit(&v);

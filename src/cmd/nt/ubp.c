@@ -167,7 +167,7 @@ static err enable(cmd *c, ubp *b)
 		return ERR_OK;
 	/* The page may have moved since: the address is looked up again in the process it was set
 	 * in. */
-	TRY(c->e->os->ops->process(c->e->os, b->process, &p, &c->d));
+	TRY(os_process_get(c->e->os, b->process, &p, &c->d));
 	if (tgt_translate(c->e->t, os_space(&p, eng_is_user(c->e, b->va)).id, b->va, &w, NULL) !=
 			ERR_OK ||
 		!w.present)

@@ -251,12 +251,12 @@ static err teb_of(cmd *c, user *u, str rest, uint64_t *ret)
 		return cmd_arg_end(c, rest);
 	}
 	TRY(eng_thread(c->e, &thread, &c->d));
-	TRY(c->e->os->ops->thread(c->e->os, thread, &t, &c->d));
+	TRY(os_thread_get(c->e->os, thread, &t, &c->d));
 	if (!t.teb)
 		return cmd_fail(c, ERR_NOTFOUND, "thread %016llx is a system thread: it has no TEB",
 			(unsigned long long)thread);
 	if (t.process != u->p.id_addr)
-		TRY(c->e->os->ops->process(c->e->os, t.process, &u->p, &c->d));
+		TRY(os_process_get(c->e->os, t.process, &u->p, &c->d));
 	*ret = t.teb;
 	return ERR_OK;
 }
@@ -404,15 +404,14 @@ static err gle_all(cmd *c)
 	err e = ntc_processes(c, &procs, &why);
 	for (size_t i = 0; i < procs.n && e == ERR_OK; i++) {
 		ntc_addrs v = {0};
-		if (c->e->os->ops->process(c->e->os, procs.p[i], &u.p, NULL) != ERR_OK || !u.p.peb)
+		if (os_process_get(c->e->os, procs.p[i], &u.p, NULL) != ERR_OK || !u.p.peb)
 			continue;
 		e = ntc_threads(c, u.p.id_addr, &v, &inner);
 		for (size_t j = 0; j < v.n && e == ERR_OK; j++) {
 			os_thread t;
 			if (cancelled(&c->e->cancel))
 				e = cmd_fail(c, ERR_CANCELLED, "interrupted");
-			else if (c->e->os->ops->thread(c->e->os, v.p[j], &t, NULL) == ERR_OK &&
-				 t.teb) {
+			else if (os_thread_get(c->e->os, v.p[j], &t, NULL) == ERR_OK && t.teb) {
 				out(c->e, "Last error for thread %llx.%llx (%s):\n",
 					(unsigned long long)t.pid, (unsigned long long)t.tid,
 					u.p.image);

@@ -236,7 +236,7 @@ static err do_vtop(cmd *c, cmd_call *call)
 			out(c->e, "Amd64VtoP: Mapped phys %016llx\n", (unsigned long long)phys);
 	} else {
 		diag_clear(&c->d);
-		err e = c->e->os->ops->soft_pte(c->e->os, &w, va, &phys, &c->d);
+		err e = os_soft_pte(c->e->os, &w, va, &phys, &c->d);
 		if (e != ERR_OK) {
 			out(c->e, "Amd64VtoP: entry %016llx is not valid\n",
 				(unsigned long long)w.entry[w.levels - 1].value);

@@ -10,11 +10,6 @@
 
 enum { TEXT_MAX = 64 * 1024 * 1024, UNITS_MAX = 65536, PROCESSES_MAX = 4096 };
 
-static err no(diag *d, const char *what)
-{
-	return diag_set(d, ERR_UNSUPPORTED, "%s belongs to kernel debugging", what);
-}
-
 static err text_of(os *o, tgt_info what, uint64_t id, buf *b, diag *d)
 {
 	buf_init(b, TEXT_MAX);
@@ -22,15 +17,6 @@ static err text_of(os *o, tgt_info what, uint64_t id, buf *b, diag *d)
 	if (r != ERR_OK)
 		buf_deinit(b);
 	return r;
-}
-
-static void linux_destroy(os *o)
-{
-	mem_free(o);
-}
-
-static void linux_stopped(os *o)
-{
 }
 
 /* ---- processes and threads ---- */
@@ -122,11 +108,6 @@ static err linux_thread_regs(os *o, uint64_t tid, x64_regs *ret, diag *d)
 	return tgt_regs_get(o->host.t, (unit_t)tid, X64_SET_GENERAL | X64_SET_BASES, ret, d);
 }
 
-static err linux_trap_regs(os *o, uint64_t addr, x64_regs *ret, diag *d)
-{
-	return no(d, "a trap frame");
-}
-
 /* ---- modules ---- */
 
 static bool is_file(str path)
@@ -185,29 +166,9 @@ static err linux_kernel_modules(os *o, diag *d)
 	return ERR_OK; /* a process has none: .reload without switches does its own */
 }
 
-static err linux_make_current(os *o, uint64_t process, diag *d)
-{
-	return no(d, "making a process current");
-}
-
-static err linux_page_in(os *o, uint64_t process, uint64_t addr, diag *d)
-{
-	return no(d, "paging in");
-}
-
 static err linux_kill(os *o, uint64_t process, diag *d)
 {
 	return tgt_process_part(o->host.t, process, TGT_KILL, d);
-}
-
-static err linux_soft_pte(os *o, const x64_walk *w, uint64_t va, uint64_t *phys, diag *d)
-{
-	return no(d, "a page table");
-}
-
-static err linux_bugcheck(os *o, uint32_t *code, uint64_t params[4], diag *d)
-{
-	return no(d, "a bug check");
 }
 
 /* "Linux 6.1.0-18-amd64 x86_64", then the first process and when it began. */
@@ -246,11 +207,6 @@ static bool linux_is_user(os *o, uint64_t addr)
 	return true;
 }
 
-static err linux_global(os *o, str name, uint64_t *addr, diag *d)
-{
-	return no(d, "a kernel global");
-}
-
 /*
  * Other names of the file that is mapped at base: as we see it (a process below another root),
  * through the process's own root (a container), the program by its link, and any mapping by its own
@@ -282,8 +238,7 @@ static err linux_file_at(os *o, uint64_t pid, uint64_t base, unsigned i, buf *re
 
 static const struct os_ops linux_ops = {
 	.name = "linux",
-	.destroy = linux_destroy,
-	.stopped = linux_stopped,
+	.absent = "belongs to kernel debugging",
 	.processes = linux_processes,
 	.threads = linux_threads,
 	.process = linux_process,
@@ -291,17 +246,11 @@ static const struct os_ops linux_ops = {
 	.running = linux_running,
 	.thread_process = linux_thread_process,
 	.thread_regs = linux_thread_regs,
-	.trap_regs = linux_trap_regs,
 	.kernel_modules = linux_kernel_modules,
 	.user_modules = linux_user_modules,
-	.make_current = linux_make_current,
-	.page_in = linux_page_in,
 	.kill = linux_kill,
-	.soft_pte = linux_soft_pte,
-	.bugcheck = linux_bugcheck,
 	.version = linux_version,
 	.is_user = linux_is_user,
-	.global = linux_global,
 	.tls_block = linux_tls_block,
 	.file_at = linux_file_at,
 };

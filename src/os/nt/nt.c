@@ -47,6 +47,7 @@ static bool nt_is_user(os *o, uint64_t addr)
 
 static const struct os_ops nt_ops = {
 	.name = "nt",
+	.absent = "is not known of this system",
 	.destroy = nt_destroy,
 	.stopped = nt_stopped,
 	.processes = nt_processes,
