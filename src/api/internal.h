@@ -34,7 +34,6 @@ rs_result api_result(err e);
 rs_result api_enter(rs_session *s);
 /* Copies a string out the DbgEng way: RS_S_FALSE when truncated, *needed with the NUL. */
 rs_result api_copy(str text, char *buffer, uint32_t size, uint32_t *needed);
-eng_status api_notice(void *u, const eng_notice *n);
 
 #define API_ENTER(s)                                                                               \
 	do {                                                                                       \

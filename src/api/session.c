@@ -85,7 +85,7 @@ static eng_status vote(uint32_t v)
 	return v <= ST_RESTART_REQUESTED ? (eng_status)v : ST_NO_CHANGE;
 }
 
-eng_status api_notice(void *u, const eng_notice *n)
+static eng_status api_notice(void *u, const eng_notice *n)
 {
 	rs_session *s = u;
 	const rs_event_callbacks *cb = &s->events;

@@ -20,7 +20,8 @@ err zinsn_decode(const uint8_t *p, size_t n, zinsn *ret)
 	return ZYAN_SUCCESS(s) ? ERR_OK : ERR_CORRUPT;
 }
 
-const ZydisDecodedOperand *zinsn_mem(const zinsn *z)
+/* The memory operand that the instruction names itself (lea's address included), or NULL. */
+static const ZydisDecodedOperand *zinsn_mem(const zinsn *z)
 {
 	for (int i = 0; i < z->i.operand_count_visible; i++)
 		if (z->op[i].type == ZYDIS_OPERAND_TYPE_MEMORY)

@@ -15,8 +15,6 @@ typedef struct zinsn {
 
 /* ERR_CORRUPT: no instruction; ERR_FAULT: the bytes end inside one. */
 err zinsn_decode(const uint8_t *p, size_t n, zinsn *ret) MUST_CHECK;
-/* The memory operand that the instruction names itself (lea's address included), or NULL. */
-const ZydisDecodedOperand *zinsn_mem(const zinsn *z);
 /* Number of a general register whatever its width (ah..bh: those of rax..rbx), -1 for others. */
 int zinsn_gpr(ZydisRegister reg);
 /* Address of a memory operand. False for fs: and gs: (their bases are not in x64_regs), for vector

@@ -299,15 +299,6 @@ void buf_pad(buf *b, size_t column)
 		buf_addc(b, ' ');
 }
 
-void buf_drop_front(buf *b, size_t n)
-{
-	if (n > b->n)
-		n = b->n;
-	b->n -= n;
-	if (b->n)
-		memmove(b->p, b->p + n, b->n);
-}
-
 const char *buf_z(buf *b)
 {
 	if (!b->p)

@@ -103,7 +103,6 @@ void buf_addz(buf *b, const char *z);
 void buf_addf(buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_vaddf(buf *b, const char *fmt, va_list ap);
 void buf_pad(buf *b, size_t column); /* blanks until the current line is `column` wide */
-void buf_drop_front(buf *b, size_t n);
 static inline str buf_str(const buf *b)
 {
 	return (str){b->n ? b->p : "", b->n};

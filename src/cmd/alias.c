@@ -33,7 +33,8 @@ static bool automatic(cmd *c, str name, str *ret)
 	return false;
 }
 
-bool alias_find(cmd *c, str name, str *ret)
+/* Value of a user-named alias, variable or automatic alias. */
+static bool alias_find(cmd *c, str name, str *ret)
 {
 	for (const lang_var *v = c->lang->vars; v; v = v->up)
 		if (str_eq(v->name, name)) {

@@ -21,13 +21,31 @@ static void hook_show_stop(void *u)
 	code_show_stop((cmd *)u);
 }
 
+static lang *lang_create(void)
+{
+	lang *l = mem_alloc(sizeof *l);
+	map_init(&l->aliases);
+	return l;
+}
+
+static void lang_destroy(cmd *c)
+{
+	lang *l = c->lang;
+	log_close(c);
+	alias_destroy(l);
+	mem_free(l->prompt_command);
+	mem_free(l->command_line);
+	mem_free(l);
+	c->lang = NULL;
+}
+
 cmd *cmd_create(engine *e)
 {
 	cmd *c = mem_alloc(sizeof *c);
 	c->e = e;
 	arena_init(&c->a);
 	map_init(&c->state);
-	c->lang = lang_create(c);
+	c->lang = lang_create();
 	e->hooks.run = hook_run;
 	e->hooks.condition = script_condition;
 	e->hooks.show_stop = hook_show_stop;
@@ -48,24 +66,6 @@ void cmd_destroy(cmd *c)
 	map_deinit(&c->state);
 	arena_deinit(&c->a);
 	mem_free(c);
-}
-
-lang *lang_create(cmd *c)
-{
-	lang *l = mem_alloc(sizeof *l);
-	map_init(&l->aliases);
-	return l;
-}
-
-void lang_destroy(cmd *c)
-{
-	lang *l = c->lang;
-	log_close(c);
-	alias_destroy(l);
-	mem_free(l->prompt_command);
-	mem_free(l->command_line);
-	mem_free(l);
-	c->lang = NULL;
 }
 
 void *cmd_state(cmd *c, const char *name, size_t size)

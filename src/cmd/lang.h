@@ -71,9 +71,6 @@ typedef struct lang {
 	void *below_u;
 } lang;
 
-lang *lang_create(cmd *c);
-void lang_destroy(cmd *c);
-
 /* ---- lex.c: pure text ---- */
 
 bool lex_blank(char c);			   /* space, tab, CR, LF */
@@ -105,8 +102,6 @@ size_t lex_extension(str t);
  * ERR_LIMIT beyond LANG_TEXT_MAX. */
 err alias_expand(cmd *c, arena *a, str text, str *ret) MUST_CHECK;
 void alias_destroy(lang *l);
-/* Value of a user-named alias, variable or automatic alias. */
-bool alias_find(cmd *c, str name, str *ret);
 err alias_set(cmd *c, str name, str value) MUST_CHECK;
 /* "r $.u3=text": handled here because the text is not a register value. */
 bool alias_is_fixed_set(str command);

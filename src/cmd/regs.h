@@ -29,7 +29,6 @@ enum {
 unsigned regs_mask_served(cmd *c);
 
 /* The 80-bit format of the x87 registers. */
-long double ext80_get(const uint8_t *p);
 void ext80_put(uint8_t *p, long double v);
 void ext80_format(const uint8_t *p, buf *b); /* " 1.234000000000000000000e+0010" */
 

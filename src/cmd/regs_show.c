@@ -49,7 +49,7 @@ unsigned regs_mask_served(cmd *c)
 	return c->e->mode == ENG_USER ? mask : mask | RM_CONTROL | RM_TASK;
 }
 
-long double ext80_get(const uint8_t *p)
+static long double ext80_get(const uint8_t *p)
 {
 	uint64_t m = le64(p);
 	unsigned e = le16(p + 8);

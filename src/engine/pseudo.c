@@ -5,7 +5,9 @@
  */
 #include "engine/cxxenv.h"
 #include "engine/internal.h"
+#include "fmt/elf.h"
 
+#include <elf.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -187,23 +189,16 @@ static err ps_pagesize(engine *e, uint64_t *ret, diag *d)
 	return ERR_OK;
 }
 
-/* AT_ENTRY (9) of the auxiliary vector: ELF, System V ABI AMD64 supplement. */
 static err ps_exentry(engine *e, uint64_t *ret, diag *d)
 {
 	buf b;
-	bool found = false;
 	if (!e->caps.threads)
 		return diag_set(d, ERR_UNSUPPORTED, "$exentry is known in user mode only");
 	buf_init(&b, 4096);
 	err r = tgt_info_get(e->t, TGT_I_AUXV, e->ctx.process, &b, d);
-	for (size_t at = 0; r == ERR_OK && !found && at + 16 <= b.n; at += 16)
-		if (le64((const uint8_t *)b.p + at) == 9) {
-			*ret = le64((const uint8_t *)b.p + at + 8);
-			found = true;
-		}
+	if (r == ERR_OK && !elf_auxv(buf_str(&b), AT_ENTRY, ret))
+		r = diag_set(d, ERR_NOTFOUND, "the program's entry point is not known");
 	buf_deinit(&b);
-	if (r == ERR_OK && !found)
-		return diag_set(d, ERR_NOTFOUND, "the program's entry point is not known");
 	return r;
 }
 

@@ -169,7 +169,7 @@ static size_t chain_of(const dwx *x, uint32_t s, uint32_t chain[DWX_DEPTH_MAX])
 	return n;
 }
 
-void dwx_scope_name(const dwx *x, uint32_t scope, buf *out)
+static void dwx_scope_name(const dwx *x, uint32_t scope, buf *out)
 {
 	uint32_t chain[DWX_DEPTH_MAX];
 	size_t n = chain_of(x, scope, chain);

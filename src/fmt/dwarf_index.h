@@ -142,7 +142,6 @@ err dwx_find(const dwx *x, str name, unsigned kinds, bool fold, dwx_fn *fn, void
 err dwx_match(const dwx *x, str wildcard, unsigned kinds, const cancel *c, dwx_fn *fn, void *u);
 bool dwx_nth(const dwx *x, uint32_t index, dwx_entry *ret);	/* false: no such entry */
 void dwx_qualified(const dwx *x, const dwx_entry *e, buf *out); /* appends "A::B::c" */
-void dwx_scope_name(const dwx *x, uint32_t scope, buf *out);	/* appends "A::B" */
 
 /* Unit of parts[0] whose code holds addr (in split DWARF the skeleton): from .debug_aranges, for
  * units without from their own ranges. *cu: offset of the unit's header, *cu_die: of its first DIE

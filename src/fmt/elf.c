@@ -790,6 +790,31 @@ uint32_t elf_crc32(const void *p, size_t n)
 	return (uint32_t)crc32_z(0, p, n);
 }
 
+/* ---- the auxiliary vector ---- */
+
+bool elf_auxv_nth(str v, size_t i, uint64_t *type, uint64_t *value)
+{
+	if (i >= v.n / 16)
+		return false;
+	const uint8_t *p = (const uint8_t *)v.p + 16 * i;
+	if (!le64(p)) /* AT_NULL */
+		return false;
+	*type = le64(p);
+	*value = le64(p + 8);
+	return true;
+}
+
+bool elf_auxv(str v, uint64_t type, uint64_t *ret)
+{
+	uint64_t t, value;
+	for (size_t i = 0; elf_auxv_nth(v, i, &t, &value); i++)
+		if (t == type) {
+			*ret = value;
+			return true;
+		}
+	return false;
+}
+
 /* ---- a file made up ---- */
 
 uint8_t *elf_pack(const elf_part *part, size_t n, size_t *size, uint64_t *at)

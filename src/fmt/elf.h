@@ -130,12 +130,17 @@ err elf_gnu_find(const elf_syms *t, str name, elf_sym *ret, size_t *index) MUST_
  * symbol of the table t (the dynamic one) that it goes to. Entries whose symbol is unknown are left
  * out.
  */
-void elf_plt_each(const elf_view *v, void (*fn)(void *u, uint64_t addr, uint32_t n, str name),
-	void *u);
+void elf_plt_each(
+	const elf_view *v, void (*fn)(void *u, uint64_t addr, uint32_t n, str name), void *u);
 
 /* Range of the unwind table's entry that covers addr, by .eh_frame_hdr; false: none, or a kind of
  * table that no linker of today writes. */
 bool elf_fde_at(const elf_view *v, uint64_t addr, uint64_t *begin, uint64_t *end);
+
+/* Entry i of an auxiliary vector (System V ABI, AMD64 supplement); false behind the last. */
+bool elf_auxv_nth(str v, size_t i, uint64_t *type, uint64_t *value);
+/* Value of the entry of that type (AT_xxx of <elf.h>); false: none. */
+bool elf_auxv(str v, uint64_t type, uint64_t *ret);
 
 /* Name and CRC of .gnu_debuglink. */
 bool elf_debuglink(const elf_view *v, str *name, uint32_t *crc);

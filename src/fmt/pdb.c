@@ -44,7 +44,8 @@ uint32_t pdb_u32(pdb *f, uint32_t stream, uint64_t off)
 	return msf_read(f->m, stream, off, b, 4) == ERR_OK ? le32(b) : 0;
 }
 
-str pdb_text(pdb *f, uint32_t stream, uint64_t off, uint64_t end)
+/* Text up to a NUL inside [off, end) of a stream; empty if there is none. */
+static str pdb_text(pdb *f, uint32_t stream, uint64_t off, uint64_t end)
 {
 	const str none = {"", 0};
 	uint64_t size = msf_size(f->m, stream);
@@ -116,17 +117,6 @@ pdb_iter pdb_iter_at(pdb *f, uint32_t stream, uint64_t off, uint64_t end)
 {
 	uint64_t size = msf_size(f->m, stream);
 	return (pdb_iter){.m = f->m, .stream = stream, .off = off, .end = end < size ? end : size};
-}
-
-void pdb_iter_seek(pdb_iter *it, uint64_t off)
-{
-	if (off > it->off && off - it->off <= it->left) {
-		it->p += off - it->off;
-		it->left -= (size_t)(off - it->off);
-	} else if (off != it->off) {
-		it->left = 0;
-	}
-	it->off = off;
 }
 
 bool pdb_iter_next(pdb_iter *it, cv_rec *ret)
@@ -230,7 +220,7 @@ static err read_info(pdb *f, diag *d)
 	return ERR_OK;
 }
 
-uint32_t pdb_named(const pdb *f, str name)
+static uint32_t pdb_named(const pdb *f, str name)
 {
 	for (size_t i = 0; i < f->nnamed; i++)
 		if (str_eq(f->named_names[i], name))

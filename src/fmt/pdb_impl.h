@@ -117,13 +117,10 @@ struct pdb {
 /* Little-endian values in a stream; 0 behind the end. */
 uint16_t pdb_u16(pdb *f, uint32_t stream, uint64_t off);
 uint32_t pdb_u32(pdb *f, uint32_t stream, uint64_t off);
-/* Text up to a NUL inside [off, end) of a stream; empty if there is none. */
-str pdb_text(pdb *f, uint32_t stream, uint64_t off, uint64_t end);
 /* String of the "/names" table. */
 str pdb_name_str(pdb *f, uint32_t off);
 /* LHashPbCb (docs/pdb/hashing.md). */
 uint32_t pdb_hash_v1(str s);
-uint32_t pdb_named(const pdb *f, str name); /* stream, MSF_NONE if there is none */
 bool pdb_stop(const pdb *f);
 /* The same in a scan, once per POLL records: tells pdb_pass_set's function too. */
 bool pdb_poll(const pdb *f);
@@ -145,17 +142,11 @@ typedef struct pdb_iter {
 
 pdb_iter pdb_iter_at(pdb *f, uint32_t stream, uint64_t off, uint64_t end);
 bool pdb_iter_next(pdb_iter *it, cv_rec *ret);
-void pdb_iter_seek(pdb_iter *it, uint64_t off);
 /* The record at off. */
 bool pdb_rec_at(pdb *f, uint32_t stream, uint64_t off, uint64_t end, cv_rec *ret);
 /* A module's symbols (behind the signature); its record at off. */
 pdb_iter pdb_mod_iter(pdb *f, uint32_t mod);
 bool pdb_mod_rec(pdb *f, uint32_t mod, uint32_t off, cv_rec *ret);
-
-/* ---- pdb_sym.c ---- */
-
-bool pdb_sym_of(pdb *f, const cv_rec *c, uint32_t mod, pdb_sym *ret);
-const pdb_entry *pdb_entries(pdb *f, uint32_t mod, size_t *n);
 
 /* ---- pdb_line.c ---- */
 
@@ -196,9 +187,5 @@ typedef struct pdb_row {
 } pdb_row;
 /* Decodes the annotations of an inline site; rows live in a. */
 size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row **ret);
-
-/* ---- pdb_type.c ---- */
-
-bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret);
 
 #endif

@@ -64,7 +64,7 @@ static bool sym_of_data(pdb *f, const cv_rec *c, pdb_sym *s)
 }
 
 /* What the record says by itself: references are not followed, sizes of types not asked for. */
-bool pdb_sym_of(pdb *f, const cv_rec *c, uint32_t mod, pdb_sym *ret)
+static bool pdb_sym_of(pdb *f, const cv_rec *c, uint32_t mod, pdb_sym *ret)
 {
 	pdb_sym s = {.rec = c->kind, .mod = mod, .at = c->at, .rva = PDB_NO_RVA};
 	cv_pub pub;
@@ -531,7 +531,7 @@ static bool entry_of(pdb *f, const cv_rec *c, int depth, pdb_entry *e)
 	return e->rva != PDB_NO_RVA;
 }
 
-const pdb_entry *pdb_entries(pdb *f, uint32_t mod, size_t *n)
+static const pdb_entry *pdb_entries(pdb *f, uint32_t mod, size_t *n)
 {
 	pdb_module *m = &f->mods[mod];
 	if (!m->indexed) {

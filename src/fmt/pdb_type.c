@@ -76,7 +76,7 @@ static const uint32_t *block_of(pdb *f, pdb_tpi *t, uint32_t i, uint32_t n)
 	return t->blocks[i];
 }
 
-bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret)
+static bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret)
 {
 	if (!t->ok || ti < t->first || ti >= t->end)
 		return false;

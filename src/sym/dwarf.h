@@ -154,8 +154,6 @@ struct dwf {
 };
 
 /* ---- dwarffile.c ---- */
-err dwpart_open(
-	dwpart *p, arena *a, const elf_view *v, const char *path, bool libdw, diag *d) MUST_CHECK;
 void dwpart_close(dwpart *p);
 
 /* ---- dwarfpack.c ---- */
@@ -169,7 +167,6 @@ void dwf_packs_free(dwf *x);
 /* Unit whose contents (or skeleton) hold this DIE. */
 dwunit *dwf_unit_of(dwf *x, Dwarf_Die *die);
 err dwf_unit_at(dwf *x, uint64_t vaddr, dwunit **ret) MUST_CHECK;
-void dwf_unit_funcs(dwf *x, dwunit *u);
 err dwf_func_die(dwf *x, uint64_t vaddr, dwunit **u, dwfunc *ret) MUST_CHECK;
 bool dwf_entry_die(dwf *x, const dwx_entry *e, Dwarf_Die *ret);
 /* Does die hold pc; the location of attr at pc. fix: the unit's. */
@@ -194,15 +191,12 @@ uint32_t dwf_type_of_die(dwf *x, Dwarf_Die *die);
 err dwf_type_plain(dwf *x, uint32_t id, dwplain *ret) MUST_CHECK;
 
 /* ---- dwarfline.c ---- */
-void dwf_rows(dwf *x, dwunit *u);
 uint64_t dwf_prolog_end(dwf *x, dwunit *u, const dwfunc *f); /* 0: unknown */
 str dwf_path(dwf *x, dwunit *u, const char *file);
 void dwf_lines_free(dwf *x);
-const char *dwf_call_file(dwunit *u, Dwarf_Die *die);
 
 /* ---- dwarfcfi.c ---- */
 struct sym_cfi;
-struct sym_cfi *sym_elf_cfi(sym_elf *g);
 /* The rule for the CFA at vaddr: register (DWARF number) and offset. False: none so simple. */
 bool dwf_cfa_rule(dwf *x, uint64_t vaddr, unsigned *reg, int64_t *off);
 const char *dwf_reg_name(unsigned n); /* NULL: unknown */

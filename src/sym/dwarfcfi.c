@@ -72,7 +72,7 @@ struct sym_cfi {
 	row rows[ROWS]; /* by address, the last one that was asked for */
 };
 
-struct sym_cfi *sym_elf_cfi(sym_elf *g)
+static struct sym_cfi *sym_elf_cfi(sym_elf *g)
 {
 	if (!g->cfi) {
 		g->cfi = mem_alloc(sizeof *g->cfi);

@@ -165,7 +165,8 @@ void dwpart_close(dwpart *p)
 	*p = (dwpart){.fd = -1};
 }
 
-err dwpart_open(dwpart *p, arena *a, const elf_view *v, const char *path, bool libdw, diag *d)
+static err dwpart_open(
+	dwpart *p, arena *a, const elf_view *v, const char *path, bool libdw, diag *d)
 {
 	sys_map m = p->map;
 	elf_view own = p->v;

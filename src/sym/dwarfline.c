@@ -26,7 +26,7 @@ static int by_addr(const void *a, const void *b)
 	return p->addr < q->addr ? -1 : p->addr > q->addr;
 }
 
-void dwf_rows(dwf *x, dwunit *u)
+static void dwf_rows(dwf *x, dwunit *u)
 {
 	Dwarf_Lines *lines;
 	size_t n;

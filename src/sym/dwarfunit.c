@@ -226,7 +226,7 @@ static int by_lo(const void *a, const void *b)
 	return f->lo < g->lo ? -1 : f->lo > g->lo;
 }
 
-void dwf_unit_funcs(dwf *x, dwunit *u)
+static void dwf_unit_funcs(dwf *x, dwunit *u)
 {
 	if (u->walked)
 		return;

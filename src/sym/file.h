@@ -104,7 +104,6 @@ sym_file *sym_file_new(sym_store *s, const sym_file_ops *ops, const char *path, 
  */
 enum { SYM_TYPE_MADE = (int)0x80000000, SYM_TYPE_BASIC_END = 0x1000 };
 bool sym_basic_get(uint32_t id, sym_type_info *ret, uint32_t *elem);
-uint32_t sym_basic_find(str name); /* 0 if there is none */
 
 /* Undecorated view of raw, kept in f. */
 str sym_file_undec(sym_file *f, str raw);

@@ -240,11 +240,6 @@ void sym_cache_dir_set(sym_store *s, str dir)
 	path_changed(s);
 }
 
-str sym_cache_dir(const sym_store *s)
-{
-	return str_of(s->cache_dir);
-}
-
 void sym_exepath_set(sym_store *s, str path)
 {
 	arena a;

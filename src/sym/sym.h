@@ -143,7 +143,6 @@ void sym_path_expanded(sym_store *s, buf *out);
 void sym_path_summary(sym_store *s, buf *out);
 /* Default store for downloads: $XDG_CACHE_HOME or ~/.cache, /ringside/sym. Empty: back to that. */
 void sym_cache_dir_set(sym_store *s, str dir);
-str sym_cache_dir(const sym_store *s);
 void sym_exepath_set(sym_store *s, str path);
 str sym_exepath(const sym_store *s);
 /* Forgets what was looked for in vain and which servers were silent (.reload). */

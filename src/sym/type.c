@@ -89,7 +89,7 @@ bool sym_basic_get(uint32_t id, sym_type_info *ret, uint32_t *elem)
 	return true;
 }
 
-uint32_t sym_basic_find(str name)
+static uint32_t sym_basic_find(str name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(basics); i++) {
 		if (str_ieq(name, str_of(basics[i].name)))

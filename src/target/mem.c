@@ -350,18 +350,6 @@ bool mem_peek(tgt *t, as_t as, uint64_t addr, void *b, size_t n)
 	return true;
 }
 
-err mem_raw_read(tgt *t, as_t as, uint64_t addr, void *b, size_t n, size_t *n_ret)
-{
-	if (as.kind == AS_ROOT && !served(t, AS_ROOT)) {
-		uint64_t pa;
-		TRY(phys_of(t, as.id, addr, &pa));
-		if (n > MEM_PAGE - addr % MEM_PAGE)
-			n = MEM_PAGE - addr % MEM_PAGE;
-		return t->ops->read(t, as_phys(), pa, b, n, n_ret);
-	}
-	return t->ops->read(t, as, addr, b, n, n_ret);
-}
-
 static bool cached_kind(as_t as)
 {
 	return as.kind == AS_CURRENT || as.kind == AS_PROCESS || as.kind == AS_ROOT ||

@@ -63,8 +63,6 @@ void tgt_mem_free(tgt *t);
 void mem_drop(tgt *t); /* what was read may be stale; kept for views while it is held */
 /* Bytes of the cache, no request; false if not all of them are there. */
 bool mem_peek(tgt *t, as_t as, uint64_t addr, void *b, size_t n);
-/* Straight to the backend (after translation of AS_ROOT), no cache, no masking. */
-err mem_raw_read(tgt *t, as_t as, uint64_t addr, void *b, size_t n, size_t *n_ret);
 
 /* trap.c */
 void trap_mask(tgt *t, as_t as, uint64_t addr, uint8_t *b, size_t n);

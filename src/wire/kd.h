@@ -134,7 +134,6 @@ void kdp_again(kdp *p, uint64_t now_us); /* repeats the outstanding packet */
 /* Sends the last packet anew, to a side that has been reset since: under the first number. */
 void kdp_once_more(kdp *p, uint64_t now_us);
 void kdp_drop(kdp *p);			 /* as if the outstanding packet was acknowledged */
-void kdp_flip(kdp *p); /* gives the outstanding packet the other id: our count may be wrong */
 void kdp_reset(kdp *p, uint64_t now_us); /* sends RESET and starts the ids anew */
 void kdp_breakin(kdp *p);
 uint32_t kd_checksum(const uint8_t *p, size_t n);

@@ -425,13 +425,6 @@ void kdp_drop(kdp *p)
 	p->id = (p->id & ~(uint32_t)KD_SYNC) ^ 1;
 }
 
-void kdp_flip(kdp *p)
-{
-	p->id = (p->id & ~(uint32_t)KD_SYNC) ^ 1;
-	if (p->outstanding)
-		put32(p->pkt + 8, p->id);
-}
-
 void kdp_reset(kdp *p, uint64_t now)
 {
 	/* The number of a RESET is not looked at; recorded debuggers send the first one. */

@@ -514,9 +514,32 @@ static void damaged(void **state)
 	assert_int_equal(elf_open(&v, &a, p, f.n, NULL), ERR_CORRUPT);
 }
 
+/* Entries up to AT_NULL; half an entry at the end is none. */
+static void auxiliary_vector(void **state)
+{
+	uint8_t v[16 * 4 + 8] = {0};
+	uint64_t type, value = 7;
+	put64(v, 9);
+	put64(v + 8, 0x401000);
+	put64(v + 16, 25);
+	put64(v + 24, 0x7ffe);
+	str all = {(const char *)v, sizeof v};
+	assert_true(elf_auxv(all, 9, &value) && value == 0x401000);
+	assert_true(elf_auxv(all, 25, &value) && value == 0x7ffe);
+	assert_false(elf_auxv(all, 0, &value));
+	assert_false(elf_auxv(all, 3, &value));
+	assert_int_equal(value, 0x7ffe);
+	assert_false(elf_auxv_nth(all, 2, &type, &value));
+	assert_false(elf_auxv_nth(str_take(all, 31), 1, &type, &value));
+	assert_true(elf_auxv_nth(str_take(all, 32), 1, &type, &value) && type == 25);
+	put64(v + 48, 6); /* behind the end */
+	assert_false(elf_auxv(all, 6, &value));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(auxiliary_vector),
 		cmocka_unit_test(names),
 		cmocka_unit_test(exploding_names),
 		cmocka_unit_test(headers),

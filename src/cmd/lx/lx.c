@@ -5,6 +5,7 @@
 #include "cmd/nt/ntc.h"
 
 #include "base/reader.h"
+#include "fmt/elf.h"
 
 #include <elf.h>
 #include <time.h>
@@ -499,11 +500,8 @@ static err cmd_auxv(cmd *c, cmd_call *call)
 	str blob, s;
 	TRY(cmd_arg_end(c, call->args));
 	TRY(lx_text(c, TGT_I_AUXV, c->e->ctx.process, &blob));
-	for (size_t at = 0; at + 16 <= blob.n; at += 16) {
-		uint64_t type = le64((const uint8_t *)blob.p + at);
-		uint64_t v = le64((const uint8_t *)blob.p + at + 8);
-		if (type == AT_NULL)
-			break;
+	uint64_t type, v;
+	for (size_t k = 0; elf_auxv_nth(blob, k, &type, &v); k++) {
 		size_t i = 0;
 		while (i < ARRAY_LEN(names) && names[i].type != type)
 			i++;

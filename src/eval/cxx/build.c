@@ -64,7 +64,8 @@ static err convert(parser *p, node *n, const cxx_type *t, node **ret)
 	return cxx_build_node(p, N_CONVERT, t, n, NULL, n->begin, n->end, ret);
 }
 
-err cxx_build_value(parser *p, node *n, node **ret)
+/* Arrays and functions become pointers, what has no type or value fails. */
+static err cxx_build_value(parser *p, node *n, node **ret)
 {
 	const cxx_type *t = n->type;
 	*ret = n;

@@ -202,8 +202,6 @@ err cxx_build_node(parser *p, node_kind k, const cxx_type *t, node *a, node *b, 
 	size_t end, node **ret) MUST_CHECK;
 err cxx_build_const(
 	parser *p, const cxx_type *t, cxx_u128 v, size_t begin, size_t end, node **ret) MUST_CHECK;
-/* Arrays and functions become pointers, what has no type or value fails. */
-err cxx_build_value(parser *p, node *n, node **ret) MUST_CHECK;
 /* A thing of type t that may be a reference: then what it refers to. */
 err cxx_build_lvalue(parser *p, node *n, node **ret) MUST_CHECK;
 err cxx_build_cast(parser *p, node *n, const cxx_type *t, size_t begin, node **ret) MUST_CHECK;

@@ -27,9 +27,6 @@ uint64_t linux_ticks_ms(uint64_t ticks); /* of a stat's times */
 /* Value behind "Name:" in a status text, trimmed; "" if there is none. */
 str linux_status_value(str text, str name);
 
-/* Value of an auxiliary vector's entry (getauxval(3)); false if absent. */
-bool linux_auxv(str blob, uint64_t type, uint64_t *ret);
-
 /* os_ops' tls_block. */
 err linux_tls_block(
 	os *o, uint64_t pid, uint64_t base, uint64_t pointer, uint64_t *ret, diag *d) MUST_CHECK;

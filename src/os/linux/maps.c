@@ -3,8 +3,6 @@
  */
 #include "os/linux/linux.h"
 
-#include "base/reader.h"
-
 #include <unistd.h>
 
 static str line_next(str *rest)
@@ -85,18 +83,4 @@ str linux_status_value(str text, str name)
 			return str_trim(str_skip(line, name.n + 1));
 	}
 	return STR("");
-}
-
-bool linux_auxv(str blob, uint64_t type, uint64_t *ret)
-{
-	for (size_t at = 0; at + 16 <= blob.n; at += 16) {
-		uint64_t t = le64((const uint8_t *)blob.p + at);
-		if (t == type) {
-			*ret = le64((const uint8_t *)blob.p + at + 8);
-			return true;
-		}
-		if (!t)
-			break;
-	}
-	return false;
 }

@@ -17,6 +17,9 @@
 #include "os/linux/linux.h"
 
 #include "base/reader.h"
+#include "fmt/elf.h"
+
+#include <elf.h>
 
 enum { MAPS_MAX = 8192, NAMESPACES_MAX = 16, PHDR_SIZE = 56, PHDRS_MAX = 64 };
 
@@ -119,8 +122,8 @@ static bool program_has_tls(const looking *k)
 	buf b;
 	buf_init(&b, 8192);
 	bool has = tgt_info_get(k->o->host.t, TGT_I_AUXV, k->as.id, &b, NULL) == ERR_OK &&
-		   linux_auxv(buf_str(&b), 3 /* AT_PHDR */, &at) &&
-		   linux_auxv(buf_str(&b), 5 /* AT_PHNUM */, &n) && has_tls(k, at, n);
+		   elf_auxv(buf_str(&b), AT_PHDR, &at) && elf_auxv(buf_str(&b), AT_PHNUM, &n) &&
+		   has_tls(k, at, n);
 	buf_deinit(&b);
 	return has;
 }

@@ -45,7 +45,6 @@ struct nt {
 };
 
 /* nt_kdblock.c */
-err nt_kd_load(nt *n, diag *d) MUST_CHECK;
 err nt_kd_at(nt *n, size_t off, size_t size, uint64_t *ret);
 /* Offset of a global's address in the block; 0 if it is not there. */
 size_t nt_kd_global(str name);

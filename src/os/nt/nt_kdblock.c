@@ -227,7 +227,7 @@ static err find_in_list(nt *n, bool *other)
 	return ERR_NOTFOUND;
 }
 
-err nt_kd_load(nt *n, diag *d)
+static err nt_kd_load(nt *n, diag *d)
 {
 	bool other = false;
 	sym s;

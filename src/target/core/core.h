@@ -73,7 +73,6 @@ void core_mem_close(core *c);
 
 /* ---- core_text.c ---- */
 
-bool core_auxv(const core *c, uint64_t type, uint64_t *ret);
 const core_region *core_exe_region(const core *c); /* of the program's file; NULL unknown */
 err core_info(tgt *t, tgt_info what, uint64_t id, buf *ret, diag *d);
 

@@ -22,25 +22,11 @@ static err unknown(diag *d, const char *what)
 	return diag_set(d, ERR_NOTFOUND, "a core file does not tell %s", what);
 }
 
-bool core_auxv(const core *c, uint64_t type, uint64_t *ret)
-{
-	for (size_t at = 0; at + 16 <= c->c.auxv.n; at += 16) {
-		uint64_t t = le64(c->c.auxv.p + at);
-		if (t == type) {
-			*ret = le64(c->c.auxv.p + at + 8);
-			return true;
-		}
-		if (t == AT_NULL)
-			break;
-	}
-	return false;
-}
-
 const core_region *core_exe_region(const core *c)
 {
 	uint64_t at;
 	const core_region *r = NULL;
-	if (core_auxv(c, AT_PHDR, &at) || core_auxv(c, AT_ENTRY, &at))
+	if (elf_auxv(c->c.auxv, AT_PHDR, &at) || elf_auxv(c->c.auxv, AT_ENTRY, &at))
 		r = core_region_at(c, at);
 	return r && r->map ? r : NULL;
 }
@@ -50,7 +36,7 @@ const core_region *core_exe_region(const core *c)
 static const core_region *stack_of(const core *c)
 {
 	uint64_t at;
-	if (!core_auxv(c, AT_RANDOM, &at) && !core_auxv(c, AT_EXECFN, &at))
+	if (!elf_auxv(c->c.auxv, AT_RANDOM, &at) && !elf_auxv(c->c.auxv, AT_EXECFN, &at))
 		return NULL;
 	return core_region_at(c, at);
 }
@@ -118,7 +104,7 @@ static str region_name(const core *c, const core_region *r)
 	uint64_t vdso;
 	if (r->map)
 		return r->map->path;
-	if (core_auxv(c, AT_SYSINFO_EHDR, &vdso) && core_region_at(c, vdso) == r)
+	if (elf_auxv(c->c.auxv, AT_SYSINFO_EHDR, &vdso) && core_region_at(c, vdso) == r)
 		return STR("[vdso]");
 	if (stack_of(c) == r)
 		return STR("[stack]");

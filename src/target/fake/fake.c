@@ -47,7 +47,7 @@ struct fake {
 	bool has_version;
 	tgt_version version;
 	tgt_caps caps;
-	bool drops, execute, running, stepping, prompt;
+	bool execute, running, stepping, prompt;
 	bool interrupted;
 	unsigned budget;
 	unit_t unit; /* that reported, or was resumed */
@@ -57,7 +57,7 @@ struct fake {
 	VEC(fake_call) calls;
 };
 
-fake *fake_of(tgt *t)
+static fake *fake_of(tgt *t)
 {
 	return (fake *)(void *)t;
 }
@@ -294,11 +294,6 @@ static void fake_caps_get(tgt *t, tgt_caps *ret)
 
 /* ---- traps ---- */
 
-void fake_drops(fake *f, bool yes)
-{
-	f->drops = yes;
-}
-
 static err fake_trap_add(tgt *t, const tgt_trap *trap, uint64_t *handle_ret, diag *d)
 {
 	fake *f = fake_of(t);
@@ -441,7 +436,7 @@ static void complete(fake *f, tgt_event *e)
 		f->regs[e->unit].rip = e->pc;
 	if (!e->thread && e->unit < FAKE_UNITS_MAX)
 		e->thread = f->facts[TGT_F_THREAD][e->unit];
-	for (size_t i = 0; f->drops && i < f->traps.n; i++) {
+	for (size_t i = 0; i < f->traps.n; i++) {
 		fake_trap *x = &f->traps.p[i];
 		if (!x->used || x->t.kind != TGT_TRAP_SOFT || x->t.addr - e->pc >= 16)
 			continue;
@@ -602,7 +597,6 @@ fake *fake_create(const tgt_host *host)
 		.max_hard = 4,
 		.phys_write = true,
 		.can_step = true};
-	f->drops = true;
 	f->n_units = 1;
 	return f;
 }

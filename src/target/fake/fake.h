@@ -55,7 +55,6 @@ typedef struct fake_call {
 /* Freed by tgt_close. */
 fake *fake_create(const tgt_host *host);
 tgt *fake_tgt(fake *f);
-fake *fake_of(tgt *t);
 
 /* Adds or overwrites bytes of a space (AS_CURRENT, AS_PHYS, AS_ROOT or AS_PROCESS). */
 void fake_mem(fake *f, as_t as, uint64_t addr, const void *bytes, size_t n);
@@ -71,8 +70,6 @@ x64_regs *fake_regs(fake *f, unit_t u);
 void fake_fact(fake *f, tgt_fact fact, unit_t u, uint64_t value); /* u only for per-unit facts */
 void fake_version(fake *f, const tgt_version *v);
 tgt_caps *fake_caps(fake *f); /* to be changed in place */
-/* Kernels drop traps at PC..PC+15 by themselves at each stop (default: yes). */
-void fake_drops(fake *f, bool yes);
 /* Appends an event. Its text, and n_units if 0, are taken care of. */
 void fake_script(fake *f, const tgt_event *ev);
 /* Runs code when resumed; budget: instructions a resume before the next scripted event, 0: 100,000.

@@ -13,11 +13,6 @@ enum { SURPLUS_MS = 1000, CLOSE_MS = 3000, EXC_BREAKPOINT = (int)0x80000003u };
 
 /* ---- events ---- */
 
-bool kd_has_event(const kd *k)
-{
-	return k->queue.n > 0;
-}
-
 static void insert(kd *k, size_t at, const tgt_event *ev, str text, bool stop)
 {
 	kd_queued q = {.ev = *ev, .stop = stop};
@@ -67,7 +62,7 @@ void kd_notice(kd *k, const char *fmt, ...)
 	kd_post(k, TGT_EV_NOTICE, str_of(s), 0);
 }
 
-void kd_notice_first(kd *k, const char *fmt, ...)
+static void kd_notice_first(kd *k, const char *fmt, ...)
 {
 	char s[2048];
 	tgt_event e = {.kind = TGT_EV_NOTICE, .n_units = k->n_cpu};

@@ -186,9 +186,7 @@ void kd_rebooted(kd *k);
 /* kd.c: events */
 void kd_post(kd *k, tgt_event_kind kind, str text, unit_t unit);
 void kd_notice(kd *k, const char *fmt, ...) PRINTF(2, 3);
-void kd_notice_first(kd *k, const char *fmt, ...) PRINTF(2, 3); /* before what is queued */
 void kd_post_event(kd *k, const tgt_event *ev, str text, bool stop);
-bool kd_has_event(const kd *k);
 
 /* kd_req.c */
 bool kd_refused(const kd *k, uint32_t api);

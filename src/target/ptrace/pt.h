@@ -273,8 +273,6 @@ err pt_attach(tgt *t, uint64_t process_id, bool noninvasive, diag *d);
 err pt_part(tgt *t, uint64_t process_id, tgt_leave how, diag *d);
 void pt_born(pt *p, pt_thread *th, int event);
 void pt_exec(pt *p, pt_thread *th);
-void pt_process_started(pt *p, pt_proc *pr, pt_thread *th);
-unsigned pt_options(const pt_proc *pr);
 void pt_terminal_back(pt *p);
 
 /* pt_wait.c */
@@ -284,11 +282,8 @@ tgt_event *pt_event(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind);
  * goes to the queue. True: *ret is filled. */
 bool pt_status(pt *p, pt_thread *th, int status, tgt_event *ret);
 void pt_unknown_status(pt *p, pid_t tid, int status);
-void pt_fill(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind, tgt_event *ev);
 void pt_proc_ended(pt *p, pt_proc *pr, pid_t tid, uint32_t code);
-/* An exception of th's, where it stands: in *ret, or with NULL in the queue. The first is without a
- * code yet. */
-tgt_event *pt_exception(pt *p, pt_thread *th, tgt_event *ret);
+/* An exception of th's, where it stands: in *ret, or with NULL in the queue. */
 tgt_event *pt_break_event(pt *p, pt_thread *th, tgt_event *ret);
 bool pt_step_event(pt *p, pt_thread *th, tgt_event *ret);
 bool pt_signal_kills(const pt_thread *th, int sig);
@@ -300,11 +295,9 @@ err pt_halt(tgt *t, diag *d);
 err pt_halt_proc(pt *p, pt_proc *only, diag *d);
 bool pt_halt_thread(pt *p, pt_thread *th);
 void pt_run(pt *p, pt_thread *th, bool step);
-void pt_launch(pt *p);
 void pt_terminal_give(pt *p);
 void pt_continue_found(pt *p);
 bool pt_may_run(const pt *p, const pt_thread *th);
-void pt_storm(pt *p, pt_thread *th);
 err pt_freeze(tgt *t, unit_t u, bool on, diag *d);
 void pt_unpin(pt *p);
 /*
@@ -375,14 +368,11 @@ unsigned pt_hard_hit(pt *p, pt_thread *th, uint64_t *dr6);
 
 /* pt_pass.c */
 err pt_pass(tgt *t, unit_t u, uint64_t handle, diag *d);
-/* Makes ready how to pass site with th's help. False: it cannot be passed. */
-bool pt_pass_ready(pt *p, pt_thread *th, pt_site *s);
 /* The thread is about to run and is to pass th->pass. True: it stands behind the instruction by
  * now, nothing was run. */
 bool pt_pass_go(pt *p, pt_thread *th);
 /* The thread has stopped: a pc inside of a copy becomes the pc that it stands for. */
 bool pt_pass_home(pt *p, pt_thread *th);
-bool pt_in_scratch(const pt_space *s, uint64_t addr);
 void pt_scratch_drop(pt *p, pt_proc *pr);
 /* Past a site of our own that nobody is to see; by stepping with the byte out if need be. */
 void pt_pass_silently(pt *p, pt_thread *th, pt_site *s);

@@ -17,6 +17,7 @@
 #include "target/ptrace/pt.h"
 
 #include "base/reader.h"
+#include "fmt/elf.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -331,22 +332,12 @@ static void auxv_read(pt_proc *pr)
 	buf b;
 	buf_init(&b, 8192);
 	if (pt_proc_text(pt_via(pr), "auxv", &b)) {
-		reader r = rd_of(b.p, b.n);
-		while (rd_left(&r) >= 16) {
-			uint64_t type = rd_u64(&r), v = rd_u64(&r);
-			if (type == AT_NULL)
-				break;
-			if (type == AT_ENTRY)
-				pr->entry = v;
-			else if (type == AT_BASE)
-				pr->interp = v;
-			else if (type == AT_PHDR)
-				pr->phdr = v;
-			else if (type == AT_PHNUM)
-				pr->phnum = v;
-			else if (type == AT_SYSINFO_EHDR)
-				pr->vdso = v;
-		}
+		str v = buf_str(&b);
+		elf_auxv(v, AT_ENTRY, &pr->entry);
+		elf_auxv(v, AT_BASE, &pr->interp);
+		elf_auxv(v, AT_PHDR, &pr->phdr);
+		elf_auxv(v, AT_PHNUM, &pr->phnum);
+		elf_auxv(v, AT_SYSINFO_EHDR, &pr->vdso);
 	}
 	buf_deinit(&b);
 }

@@ -31,19 +31,6 @@
 
 /* ---- slots ---- */
 
-static pt_scratch *scratch_of(const pt_space *s, uint64_t addr)
-{
-	for (size_t i = 0; i < s->scratch.n; i++)
-		if (addr - s->scratch.p[i]->base < PT_PAGE)
-			return s->scratch.p[i];
-	return NULL;
-}
-
-bool pt_in_scratch(const pt_space *s, uint64_t addr)
-{
-	return scratch_of(s, addr) != NULL;
-}
-
 static bool in_reach(uint64_t a, uint64_t b)
 {
 	int64_t far = (int64_t)(a - b);
@@ -207,7 +194,8 @@ static size_t code_at(pt_space *sp, const pt_site *s, uint8_t b[X64_INSN_MAX])
 	return n;
 }
 
-bool pt_pass_ready(pt *p, pt_thread *th, pt_site *s)
+/* Makes ready how to pass site with th's help. False: it cannot be passed. */
+static bool pt_pass_ready(pt *p, pt_thread *th, pt_site *s)
 {
 	uint8_t b[X64_INSN_MAX];
 	x64_insn in;

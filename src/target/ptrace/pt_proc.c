@@ -30,7 +30,7 @@
 
 enum { KILL_MS = 5000, CLONE_VM_ = 0x100, CLONE_THREAD_ = 0x10000 };
 
-unsigned pt_options(const pt_proc *pr)
+static unsigned pt_options(const pt_proc *pr)
 {
 	return PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
 	       PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT | (pr->created ? PTRACE_O_EXITKILL : 0);
@@ -247,6 +247,12 @@ static err spawn(pt *p, const tgt_create *how, const char *path, bool terminal, 
 	return e;
 }
 
+/* A process with a new image: tell of it and of what is mapped so far. */
+static void pt_process_started(pt *p, pt_proc *pr, pt_thread *th)
+{
+	pt_loader_start(p, pr, th, pr->phase != PT_READY);
+}
+
 err pt_create(tgt *t, const tgt_create *how, uint64_t *process_id, diag *d)
 {
 	pt *p = pt_of(t);
@@ -284,12 +290,6 @@ err pt_create(tgt *t, const tgt_create *how, uint64_t *process_id, diag *d)
 		pt_process_started(p, pr, th);
 	*process_id = (uint64_t)pid;
 	return ERR_OK;
-}
-
-/* A process with a new image: tell of it and of what is mapped so far. */
-void pt_process_started(pt *p, pt_proc *pr, pt_thread *th)
-{
-	pt_loader_start(p, pr, th, pr->phase != PT_READY);
 }
 
 /* ---- attach ---- */

@@ -38,7 +38,7 @@ void pt_unpin(pt *p)
 }
 
 /* The next stop of th comes soon: the last ones did. */
-void pt_storm(pt *p, pt_thread *th)
+static void pt_storm(pt *p, pt_thread *th)
 {
 	cpu_set_t one;
 	if (p->storm_tid != th->tid) {
@@ -184,7 +184,7 @@ bool pt_may_run(const pt *p, const pt_thread *th)
 		       th->proc->shadow);
 }
 
-void pt_launch(pt *p)
+static void pt_launch(pt *p)
 {
 	VEC(pt_thread *) go = {0};
 	pt_terminal_give(p);

@@ -30,7 +30,7 @@
 
 /* ---- events ---- */
 
-void pt_fill(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind, tgt_event *ev)
+static void pt_fill(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind, tgt_event *ev)
 {
 	memset(ev, 0, sizeof *ev);
 	ev->kind = kind;
@@ -54,7 +54,7 @@ tgt_event *pt_event(pt *p, pt_thread *th, pt_proc *pr, tgt_event_kind kind)
 	return ev;
 }
 
-tgt_event *pt_exception(pt *p, pt_thread *th, tgt_event *ret)
+static tgt_event *pt_exception(pt *p, pt_thread *th, tgt_event *ret)
 {
 	tgt_event *ev = ret;
 	if (ret)
