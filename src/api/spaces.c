@@ -74,11 +74,8 @@ rs_result rs_get_register_name(
 	rs_session *s, uint32_t index, char *buffer, uint32_t size, uint32_t *needed)
 {
 	API_ENTER(s);
-	uint32_t n;
-	(void)rs_get_number_registers(s, &n);
-	if (index >= n)
-		return RS_E_INVALIDARG;
-	return api_copy(str_of(x64_reg_at(index)->name), buffer, size, needed);
+	const x64_reg *reg = x64_reg_at(index);
+	return reg ? api_copy(str_of(reg->name), buffer, size, needed) : RS_E_INVALIDARG;
 }
 
 rs_result rs_get_index_by_name(rs_session *s, const char *name, uint32_t *index)
@@ -98,21 +95,19 @@ rs_result rs_get_index_by_name(rs_session *s, const char *name, uint32_t *index)
 rs_result rs_get_value(rs_session *s, uint32_t index, uint64_t *value)
 {
 	API_ENTER(s);
-	uint32_t n;
-	(void)rs_get_number_registers(s, &n);
-	if (!value || index >= n)
+	const x64_reg *reg = x64_reg_at(index);
+	if (!value || !reg)
 		return RS_E_INVALIDARG;
-	return api_result(eng_reg_get(s->e, str_of(x64_reg_at(index)->name), value, &s->d));
+	return api_result(eng_reg_get(s->e, str_of(reg->name), value, &s->d));
 }
 
 rs_result rs_set_value(rs_session *s, uint32_t index, uint64_t value)
 {
 	API_ENTER(s);
-	uint32_t n;
-	(void)rs_get_number_registers(s, &n);
-	if (index >= n)
+	const x64_reg *reg = x64_reg_at(index);
+	if (!reg)
 		return RS_E_INVALIDARG;
-	return api_result(eng_reg_set(s->e, str_of(x64_reg_at(index)->name), value, &s->d));
+	return api_result(eng_reg_set(s->e, str_of(reg->name), value, &s->d));
 }
 
 rs_result rs_get_instruction_offset(rs_session *s, uint64_t *offset)
