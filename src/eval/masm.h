@@ -59,12 +59,6 @@ err masm_eval(const masm_env *env, str text, size_t *used, uint64_t *ret, diag *
  * that keeps an expression which cannot be resolved yet (bu). 0 if there is none.
  */
 size_t masm_extent(const masm_env *env, str text);
-/* True if the code reads nothing but constants and registers (no memory, no symbols left). */
-bool masm_is_register_only(const masm_code *c);
-/* True if its value depends on symbols, so that modules coming and going may change it. */
-bool masm_has_symbols(const masm_code *c);
-/* True, and the value, if nothing needs to run. */
-bool masm_is_constant(const masm_code *c, uint64_t *ret);
 
 /* Display: 00000000`0000001a, or 0000001a if the target's pointers have 4 bytes. `ret` >= 18 bytes.
  */

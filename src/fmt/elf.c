@@ -359,21 +359,6 @@ static err headers_in_memory(const mem_reader *m, uint64_t base, uint8_t ehdr[EH
 	return ERR_OK;
 }
 
-err elf_span_in_memory(const mem_reader *m, uint64_t base, uint64_t *ret)
-{
-	uint8_t ehdr[EHDR];
-	size_t nph;
-	uint64_t lo, span;
-	elf_phdr *ph = mem_alloc(ELF_MAX_PHDRS * sizeof *ph);
-	err e = headers_in_memory(m, base, ehdr, ph, &nph, NULL);
-	if (e == ERR_OK && (!extent(ph, nph, &lo, &span) || !span))
-		e = ERR_CORRUPT;
-	mem_free(ph);
-	if (e == ERR_OK)
-		*ret = span;
-	return e;
-}
-
 static void read_some(const mem_reader *m, uint64_t addr, uint8_t *to, uint64_t n)
 {
 	for (uint64_t done = 0; done < n;) {
@@ -412,7 +397,7 @@ static bool whole_file(const uint8_t *ehdr, uint64_t span)
 err elf_from_memory(const mem_reader *m, uint64_t base, uint8_t **ret, size_t *n_ret, diag *d)
 {
 	uint8_t ehdr[EHDR];
-	size_t nph;
+	size_t nph = 0;
 	uint64_t lo = 0, span = 0;
 	elf_phdr *ph = mem_alloc(ELF_MAX_PHDRS * sizeof *ph);
 	err e = headers_in_memory(m, base, ehdr, ph, &nph, d);

@@ -102,8 +102,6 @@ err elf_open(elf_view *ret, arena *a, const void *p, size_t n, diag *d) MUST_CHE
  */
 err elf_from_memory(
 	const mem_reader *m, uint64_t base, uint8_t **ret, size_t *n_ret, diag *d) MUST_CHECK;
-/* Bytes from base to the end of the highest segment, from the headers in memory alone. */
-err elf_span_in_memory(const mem_reader *m, uint64_t base, uint64_t *ret) MUST_CHECK;
 
 const elf_sec *elf_sec_find(const elf_view *v, str name); /* NULL if there is none */
 /* The section's bytes in the file, as they stand (perhaps packed). False: none, or not inside. */

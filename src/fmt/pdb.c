@@ -228,19 +228,6 @@ static uint32_t pdb_named(const pdb *f, str name)
 	return MSF_NONE;
 }
 
-err pdb_named_stream(pdb *f, str name, str *ret)
-{
-	uint32_t s = pdb_named(f, name);
-	if (s == MSF_NONE || !msf_has(f->m, s))
-		return ERR_NOTFOUND;
-	uint64_t n = msf_size(f->m, s);
-	const uint8_t *p = n <= MSF_MAX_STITCH ? msf_view(f->m, s, 0, (size_t)n) : NULL;
-	if (!p)
-		return ERR_CORRUPT;
-	*ret = (str){(const char *)p, (size_t)n};
-	return ERR_OK;
-}
-
 /* docs/pdb/names_stream.md: signature, version, size, text. */
 str pdb_name_str(pdb *f, uint32_t off)
 {

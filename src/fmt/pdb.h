@@ -53,8 +53,6 @@ void pdb_cancel_set(pdb *f, const cancel *c);
 /* Called now and then in the middle of scans: the mapped bytes that were read so far may be let go.
  */
 void pdb_pass_set(pdb *f, void (*fn)(void *u), void *u);
-/* A named stream ("/src/headerblock", "srcsrv", "sourcelink"): whole bytes; ERR_NOTFOUND. */
-err pdb_named_stream(pdb *f, str name, str *ret) MUST_CHECK;
 
 /* ---- sections and modules ---- */
 
@@ -270,8 +268,6 @@ err pdb_type_fields(
 	pdb *f, uint32_t ti, bool (*cb)(void *u, const pdb_field *x), void *u) MUST_CHECK;
 /* i-th type of an argument list or of a function's; ERR_NOTFOUND behind the end. */
 err pdb_type_arg(pdb *f, uint32_t ti, uint32_t i, uint32_t *ret) MUST_CHECK;
-/* Where a tag was defined. */
-err pdb_type_source(pdb *f, uint32_t ti, str *file, uint32_t *line) MUST_CHECK;
 /* Name and type of an LF_FUNC_ID or LF_MFUNC_ID (inlined functions); scope may be empty. */
 err pdb_func_id(pdb *f, uint32_t id, str *scope, str *name, uint32_t *type) MUST_CHECK;
 
@@ -294,8 +290,6 @@ typedef bool (*pdb_line_cb)(void *u, const pdb_line *l);
 err pdb_line_at(pdb *f, uint32_t rva, pdb_line *ret) MUST_CHECK;
 /* Lines of one module, in the file's order (inlined ones not). */
 err pdb_line_each(pdb *f, uint32_t mod, pdb_line_cb cb, void *u) MUST_CHECK;
-/* Lines that start in [begin, end), ascending. */
-err pdb_line_range(pdb *f, uint32_t begin, uint32_t end, pdb_line_cb cb, void *u) MUST_CHECK;
 /* Source files of the whole program; several times if several modules have it. */
 err pdb_file_each(pdb *f, bool (*cb)(void *u, uint32_t mod, str path), void *u) MUST_CHECK;
 /*
@@ -350,14 +344,6 @@ err pdb_locals_all(
 	pdb *f, arena *a, const pdb_sym *func, pdb_local **ret, size_t *n_ret) MUST_CHECK;
 /* "rcx", "xmm1"; NULL if unknown. The register's names on the file's machine. */
 const char *pdb_reg_name(const pdb *f, uint16_t reg);
-
-typedef struct pdb_frame {
-	uint32_t size;		       /* bytes of locals */
-	uint32_t save_size;	       /* callee-saved registers */
-	uint32_t flags;		       /* CV_FRAMEPROC_xxx */
-	uint16_t local_reg, param_reg; /* base registers, 0 none */
-} pdb_frame;
-err pdb_frame_get(pdb *f, const pdb_sym *func, pdb_frame *ret) MUST_CHECK;
 
 typedef struct pdb_inline {
 	str scope, name; /* of the inlined function */

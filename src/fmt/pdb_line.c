@@ -287,9 +287,8 @@ err pdb_line_at(pdb *f, uint32_t rva, pdb_line *ret)
 	return ok ? ERR_OK : ERR_NOTFOUND;
 }
 
-/* Lines of one subsection that start in [begin, end). False: the callback stopped. */
-static bool give_frag(pdb *f, const pdb_lines *m, const pdb_frag *x, uint32_t begin, uint64_t end,
-	pdb_line_cb cb, void *u)
+/* Lines of one subsection. False: the callback stopped. */
+static bool give_frag(pdb *f, const pdb_lines *m, const pdb_frag *x, pdb_line_cb cb, void *u)
 {
 	arena tmp;
 	entry *e;
@@ -299,7 +298,7 @@ static bool give_frag(pdb *f, const pdb_lines *m, const pdb_frag *x, uint32_t be
 	for (size_t i = 0; i < n && go; i++) {
 		uint64_t at = (uint64_t)x->rva + e[i].off;
 		pdb_line l;
-		if (hidden(e[i].line) || at < begin || at >= end || at > UINT32_MAX)
+		if (hidden(e[i].line) || at > UINT32_MAX)
 			continue;
 		to_line(f, m, x, e, i, n, &l);
 		go = cb(u, &l);
@@ -316,40 +315,10 @@ err pdb_line_each(pdb *f, uint32_t mod, pdb_line_cb cb, void *u)
 	for (size_t i = 0; i < m->nfrags; i++) {
 		if (pdb_stop(f))
 			return ERR_CANCELLED;
-		if (!give_frag(f, m, &m->frags[i], 0, UINT64_MAX, cb, u))
+		if (!give_frag(f, m, &m->frags[i], cb, u))
 			return ERR_OK;
 	}
 	return m->nfrags ? ERR_OK : ERR_NOTFOUND;
-}
-
-err pdb_line_range(pdb *f, uint32_t begin, uint32_t end, pdb_line_cb cb, void *u)
-{
-	uint16_t seg;
-	uint32_t off, last = PDB_NO_MOD;
-	pdb_contrib c;
-	if (begin >= end || !pdb_segoff(f, begin, &seg, &off))
-		return ERR_NOTFOUND;
-	size_t i = pdb_contrib_at(f, seg, off);
-	for (i = i == SIZE_MAX ? 0 : i; pdb_contrib_nth(f, (uint32_t)i, &c); i++) {
-		uint32_t from = pdb_rva(f, c.seg, c.off);
-		if (from == PDB_NO_RVA || (from < begin && begin - from >= c.size) ||
-			c.mod >= f->nmods)
-			continue;
-		if (from >= end || c.seg != seg)
-			break;
-		/* Only what lies in this contribution, so that the whole is ascending. */
-		uint32_t lo = from > begin ? from : begin;
-		uint64_t hi = (uint64_t)from + c.size < end ? (uint64_t)from + c.size : end;
-		pdb_lines *m = pdb_lines_of(f, c.mod);
-		for (size_t k = 0; k < m->nfrags; k++) {
-			const pdb_frag *x = &m->frags[k];
-			if (x->rva < hi && (x->rva >= lo || lo - x->rva < x->size) &&
-				!give_frag(f, m, x, lo, hi, cb, u))
-				return ERR_OK;
-		}
-		last = c.mod;
-	}
-	return last == PDB_NO_MOD ? ERR_NOTFOUND : ERR_OK;
 }
 
 /* ---- by file and line ---- */

@@ -434,23 +434,3 @@ err pdb_inlines_at(pdb *f, arena *a, uint32_t rva, pdb_inline **ret, size_t *n_r
 	return e;
 }
 
-err pdb_frame_get(pdb *f, const pdb_sym *func, pdb_frame *ret)
-{
-	cv_rec c;
-	cv_frameproc fp;
-	if (func->mod >= f->nmods)
-		return ERR_ARG;
-	pdb_iter it =
-		pdb_iter_at(f, f->mods[func->mod].stream, func->at, f->mods[func->mod].sym_size);
-	if (!pdb_iter_next(&it, &c) || !cv_is_proc(c.kind))
-		return ERR_CORRUPT;
-	while (pdb_iter_next(&it, &c) && !cv_closes(c.kind)) {
-		if (!cv_frameproc_get(&c, &fp))
-			continue;
-		*ret = (pdb_frame){fp.size, fp.save_size, fp.flags,
-			cv_frame_reg(fp.flags, false, f->id.machine),
-			cv_frame_reg(fp.flags, true, f->id.machine)};
-		return ERR_OK;
-	}
-	return ERR_NOTFOUND;
-}

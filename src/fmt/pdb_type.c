@@ -969,22 +969,3 @@ err pdb_func_id(pdb *f, uint32_t id, str *scope, str *name, uint32_t *type)
 	return ERR_OK;
 }
 
-err pdb_type_source(pdb *f, uint32_t ti, str *file, uint32_t *line)
-{
-	pdb_tpi *t = &f->ipi;
-	uint8_t key[4];
-	uint32_t def = pdb_type_strip(f, ti);
-	put32(key, def);
-	uint32_t hash = pdb_hash_v1((str){(const char *)key, 4});
-	for (uint32_t id = t->first; t->hashes.size && candidate(f, t, hash, &id); id++) {
-		cv_rec c;
-		if (!pdb_tpi_rec(f, t, id, &c) || c.n < 12 || le32(c.p) != def ||
-			(c.kind != LF_UDT_SRC_LINE && c.kind != LF_UDT_MOD_SRC_LINE))
-			continue;
-		*file = c.kind == LF_UDT_SRC_LINE ? string_id(f, le32(c.p + 4))
-						  : pdb_name_str(f, le32(c.p + 4));
-		*line = le32(c.p + 8);
-		return ERR_OK;
-	}
-	return ERR_NOTFOUND;
-}

@@ -1,6 +1,6 @@
 /*
- * pe: see pe.h. This file: headers, sections, reading by RVA, debug directory, .pdata, imports,
- * checksum. pe_export.c has the exports, pe_version.c the version resource.
+ * pe: see pe.h. This file: headers, sections, reading by RVA, debug directory, .pdata.
+ * pe_export.c has the exports, pe_version.c the version resource.
  *
  * Invariant: after pe_open the section table is in the arena, and no count from the image is
  * believed beyond its PE_MAX_xxx.
@@ -16,12 +16,9 @@ enum {
 	COFF_SIZE = 24, /* with the signature */
 	OPT_DIRS_32 = 96,
 	OPT_DIRS_64 = 112,
-	OPT_CHECKSUM = 64,
 	SECTION_SIZE = 40,
 	DEBUG_SIZE = 28,
 	FUNC_SIZE = 12,
-	IMPORT_SIZE = 20,
-	DELAY_SIZE = 32,
 	HEAD_READ = 4096,
 	WINDOW = 4096
 };
@@ -151,7 +148,6 @@ static err parse_headers(pe_view *p, const uint8_t *head, size_t n, size_t *need
 	p->machine = machine;
 	p->timestamp = stamp;
 	p->characteristics = chars;
-	p->checksum_off = (uint32_t)r.pos + OPT_CHECKSUM;
 	read_optional(p, &r, opt_size);
 	rd_skip(&r, opt_size);
 	read_sections(p, &r, nsec);
@@ -196,14 +192,6 @@ const pe_section *pe_section_at(const pe_view *p, uint32_t rva)
 	return NULL;
 }
 
-const pe_section *pe_section_find(const pe_view *p, str name)
-{
-	for (size_t i = 0; i < p->nsec; i++)
-		if (str_eq(str_of(p->sec[i].name), name))
-			return &p->sec[i];
-	return NULL;
-}
-
 /* The loader rounds the file pointer of a page-aligned image down to a sector. */
 static uint32_t raw_start(const pe_view *p, const pe_section *s)
 {
@@ -223,41 +211,6 @@ bool pe_same_layout(const pe_view *image, const pe_view *file)
 			return false;
 	}
 	return image->nsec;
-}
-
-bool pe_rva_to_file(const pe_view *p, uint32_t rva, uint32_t *ret)
-{
-	const pe_section *s = pe_section_at(p, rva);
-	if (!s) {
-		if (rva >= p->headers_size)
-			return false;
-		*ret = rva;
-		return true;
-	}
-	uint32_t at = rva - s->rva;
-	uint64_t off = (uint64_t)raw_start(p, s) + at;
-	if (at >= s->raw_size || off > UINT32_MAX)
-		return false;
-	*ret = (uint32_t)off;
-	return true;
-}
-
-bool pe_file_to_rva(const pe_view *p, uint32_t off, uint32_t *ret)
-{
-	for (size_t i = 0; i < p->nsec; i++) {
-		const pe_section *s = &p->sec[i];
-		uint32_t raw = raw_start(p, s);
-		if (s->raw_size && off >= raw && off - raw < s->raw_size && off - raw < s->vsize) {
-			if (s->rva > UINT32_MAX - (off - raw))
-				return false;
-			*ret = s->rva + (off - raw);
-			return true;
-		}
-	}
-	if (off >= p->headers_size)
-		return false;
-	*ret = off;
-	return true;
 }
 
 /* One piece of a file image: what lies in one section or in the headers. */
@@ -417,25 +370,6 @@ err pe_debug_codeview(const pe_view *p, arena *a, pe_codeview *ret)
 	return ERR_OK;
 }
 
-err pe_debug_misc(const pe_view *p, arena *a, str *ret)
-{
-	uint8_t *b = NULL;
-	size_t n = 0;
-	TRY(debug_data(p, a, PE_DEBUG_MISC, &b, &n));
-	/* IMAGE_DEBUG_MISC: DataType, Length, Unicode, 3 reserved, data. */
-	if (n < 12 || le32(b) != 1)
-		return ERR_CORRUPT;
-	if (b[8]) {
-		size_t units = 0;
-		while (12 + 2 * units + 2 <= n && le16(b + 12 + 2 * units))
-			units++;
-		*ret = str_from_utf16(a, b + 12, units);
-	} else {
-		*ret = (str){(char *)b + 12, strnlen((char *)b + 12, n - 12)};
-	}
-	return ERR_OK;
-}
-
 err pe_debug_repro(const pe_view *p, arena *a, str *ret)
 {
 	for (uint32_t i = 0;; i++) {
@@ -531,97 +465,4 @@ err pe_func_at(const pe_view *p, uint32_t rva, pe_func *ret)
 	}
 	*ret = f;
 	return ERR_OK;
-}
-
-/* ---- imports ---- */
-
-typedef bool (*import_cb)(void *u, const pe_import *i);
-
-/* Thunks of one DLL. names may be 0 (bound image without a name table): then only the DLL. */
-static err import_dll(const pe_view *p, arena *a, str dll, uint32_t names, uint32_t slots,
-	bool delayed, import_cb cb, void *u, bool *stop)
-{
-	size_t word = p->plus ? 8 : 4;
-	pe_import im = {.dll = dll, .delayed = delayed};
-	if (!names) {
-		*stop = !cb(u, &im);
-		return ERR_OK;
-	}
-	for (uint32_t i = 0; i < PE_MAX_IMPORTS && !*stop; i++) {
-		uint8_t b[8];
-		uint64_t at = (uint64_t)names + i * word;
-		if (at > UINT32_MAX)
-			return ERR_CORRUPT;
-		TRY(pe_read(p, (uint32_t)at, b, word));
-		uint64_t v = le_get(b, word);
-		if (!v)
-			return ERR_OK;
-		im.slot = slots + i * (uint32_t)word;
-		im.name = (str){"", 0};
-		im.hint = im.ordinal = 0;
-		if (v >> (8 * word - 1)) {
-			im.ordinal = (uint16_t)v;
-		} else {
-			uint32_t rva = (uint32_t)v & 0x7fffffff;
-			uint8_t hint[2];
-			TRY(pe_read(p, rva, hint, 2));
-			im.hint = le16(hint);
-			TRY(pe_read_z(p, a, rva + 2, PE_MAX_NAME, &im.name));
-		}
-		*stop = !cb(u, &im);
-	}
-	return *stop ? ERR_OK : ERR_LIMIT;
-}
-
-static err import_table(const pe_view *p, arena *a, bool delayed, import_cb cb, void *u, bool *stop)
-{
-	size_t size = delayed ? DELAY_SIZE : IMPORT_SIZE;
-	uint32_t rva = p->dir[delayed ? PE_DIR_DELAY_IMPORT : PE_DIR_IMPORT].rva;
-	if (!rva)
-		return ERR_OK;
-	for (uint32_t i = 0; i < PE_MAX_IMPORT_DLLS && !*stop; i++) {
-		uint8_t b[DELAY_SIZE];
-		uint64_t at = (uint64_t)rva + i * size;
-		if (at > UINT32_MAX)
-			return ERR_CORRUPT;
-		TRY(pe_read(p, (uint32_t)at, b, size));
-		uint32_t name = le32(b + (delayed ? 4 : 12));
-		uint32_t slots = le32(b + (delayed ? 12 : 16));
-		uint32_t names = le32(b + (delayed ? 16 : 0));
-		if (!name)
-			return ERR_OK;
-		if (delayed && !(le32(b) & 1))
-			continue; /* the oldest form holds addresses, not RVAs */
-		if (!delayed && !names && p->layout == PE_FILE)
-			names = slots;
-		str dll;
-		TRY(pe_read_z(p, a, name, PE_MAX_NAME, &dll));
-		TRY(import_dll(p, a, dll, names, slots, delayed, cb, u, stop));
-	}
-	return *stop ? ERR_OK : ERR_LIMIT;
-}
-
-err pe_import_each(const pe_view *p, arena *a, import_cb cb, void *u)
-{
-	bool stop = false;
-	TRY(import_table(p, a, false, cb, u, &stop));
-	return stop ? ERR_OK : import_table(p, a, true, cb, u, &stop);
-}
-
-/* ---- checksum ---- */
-
-uint32_t pe_checksum(const void *file, size_t n, uint32_t checksum_off)
-{
-	const uint8_t *b = file;
-	uint64_t sum = 0;
-	for (size_t i = 0; i < n; i += 2) {
-		uint32_t w = b[i] | (i + 1 < n ? (uint32_t)b[i + 1] << 8 : 0);
-		/* The field itself counts as zero; it is aligned to two bytes in every image. */
-		if (i >= (checksum_off & ~1u) && i < (checksum_off & ~1u) + (size_t)4)
-			w = 0;
-		sum += w;
-	}
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint32_t)sum + (uint32_t)n;
 }

@@ -23,8 +23,6 @@ enum {
 	PE_MAX_HEADERS = 1 << 20, /* SizeOfHeaders */
 	PE_MAX_EXPORTS = 1 << 17,
 	PE_MAX_NAME = 4096, /* one export, import or module name */
-	PE_MAX_IMPORT_DLLS = 4096,
-	PE_MAX_IMPORTS = 1 << 17, /* of one DLL */
 	PE_MAX_DEBUG = 64,
 	PE_MAX_RESOURCE = 1 << 16 /* version resource, bytes */
 };
@@ -85,7 +83,6 @@ typedef struct pe_view {
 	uint8_t linker_major, linker_minor;
 	uint32_t timestamp, checksum, image_size, headers_size, entry; /* entry: RVA, 0 none */
 	uint32_t section_align, file_align;
-	uint32_t checksum_off; /* file offset of the CheckSum field */
 	uint64_t preferred_base;
 	struct {
 		uint32_t rva, size;
@@ -115,11 +112,8 @@ err pe_read_some(const pe_view *p, uint32_t rva, void *dst, size_t n, size_t *n_
 err pe_read_z(const pe_view *p, arena *a, uint32_t rva, size_t max, str *ret) MUST_CHECK;
 
 const pe_section *pe_section_at(const pe_view *p, uint32_t rva); /* NULL: none (headers too) */
-const pe_section *pe_section_find(const pe_view *p, str name);
 /* Could image have become what it is by taking sections off the end of file, as strip does? */
 bool pe_same_layout(const pe_view *image, const pe_view *file);
-bool pe_rva_to_file(const pe_view *p, uint32_t rva, uint32_t *ret);
-bool pe_file_to_rva(const pe_view *p, uint32_t off, uint32_t *ret);
 
 /* ---- exports ---- */
 
@@ -134,7 +128,6 @@ typedef struct pe_export {
 err pe_export_module(const pe_view *p, arena *a, str *ret) MUST_CHECK;
 /* Binary search that reads only the names it compares; exact case. */
 err pe_export_find(pe_view *p, arena *a, str name, pe_export *ret) MUST_CHECK;
-err pe_export_ordinal(pe_view *p, arena *a, uint32_t ordinal, pe_export *ret) MUST_CHECK;
 /* Nearest export at or below rva (not forwarders); *disp is the distance. Reads the address and
  * ordinal tables once, then only one name. */
 err pe_export_at(pe_view *p, arena *a, uint32_t rva, pe_export *ret, uint32_t *disp) MUST_CHECK;
@@ -192,8 +185,6 @@ typedef struct pe_codeview {
 
 err pe_debug_each(const pe_view *p, bool (*cb)(void *u, const pe_debug *e), void *u) MUST_CHECK;
 err pe_debug_codeview(const pe_view *p, arena *a, pe_codeview *ret) MUST_CHECK;
-/* Name of the .dbg file from a MISC entry. */
-err pe_debug_misc(const pe_view *p, arena *a, str *ret) MUST_CHECK;
 /* Hash of a reproducible build (the timestamp is then no time). Empty if the entry has none. */
 err pe_debug_repro(const pe_view *p, arena *a, str *ret) MUST_CHECK;
 /* "{01234567-...}" style text of a GUID as stored: upper case, without braces or dashes if bare
@@ -211,18 +202,6 @@ err pe_func_at(const pe_view *p, uint32_t rva, pe_func *ret) MUST_CHECK;
 size_t pe_func_count(const pe_view *p);
 err pe_func_nth(const pe_view *p, size_t i, pe_func *ret) MUST_CHECK;
 
-/* ---- imports ---- */
-
-typedef struct pe_import {
-	str dll, name; /* name empty: by ordinal */
-	uint16_t hint, ordinal;
-	uint32_t slot; /* RVA of its address table entry */
-	bool delayed;
-} pe_import;
-
-err pe_import_each(
-	const pe_view *p, arena *a, bool (*cb)(void *u, const pe_import *i), void *u) MUST_CHECK;
-
 /* ---- version resource ---- */
 
 typedef struct pe_version {
@@ -237,10 +216,5 @@ typedef struct pe_version {
 
 err pe_version_get(const pe_view *p, arena *a, pe_version *ret) MUST_CHECK;
 str pe_version_find(const pe_version *v, str key); /* first language that has it; empty if none */
-
-/* ---- checksum ---- */
-
-/* CheckSum as the linker computes it over the bytes of a whole file. */
-uint32_t pe_checksum(const void *file, size_t n, uint32_t checksum_off);
 
 #endif

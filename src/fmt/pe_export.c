@@ -201,16 +201,6 @@ static err whole_entry(
 	return ERR_OK;
 }
 
-err pe_export_ordinal(pe_view *p, arena *a, uint32_t ordinal, pe_export *ret)
-{
-	struct pe_exports *x;
-	TRY(exports(p, &x));
-	if (ordinal < x->base || ordinal - x->base >= x->nfuncs)
-		return ERR_NOTFOUND;
-	TRY(tables(p, x));
-	return whole_entry(p, a, x, ordinal - x->base, ret);
-}
-
 /* Number of sorted entries at or below rva. */
 static size_t upto(const struct pe_exports *x, uint32_t rva)
 {

@@ -1017,21 +1017,6 @@ bool undname(str name, und_how how, buf *out)
 	return ok;
 }
 
-bool undname_type(str name, buf *out)
-{
-	if (name.n < 4 || !str_starts(name, STR(".?A")) || name.n > UND_MAX)
-		return false;
-	char mem[MADE];
-	und u = {.in = str_skip(name, 3), .mem = mem, .how = UND_NAME};
-	decl d = type(&u);
-	bool ok = !u.bad && u.pos == u.in.n && d.l.n;
-	if (ok) {
-		buf_adds(out, d.l);
-		buf_adds(out, d.r);
-	}
-	return ok;
-}
-
 /* C's decorations: @name@8 (__fastcall), name@@8 (__vectorcall), _name@12 (__stdcall), _name. */
 static str undecorate_c(str name, bool x86)
 {

@@ -26,7 +26,5 @@ bool undname(str name, und_how how, buf *out);
 /* Class::Method for C++; C decorations taken off if x86; else the name itself. Views stay views:
  * copies into a only when the text differs. */
 str undname_short(arena *a, str name, bool x86);
-/* The class or function behind a type descriptor name (".?AVfoo@@" -> "foo"). */
-bool undname_type(str name, buf *out);
 
 #endif

@@ -70,7 +70,6 @@ static void by_address(seen *x, uint32_t rva)
 	pdb_line l;
 	pdb_local *loc;
 	pdb_inline *in;
-	pdb_frame fr;
 	uint32_t v, b, e;
 	size_t n;
 	if (pdb_sym_at(f, rva, &s, &v) == ERR_OK && pdb_sym_fill(f, &s) == ERR_OK)
@@ -82,11 +81,6 @@ static void by_address(seen *x, uint32_t rva)
 			abort();
 		if (pdb_locals_all(f, &x->a, &s, &loc, &n) == ERR_OK)
 			x->n += n;
-		if (pdb_frame_get(f, &s, &fr) == ERR_OK)
-			x->n += fr.size;
-		x->n = 0;
-		if (pdb_line_range(f, s.rva, s.rva + s.size, on_line, x) != ERR_OK)
-			x->n = 0;
 	}
 	if (pdb_locals_at(f, &x->a, rva, &loc, &n) == ERR_OK)
 		for (size_t i = 0; i < n; i++)
@@ -118,8 +112,6 @@ static void types(seen *x)
 			x->n = 0;
 		if (pdb_type_arg(f, ti, 1, &v) == ERR_OK)
 			x->n = v;
-		if (pdb_type_source(f, ti, &s, &v) == ERR_OK)
-			x->n = s.n;
 		if (pdb_func_id(f, ti, &s, &s2, &v) == ERR_OK)
 			x->n = s.n + s2.n;
 		if (i < 8 && pdb_type_pointer_to(f, ti, &v) == ERR_OK)
@@ -137,7 +129,6 @@ static void walk(pdb *f)
 	seen x = {.f = f};
 	pdb_line *l;
 	pdb_mod m;
-	str s;
 	size_t n;
 	bool exact;
 	arena_init(&x.a);
@@ -166,8 +157,6 @@ static void walk(pdb *f)
 	if (pdb_file_each(f, on_file, &x) == ERR_OK &&
 		pdb_line_find(f, &x.a, x.name, 2, &l, &n, &exact) == ERR_OK && !n)
 		abort();
-	if (pdb_named_stream(f, STR("/names"), &s) == ERR_OK)
-		x.n = s.n;
 	types(&x);
 	arena_deinit(&x.a);
 }

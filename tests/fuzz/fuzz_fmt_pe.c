@@ -11,11 +11,6 @@ static bool on_export(void *u, const pe_export *e)
 	return ++*(size_t *)u < 2000 && e->name.n <= PE_MAX_NAME && e->forward.n <= PE_MAX_NAME;
 }
 
-static bool on_import(void *u, const pe_import *i)
-{
-	return ++*(size_t *)u < 2000 && i->name.n <= PE_MAX_NAME;
-}
-
 static bool on_debug(void *u, const pe_debug *e)
 {
 	return ++*(size_t *)u < 100 && e->type < 1000;
@@ -32,20 +27,15 @@ static size_t ask(pe_view *v, arena *a)
 	size_t n = 0, lost, ok = 0;
 	ok += pe_export_module(v, a, &s) == ERR_OK;
 	ok += pe_export_find(v, a, STR("Gamma"), &e) == ERR_OK;
-	ok += pe_export_ordinal(v, a, 6, &e) == ERR_OK;
 	ok += pe_export_at(v, a, 0x1090, &e, &x) == ERR_OK;
 	ok += pe_export_after(v, a, 0x1000, &e, &x) == ERR_OK;
 	ok += pe_export_each(v, a, on_export, &n, &lost) == ERR_OK;
-	n = 0;
-	ok += pe_import_each(v, a, on_import, &n) == ERR_OK;
 	ok += pe_debug_each(v, on_debug, &n) == ERR_OK;
 	ok += pe_debug_codeview(v, a, &cv) == ERR_OK;
-	ok += pe_debug_misc(v, a, &s) == ERR_OK;
 	ok += pe_debug_repro(v, a, &s) == ERR_OK;
 	ok += pe_version_get(v, a, &ver) == ERR_OK && pe_version_find(&ver, STR("FileVersion")).n;
 	ok += pe_func_at(v, 0x100010, &f) == ERR_OK;
 	ok += pe_func_nth(v, pe_func_count(v) / 2, &f) == ERR_OK;
-	ok += pe_rva_to_file(v, 0x2000, &x) && pe_file_to_rva(v, x, &x);
 	return ok;
 }
 
@@ -60,10 +50,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (pe_open(&v, &a, &r, 0, (pe_layout)layout, NULL) == ERR_OK && ask(&v, &a) > 100)
 			abort();
 		arena_deinit(&a);
-	}
-	if (size > 88) {
-		volatile uint32_t sum = pe_checksum(data, size, 88);
-		(void)sum;
 	}
 	return 0;
 }

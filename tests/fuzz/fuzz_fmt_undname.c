@@ -12,10 +12,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bool ok = undname(s, (und_how)how, &b);
 		if ((!ok && b.n) || b.n > UND_MAX + 64)
 			abort();
-		buf_clear(&b);
-		ok = undname_type(s, &b);
-		if (!ok && b.n)
-			abort();
 		buf_deinit(&b);
 	}
 	arena a;

@@ -558,16 +558,6 @@ static void compiled(void **state)
 	assert_int_equal(v, 0);
 	assert_int_equal(w.symbol_calls, symbols);
 	assert_int_equal(a.used, memory_used);
-	assert_true(masm_has_symbols(c));
-	assert_false(masm_is_register_only(c));
-	assert_false(masm_is_constant(c, &v));
-
-	assert_int_equal(masm_compile(&env, &a, STR("@rip > 5 & @$t0"), NULL, &c, NULL), ERR_OK);
-	assert_true(masm_is_register_only(c));
-	assert_false(masm_has_symbols(c));
-	assert_int_equal(masm_compile(&env, &a, STR("2*(3+4)"), NULL, &c, NULL), ERR_OK);
-	assert_true(masm_is_constant(c, &v));
-	assert_int_equal(v, 14);
 
 	env.reg_bind = slot_bind;
 	env.reg_slot = slot_get;

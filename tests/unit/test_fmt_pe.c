@@ -18,10 +18,8 @@ enum {
 	IMAGE = 0x7000,
 	FILE_SIZE = 0x3400,
 	EXPORTS = RDATA,
-	IMPORTS = RDATA + 0x200,
 	DEBUG = RDATA + 0x400,
 	RES = RDATA + 0x500,
-	DELAY = RDATA + 0x880,
 	NFUNCS = 700,
 	CHECKSUM = 0x80 + 24 + 64
 };
@@ -76,9 +74,8 @@ static void make_headers(img *m)
 	put16(o + 68, 1);
 	put16(o + 70, 0x8160);
 	put32(o + dirs - 4, 16);
-	const uint32_t dir[][3] = {{PE_DIR_EXPORT, EXPORTS, 0x200}, {PE_DIR_IMPORT, IMPORTS, 0x100},
-		{PE_DIR_RESOURCE, RES, 0x300}, {PE_DIR_EXCEPTION, PDATA, NFUNCS * 12},
-		{PE_DIR_DEBUG, DEBUG, 84}, {PE_DIR_DELAY_IMPORT, DELAY, 64}};
+	const uint32_t dir[][3] = {{PE_DIR_EXPORT, EXPORTS, 0x200}, {PE_DIR_RESOURCE, RES, 0x300},
+		{PE_DIR_EXCEPTION, PDATA, NFUNCS * 12}, {PE_DIR_DEBUG, DEBUG, 84}};
 	for (size_t i = 0; i < ARRAY_LEN(dir); i++) {
 		put32(o + dirs + 8 * dir[i][0], dir[i][1]);
 		put32(o + dirs + 8 * dir[i][0] + 4, dir[i][2]);
@@ -124,33 +121,6 @@ static void make_exports(img *m)
 	}
 	text(m, EXPORTS + 0x80, "hand.dll");
 	text(m, EXPORTS + 0xc0, "OTHER.Beta2");
-}
-
-static void thunk(img *m, uint32_t rva, int i, uint64_t v)
-{
-	le_put(at(m, rva) + (m->plus ? 8 : 4) * i, v, m->plus ? 8 : 4);
-}
-
-static void make_imports(img *m)
-{
-	uint64_t ord = (uint64_t)1 << (m->plus ? 63 : 31);
-	uint8_t *d = at(m, IMPORTS);
-	put32(d, IMPORTS + 0x80);
-	put32(d + 12, IMPORTS + 0x100);
-	put32(d + 16, IMPORTS + 0xc0);
-	thunk(m, IMPORTS + 0x80, 0, IMPORTS + 0x120);
-	thunk(m, IMPORTS + 0x80, 1, ord | 77);
-	text(m, IMPORTS + 0x100, "first.dll");
-	put16(at(m, IMPORTS + 0x120), 9);
-	text(m, IMPORTS + 0x122, "Imported");
-	uint8_t *l = at(m, DELAY);
-	put32(l, 1);
-	put32(l + 4, DELAY + 0x60);
-	put32(l + 12, DELAY + 0xa0);
-	put32(l + 16, DELAY + 0x80);
-	thunk(m, DELAY + 0x80, 0, DELAY + 0xc0);
-	text(m, DELAY + 0x60, "late.dll");
-	text(m, DELAY + 0xc2, "Late");
 }
 
 static const uint8_t guid[16] = {
@@ -252,7 +222,6 @@ static void make(img *m, bool plus)
 	m->plus = plus;
 	make_headers(m);
 	make_exports(m);
-	make_imports(m);
 	make_debug(m);
 	make_version(m);
 	for (uint32_t i = 0; i < NFUNCS; i++) { /* 16 bytes of code, 8 of gap */
@@ -312,15 +281,6 @@ static bool add_export(void *u, const pe_export *e)
 	return true;
 }
 
-static bool add_import(void *u, const pe_import *i)
-{
-	names *n = u;
-	size_t at_ = strlen(n->text);
-	snprintf(n->text + at_, sizeof n->text - at_, "%s%.*s!%.*s#%u@%x ",
-		i->delayed ? "late " : "", STR_ARG(i->dll), STR_ARG(i->name), i->ordinal, i->slot);
-	return true;
-}
-
 static bool count_debug(void *u, const pe_debug *e)
 {
 	*(unsigned *)u |= 1u << e->type;
@@ -345,12 +305,6 @@ static void check_exports(pe_view *v, arena *a)
 	assert_int_equal(pe_export_find(v, a, STR("alpha"), &e), ERR_NOTFOUND);
 	assert_int_equal(pe_export_find(v, a, STR("Zeta"), &e), ERR_NOTFOUND);
 	assert_int_equal(pe_export_find(v, a, STR(""), &e), ERR_NOTFOUND);
-	assert_int_equal(pe_export_ordinal(v, a, 9, &e), ERR_OK);
-	assert_int_equal(e.rva, TEXT + 0x40);
-	assert_int_equal(e.name.n, 0);
-	assert_int_equal(pe_export_ordinal(v, a, 7, &e), ERR_NOTFOUND);
-	assert_int_equal(pe_export_ordinal(v, a, 4, &e), ERR_NOTFOUND);
-	assert_int_equal(pe_export_ordinal(v, a, 10, &e), ERR_NOTFOUND);
 	assert_int_equal(pe_export_at(v, a, TEXT + 0x2f, &e, &disp), ERR_OK);
 	assert_true(str_eq(e.name, STR("Alpha")));
 	assert_int_equal(disp, 15);
@@ -368,15 +322,8 @@ static void check_exports(pe_view *v, arena *a)
 	assert_int_equal(lost, 0);
 }
 
-static void check_rest(pe_view *v, arena *a, bool plus)
+static void check_rest(pe_view *v, arena *a)
 {
-	names n = {""};
-	char want[200];
-	assert_int_equal(pe_import_each(v, a, add_import, &n), ERR_OK);
-	snprintf(want, sizeof want,
-		"first.dll!Imported#0@%x first.dll!#77@%x late late.dll!Late#0@%x ", IMPORTS + 0xc0,
-		IMPORTS + 0xc0 + (plus ? 8 : 4), DELAY + 0xa0);
-	assert_string_equal(n.text, want);
 	pe_codeview cv;
 	unsigned kinds = 0;
 	str s;
@@ -385,8 +332,6 @@ static void check_rest(pe_view *v, arena *a, bool plus)
 	assert_int_equal(pe_debug_codeview(v, a, &cv), ERR_OK);
 	assert_true(cv.rsds && cv.age == 3 && !memcmp(cv.guid, guid, 16));
 	assert_true(str_eq(cv.path, STR("c:\\x\\hand.pdb")));
-	assert_int_equal(pe_debug_misc(v, a, &s), ERR_OK);
-	assert_true(str_eq(s, STR("hand.dbg")));
 	assert_int_equal(pe_debug_repro(v, a, &s), ERR_OK);
 	assert_true(str_eq(s, STR("hash")));
 	pe_version ver;
@@ -437,23 +382,16 @@ static void test_file(void **state)
 		assert_int_equal(v.linker_major, 14);
 		assert_int_equal(v.nsec, 4);
 		assert_string_equal(v.sec[3].name, ".data8ch");
-		assert_ptr_equal(pe_section_find(&v, STR(".pdata")), &v.sec[2]);
 		assert_ptr_equal(pe_section_at(&v, DATA + 0xfff), &v.sec[3]);
 		assert_null(pe_section_at(&v, IMAGE));
 		check_exports(&v, &a);
-		check_rest(&v, &a, plus);
+		check_rest(&v, &a);
 		if (plus) {
 			check_pdata(&v);
 		} else {
 			pe_func f;
 			assert_int_equal(pe_func_at(&v, TEXT, &f), ERR_UNSUPPORTED);
 		}
-		uint32_t off;
-		assert_true(pe_rva_to_file(&v, DATA + 5, &off));
-		assert_int_equal(off, 0x3205);
-		assert_false(pe_rva_to_file(&v, DATA + 0x200, &off));
-		assert_true(pe_file_to_rva(&v, 0x3205, &off));
-		assert_int_equal(off, DATA + 5);
 		/* Behind the raw data the loader makes zeros; behind the section there is nothing.
 		 */
 		uint8_t b[0x1100];
@@ -489,7 +427,7 @@ static void test_loaded(void **state)
 	assert_int_equal(pe_export_find(&v, &a, STR("Gamma"), &e), ERR_OK);
 	assert_true(t.reads <= 10); /* directory, two names, ordinal, address: not the tables */
 	check_exports(&v, &a);
-	check_rest(&v, &a, true);
+	check_rest(&v, &a);
 	check_pdata(&v);
 	t.reads = 0;
 	pe_func f;
@@ -535,18 +473,14 @@ static void ask_all(const str *bytes, pe_layout layout)
 		pe_version ver;
 		pe_func f;
 		uint32_t disp;
-		str s;
 		size_t lost, good = 0;
 		good += pe_export_find(&v, &a, STR("Beta"), &e) == ERR_OK;
 		good += pe_export_at(&v, &a, TEXT + 0x90, &e, &disp) == ERR_OK;
 		good += pe_export_each(&v, &a, add_export, &n, &lost) == ERR_OK;
-		n.text[0] = 0;
-		good += pe_import_each(&v, &a, add_import, &n) == ERR_OK;
 		good += pe_debug_codeview(&v, &a, &cv) == ERR_OK;
-		good += pe_debug_misc(&v, &a, &s) == ERR_OK;
 		good += pe_version_get(&v, &a, &ver) == ERR_OK;
 		good += pe_func_at(&v, 0x100000, &f) == ERR_OK;
-		assert_true(good <= 8);
+		assert_true(good <= 6);
 	}
 	arena_deinit(&a);
 }
@@ -589,18 +523,6 @@ static void test_damage(void **state)
 	assert_int_equal(pe_open(&v, &a, &r, 0, PE_FILE, &d), ERR_CORRUPT);
 	arena_deinit(&a);
 	mem_free(m);
-}
-
-static void test_checksum(void **state)
-{
-	(void)state;
-	/* Words 1, 2 and the odd byte 3, with carries, plus the length; the field does not count.
-	 */
-	uint8_t b[9] = {0xff, 0xff, 0xff, 0xff, 0xaa, 0xaa, 0xaa, 0xaa, 3};
-	assert_int_equal(pe_checksum(b, 9, 4), 3 + 9);
-	assert_int_equal(pe_checksum(b, 0, 4), 0);
-	b[4] = 0;
-	assert_int_equal(pe_checksum(b, 9, 4), 3 + 9);
 }
 
 static void test_guid(void **state)
@@ -666,8 +588,6 @@ static void test_linked(void **state)
 	assert_int_equal(f.begin, one.rva);
 	assert_int_equal(pe_debug_codeview(&v, &a, &cv), ERR_OK);
 	assert_true(cv.rsds && str_iends(cv.path, STR("d.pdb")));
-	if (v.checksum)
-		assert_int_equal(pe_checksum(map.p, map.n, v.checksum_off), v.checksum);
 	arena_deinit(&a);
 	sys_map_close(&map);
 	work_dir_remove();
@@ -679,7 +599,6 @@ int main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_loaded),
 		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_guid),
 		cmocka_unit_test(test_linked),
 	};

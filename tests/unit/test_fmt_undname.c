@@ -170,13 +170,6 @@ static void test_short(void **state)
 		assert_true(str_eq(undname_short(&a, str_of(t[i].in), true), str_of(t[i].x86)));
 	}
 	arena_deinit(&a);
-	buf b;
-	buf_init(&b, 0);
-	assert_true(undname_type(STR(".?AV?$foo@H@ns@@"), &b));
-	assert_string_equal(buf_z(&b), "ns::foo<int>");
-	assert_false(undname_type(STR(".?AV?$foo@"), &b));
-	assert_false(undname_type(STR(".?"), &b));
-	buf_deinit(&b);
 }
 
 int main(void)

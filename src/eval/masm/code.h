@@ -60,8 +60,6 @@ struct masm_code {
 	str text;
 	size_t n_ops;
 	masm_op *ops;
-	bool reads, symbols,
-		calls; /* memory; constants that came from symbols; C++ and $ functions */
 };
 
 /* The result of a binary operation; false for division by zero. */

@@ -22,7 +22,6 @@ typedef struct parser {
 	VEC(masm_op) ops;
 	unsigned sp, depth;
 	bool probe; /* take unknown symbols for 0: only the extent matters */
-	bool reads, symbols, calls;
 } parser;
 
 static err parse_binary(parser *p, unsigned level);
@@ -109,8 +108,6 @@ static err emit_unary(parser *p, masm_opcode op, unsigned n, size_t begin)
 		top->value = masm_apply_unary(op, top->value);
 		return ERR_OK;
 	}
-	if (op == OP_READ || op == OP_PREAD)
-		p->reads = true;
 	return emit(p,
 		(masm_op){.op = (uint8_t)op,
 			.n = (uint8_t)n,
@@ -206,7 +203,6 @@ static err find_symbol(parser *p, str name, uint64_t *ret)
 
 static err take_symbol(parser *p, uint64_t v, size_t begin, size_t end)
 {
-	p->symbols = true;
 	p->pos = end;
 	return emit_const(p, v, begin, end);
 }
@@ -470,7 +466,6 @@ static err parse_switch(parser *p)
 	if (at(p, open) != '(')
 		return syntax(p, begin, open + 1);
 	TRY(find_close(p, open, &close));
-	p->calls = true;
 	p->pos = close + 1;
 	return emit(p,
 		(masm_op){.op = OP_CXX,
@@ -529,7 +524,6 @@ static err parse_value_function(parser *p, masm_opcode op, unsigned n_args, size
 	}
 	TRY(expect(p, ')'));
 	p->depth--;
-	p->calls = true;
 	return emit(p,
 		(masm_op){.op = (uint8_t)op, .begin = (uint32_t)begin, .end = (uint32_t)p->pos},
 		1 - (int)n_args);
@@ -803,7 +797,6 @@ static err compile_cxx(parser *p)
 		TRY(p->env->cxx_prefix(p->env->u, p->text, &n, p->d));
 	if (!n)
 		return missing(p);
-	p->calls = true;
 	p->pos = n;
 	masm_op op = {.op = OP_CXX, .end = (uint32_t)n, .name = str_dup(p->a, slice(p, 0, n))};
 	return emit(p, op, 1);
@@ -831,9 +824,6 @@ err masm_compile(const masm_env *env, arena *a, str text, size_t *used, masm_cod
 		c->text = str_dup(a, str_take(p.text, p.pos));
 		c->n_ops = p.ops.n;
 		c->ops = arena_dup(a, p.ops.p, p.ops.n * sizeof *p.ops.p);
-		c->reads = p.reads;
-		c->symbols = p.symbols;
-		c->calls = p.calls;
 		*ret = c;
 		if (used)
 			*used = p.pos;

@@ -230,20 +230,3 @@ err masm_run(const masm_code *c, const masm_env *env, uint64_t *ret, diag *d)
 	return ERR_OK;
 }
 
-bool masm_is_register_only(const masm_code *c)
-{
-	return !c->reads && !c->calls;
-}
-
-bool masm_has_symbols(const masm_code *c)
-{
-	return c->symbols || c->calls;
-}
-
-bool masm_is_constant(const masm_code *c, uint64_t *ret)
-{
-	if (c->n_ops != 1 || c->ops[0].op != OP_CONST)
-		return false;
-	*ret = c->ops[0].value;
-	return true;
-}
