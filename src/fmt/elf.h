@@ -165,7 +165,8 @@ uint8_t *elf_pack(const elf_part *part, size_t n, size_t *size, uint64_t *at);
  * or is not understood.
  */
 bool elf_undec(str raw, buf *out);
-/* Of these the ones that begin with _R. */
+/* Of these the ones of Rust. raw is decorated. */
+bool elf_is_rust(str raw);
 bool elf_undec_rust(str raw, buf *out);
 /* Could raw be one? Cheap. */
 static inline bool elf_decorated(str raw)

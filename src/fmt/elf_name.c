@@ -11,7 +11,6 @@
  */
 #include "fmt/elf.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 enum { POOL = 131072, SUBS_MAX = 256, DEPTH_MAX = 96, ARGS_MAX = 64, RAW_MAX = 8192 };
@@ -880,95 +879,14 @@ static str encoding(dem *d, bool params)
 	return s;
 }
 
-/* ---- Rust's old names: _ZN...17h<16 digits>E ---- */
-
-static bool is_rust(str raw)
-{
-	size_t n = raw.n;
-	const char *dot = memmem(raw.p, n, "E.llvm.", 7);
-	if (dot)
-		n = (size_t)(dot + 1 - raw.p);
-	if (n < 25 || memcmp(raw.p, "_ZN", 3) != 0 || raw.p[n - 1] != 'E' ||
-		memcmp(raw.p + n - 20, "17h", 3) != 0)
-		return false;
-	for (size_t i = n - 17; i < n - 1; i++)
-		if (!isxdigit((unsigned char)raw.p[i]))
-			return false;
-	return true;
-}
-
-static void rust_part(str s, buf *out)
-{
-	static const struct {
-		const char *code, *text;
-	} escapes[] = {{"$SP$", "@"}, {"$BP$", "*"}, {"$RF$", "&"}, {"$LT$", "<"}, {"$GT$", ">"},
-		{"$LP$", "("}, {"$RP$", ")"}, {"$C$", ","}};
-	if (str_starts(s, STR("_$")))
-		s = str_skip(s, 1);
-	while (s.n) {
-		size_t i = 0;
-		if (str_starts(s, STR(".."))) {
-			buf_addz(out, "::");
-			s = str_skip(s, 2);
-			continue;
-		}
-		if (s.p[0] == '$') {
-			for (; i < ARRAY_LEN(escapes); i++)
-				if (str_starts(s, str_of(escapes[i].code)))
-					break;
-			size_t end = str_chr(str_skip(s, 1), '$');
-			uint64_t c;
-			if (i < ARRAY_LEN(escapes)) {
-				buf_addz(out, escapes[i].text);
-				s = str_skip(s, strlen(escapes[i].code));
-				continue;
-			}
-			if (end != SIZE_MAX && end > 1 && s.p[1] == 'u' &&
-				str_u64((str){s.p + 2, end - 1}, 16, &c) && c >= 0x20 && c < 0x7f) {
-				buf_addc(out, (char)c);
-				s = str_skip(s, end + 2);
-				continue;
-			}
-		}
-		buf_addc(out, s.p[0]);
-		s = str_skip(s, 1);
-	}
-}
-
-static bool rust_old(str raw, buf *out)
-{
-	size_t was = out->n;
-	const char *p = raw.p + 3, *end = raw.p + raw.n;
-	bool first = true;
-	while (p < end && *p != 'E') {
-		size_t n = 0;
-		while (p < end && chr_digit(*p) && n < 1 << 20)
-			n = n * 10 + (size_t)(*p++ - '0');
-		if (!n || n > (size_t)(end - p)) {
-			out->n = was;
-			return false;
-		}
-		if (n == 17 && p[0] == 'h' && p + 17 < end && p[17] == 'E')
-			break; /* the hash */
-		if (!first)
-			buf_addz(out, "::");
-		first = false;
-		rust_part((str){p, n}, out);
-		p += n;
-	}
-	return out->n > was;
-}
-
 /* ---- all ---- */
 
 bool elf_undec(str raw, buf *out)
 {
 	if (!elf_decorated(raw) || raw.n > RAW_MAX)
 		return false;
-	if (raw.p[1] == 'R')
+	if (elf_is_rust(raw))
 		return elf_undec_rust(raw, out);
-	if (is_rust(raw))
-		return rust_old(raw, out);
 	char pool[POOL];
 	dem d;
 	d.pool = pool;

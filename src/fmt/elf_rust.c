@@ -1,6 +1,7 @@
 /*
- * elf_rust: Rust's own names (_R..., "v0") in plain words: paths and generic arguments, without the
- * crates' hashes. Refuses to guess, as elf_name.c does.
+ * elf_rust: Rust's names in plain words: its own (_R..., "v0": paths and generic arguments, without
+ * the crates' hashes) and those of before, which look like C++'s. Refuses to guess, as elf_name.c
+ * does.
  *
  * Back references make output exponential in the input: both output and steps are bounded.
  *
@@ -8,6 +9,7 @@
  */
 #include "fmt/elf.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 enum { OUT_MAX = 16384, STEPS_MAX = 20000, DEPTH_MAX = 128 };
@@ -541,7 +543,7 @@ static void constant(rs *r)
 	r->depth--;
 }
 
-bool elf_undec_rust(str raw, buf *out)
+static bool new_name(str raw, buf *out)
 {
 	size_t was = out->n;
 	/* ".llvm.123": the compiler's */
@@ -556,4 +558,93 @@ bool elf_undec_rust(str raw, buf *out)
 		return false;
 	}
 	return true;
+}
+
+/* ---- the old scheme: _ZN...17h<16 digits>E ---- */
+
+static bool is_old(str raw)
+{
+	size_t n = raw.n;
+	const char *dot = memmem(raw.p, n, "E.llvm.", 7);
+	if (dot)
+		n = (size_t)(dot + 1 - raw.p);
+	if (n < 25 || memcmp(raw.p, "_ZN", 3) != 0 || raw.p[n - 1] != 'E' ||
+		memcmp(raw.p + n - 20, "17h", 3) != 0)
+		return false;
+	for (size_t i = n - 17; i < n - 1; i++)
+		if (!isxdigit((unsigned char)raw.p[i]))
+			return false;
+	return true;
+}
+
+static void old_part(str s, buf *out)
+{
+	static const struct {
+		const char *code, *text;
+	} escapes[] = {{"$SP$", "@"}, {"$BP$", "*"}, {"$RF$", "&"}, {"$LT$", "<"}, {"$GT$", ">"},
+		{"$LP$", "("}, {"$RP$", ")"}, {"$C$", ","}};
+	if (str_starts(s, STR("_$")))
+		s = str_skip(s, 1);
+	while (s.n) {
+		size_t i = 0;
+		if (str_starts(s, STR(".."))) {
+			buf_addz(out, "::");
+			s = str_skip(s, 2);
+			continue;
+		}
+		if (s.p[0] == '$') {
+			for (; i < ARRAY_LEN(escapes); i++)
+				if (str_starts(s, str_of(escapes[i].code)))
+					break;
+			size_t end = str_chr(str_skip(s, 1), '$');
+			uint64_t c;
+			if (i < ARRAY_LEN(escapes)) {
+				buf_addz(out, escapes[i].text);
+				s = str_skip(s, strlen(escapes[i].code));
+				continue;
+			}
+			if (end != SIZE_MAX && end > 1 && s.p[1] == 'u' &&
+				str_u64((str){s.p + 2, end - 1}, 16, &c) && c >= 0x20 && c < 0x7f) {
+				buf_addc(out, (char)c);
+				s = str_skip(s, end + 2);
+				continue;
+			}
+		}
+		buf_addc(out, s.p[0]);
+		s = str_skip(s, 1);
+	}
+}
+
+static bool old_name(str raw, buf *out)
+{
+	size_t was = out->n;
+	const char *p = raw.p + 3, *end = raw.p + raw.n;
+	bool first = true;
+	while (p < end && *p != 'E') {
+		size_t n = 0;
+		while (p < end && chr_digit(*p) && n < 1 << 20)
+			n = n * 10 + (size_t)(*p++ - '0');
+		if (!n || n > (size_t)(end - p)) {
+			out->n = was;
+			return false;
+		}
+		if (n == 17 && p[0] == 'h' && p + 17 < end && p[17] == 'E')
+			break; /* the hash */
+		if (!first)
+			buf_addz(out, "::");
+		first = false;
+		old_part((str){p, n}, out);
+		p += n;
+	}
+	return out->n > was;
+}
+
+bool elf_is_rust(str raw)
+{
+	return raw.n > 2 && (raw.p[1] == 'R' || is_old(raw));
+}
+
+bool elf_undec_rust(str raw, buf *out)
+{
+	return raw.p[1] == 'R' ? new_name(raw, out) : old_name(raw, out);
 }

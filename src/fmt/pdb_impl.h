@@ -188,4 +188,10 @@ typedef struct pdb_row {
 /* Decodes the annotations of an inline site; rows live in a. */
 size_t pdb_rows(pdb *f, arena *a, uint32_t mod, const cv_inline *site, pdb_row **ret);
 
+/* ---- pdb_type.c ---- */
+
+enum { PDB_TYPE_DEPTH = 32 }; /* modifiers, pointers ... on top of each other */
+bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret);
+bool pdb_is_tag(uint16_t leaf); /* class, union, enum and their like */
+
 #endif

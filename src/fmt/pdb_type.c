@@ -12,10 +12,7 @@
 #include <zlib.h>
 
 enum {
-	DEPTH = 32,	      /* modifiers, pointers ... on top of each other */
-	WALK = 4096,	      /* records from an index entry to the one wanted */
-	MAX_FIELDS = 1 << 20, /* of one structure, continuation lists included */
-	MAX_LISTS = 1 << 12,
+	WALK = 4096,	       /* records from an index entry to the one wanted */
 	CHAINS_AFTER = 16,     /* questions to the hash that are answered without chains */
 	BUCKETS_MAX = 1 << 20, /* of a hash that is worth chains; linkers write 0x3ffff at most */
 	POLL = 4096
@@ -76,7 +73,7 @@ static const uint32_t *block_of(pdb *f, pdb_tpi *t, uint32_t i, uint32_t n)
 	return t->blocks[i];
 }
 
-static bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret)
+bool pdb_tpi_rec(pdb *f, pdb_tpi *t, uint32_t ti, cv_rec *ret)
 {
 	if (!t->ok || ti < t->first || ti >= t->end)
 		return false;
@@ -200,7 +197,7 @@ static err basic_get(uint32_t ti, pdb_type *t)
 
 /* ---- records ---- */
 
-static bool is_tag(uint16_t leaf)
+bool pdb_is_tag(uint16_t leaf)
 {
 	switch (leaf) {
 	case LF_CLASS:
@@ -349,7 +346,7 @@ static err type_of(pdb *f, const cv_rec *c, uint32_t ti, pdb_type *ret)
 		t.name = rd_cstr(&r);
 		break;
 	default:
-		if (is_tag(c->kind))
+		if (pdb_is_tag(c->kind))
 			read_tag(&r, &t);
 		break; /* lists have no kind of their own */
 	}
@@ -376,7 +373,7 @@ err pdb_type_get(pdb *f, uint32_t ti, pdb_type *ret)
 uint64_t pdb_type_size(pdb *f, uint32_t ti)
 {
 	pdb_type t;
-	for (int i = 0; i < DEPTH && ti; i++) {
+	for (int i = 0; i < PDB_TYPE_DEPTH && ti; i++) {
 		if (pdb_type_get(f, ti, &t) != ERR_OK)
 			return 0;
 		if (t.kind == PDB_T_MODIFIER || t.kind == PDB_T_BITFIELD || t.kind == PDB_T_ALIAS) {
@@ -479,7 +476,7 @@ static uint32_t find_tag(pdb *f, str key, str name, str unique, bool fold)
 	for (uint32_t ti = t->first; candidate(f, t, hash, &ti); ti++) {
 		pdb_type x;
 		cv_rec c;
-		if (!pdb_tpi_rec(f, t, ti, &c) || !(is_tag(c.kind) || c.kind == LF_ALIAS) ||
+		if (!pdb_tpi_rec(f, t, ti, &c) || !(pdb_is_tag(c.kind) || c.kind == LF_ALIAS) ||
 			type_of(f, &c, ti, &x) != ERR_OK || x.forward)
 			continue;
 		if (unique.n && x.unique.n ? str_eq(unique, x.unique)
@@ -510,7 +507,7 @@ uint32_t pdb_type_def(pdb *f, uint32_t ti)
 uint32_t pdb_type_strip(pdb *f, uint32_t ti)
 {
 	pdb_type t;
-	for (int i = 0; i < DEPTH; i++) {
+	for (int i = 0; i < PDB_TYPE_DEPTH; i++) {
 		if (pdb_type_get(f, ti, &t) != ERR_OK ||
 			(t.kind != PDB_T_MODIFIER && t.kind != PDB_T_ALIAS))
 			break;
@@ -594,7 +591,8 @@ err pdb_type_like(
 		pdb_type x;
 		if (ti % POLL == 0 && pdb_poll(f))
 			return ERR_CANCELLED;
-		if (is_tag(c.kind) && type_of(f, &c, ti, &x) == ERR_OK && !x.forward && !cb(u, &x))
+		if (pdb_is_tag(c.kind) && type_of(f, &c, ti, &x) == ERR_OK && !x.forward &&
+			!cb(u, &x))
 			return ERR_OK;
 	}
 	if (it.bad)
@@ -605,335 +603,6 @@ err pdb_type_like(
 		return e == ERR_NOTFOUND ? ERR_OK : e;
 	}
 	return ERR_OK;
-}
-
-/* ---- fields ---- */
-
-typedef struct walker {
-	pdb *f;
-	bool (*cb)(void *u, const pdb_field *x);
-	void *u;
-	bool stop;
-	uint32_t count;
-	unsigned enum_bits; /* of a signed enum; 0 else */
-} walker;
-
-static void give(walker *w, pdb_field *x)
-{
-	pdb_type t;
-	if ((x->kind == PDB_F_MEMBER || x->kind == PDB_F_STATIC) &&
-		pdb_type_get(w->f, x->type, &t) == ERR_OK && t.kind == PDB_T_BITFIELD) {
-		x->bit_pos = t.bit_pos;
-		x->bit_len = t.bit_len;
-		x->type = t.elem;
-	}
-	if ((x->kind == PDB_F_BASE || x->kind == PDB_F_VBASE) &&
-		pdb_type_get(w->f, x->type, &t) == ERR_OK)
-		x->name = t.name;
-	x->anonymous = x->kind == PDB_F_MEMBER && !x->name.n;
-	/* Some compilers write -1 of a 32-bit enum as 0xffffffff. */
-	if (x->kind == PDB_F_ENUMERATOR && w->enum_bits && !x->neg &&
-		x->value >> (w->enum_bits - 1) == 1) {
-		x->neg = true;
-		if (w->enum_bits < 64)
-			x->value |= ~(uint64_t)0 << w->enum_bits;
-	}
-	w->stop = !w->cb(w->u, x) || ++w->count >= MAX_FIELDS;
-}
-
-static void attr(pdb_field *x, uint16_t a)
-{
-	x->access = a & 3;
-	x->mprop = a >> 2 & 7;
-}
-
-static bool intro(const pdb_field *x)
-{
-	return x->mprop == 4 || x->mprop == 6;
-}
-
-static bool methods(walker *w, uint32_t list, str name)
-{
-	cv_rec c;
-	if (!pdb_tpi_rec(w->f, &w->f->tpi, list, &c) || c.kind != LF_METHODLIST)
-		return false;
-	reader r = rd_of(c.p, c.n);
-	while (rd_left(&r) >= 8 && !w->stop) {
-		pdb_field x = {.kind = PDB_F_METHOD, .name = name};
-		attr(&x, rd_u16(&r));
-		rd_skip(&r, 2);
-		x.type = rd_u32(&r);
-		if (intro(&x))
-			x.vtable = rd_u32(&r);
-		if (r.bad)
-			return false;
-		give(w, &x);
-	}
-	return true;
-}
-
-/* One subrecord. *next is the continuation list, if this was LF_INDEX. False: damaged. */
-static bool field(walker *w, reader *r, uint32_t *next)
-{
-	uint16_t leaf = rd_u16(r), count;
-	uint32_t list;
-	pdb_field x = {.name = {"", 0}};
-	switch (leaf) {
-	case LF_MEMBER:
-	case LF_BCLASS:
-	case LF_BINTERFACE:
-		x.kind = leaf == LF_MEMBER ? PDB_F_MEMBER : PDB_F_BASE;
-		attr(&x, rd_u16(r));
-		x.type = rd_u32(r);
-		x.offset = cv_number(r, &x.neg);
-		x.neg = false;
-		if (leaf == LF_MEMBER)
-			x.name = rd_cstr(r);
-		break;
-	case LF_STMEMBER:
-	case LF_NESTTYPE:
-	case LF_NESTTYPEEX:
-	case LF_MEMBERMODIFY:
-		x.kind = leaf == LF_STMEMBER ? PDB_F_STATIC : PDB_F_NESTED;
-		attr(&x, rd_u16(r));
-		x.type = rd_u32(r);
-		x.name = rd_cstr(r);
-		break;
-	case LF_ENUMERATE:
-		x.kind = PDB_F_ENUMERATOR;
-		attr(&x, rd_u16(r));
-		x.value = cv_number(r, &x.neg);
-		x.name = rd_cstr(r);
-		break;
-	case LF_VBCLASS:
-	case LF_IVBCLASS:
-		x.kind = PDB_F_VBASE;
-		x.indirect = leaf == LF_IVBCLASS;
-		attr(&x, rd_u16(r));
-		x.type = rd_u32(r);
-		rd_skip(r, 4); /* type of the virtual base pointer */
-		x.offset = cv_number(r, &x.neg);
-		x.value = cv_number(r, &x.neg);
-		break;
-	case LF_ONEMETHOD:
-		x.kind = PDB_F_METHOD;
-		attr(&x, rd_u16(r));
-		x.type = rd_u32(r);
-		if (intro(&x))
-			x.vtable = rd_u32(r);
-		x.name = rd_cstr(r);
-		break;
-	case LF_METHOD:
-		count = rd_u16(r);
-		list = rd_u32(r);
-		x.name = rd_cstr(r);
-		(void)count;
-		return !r->bad && methods(w, list, x.name);
-	case LF_VFUNCTAB:
-	case LF_VFUNCOFF:
-		x.kind = PDB_F_VFPTR;
-		rd_skip(r, 2);
-		x.type = rd_u32(r);
-		if (leaf == LF_VFUNCOFF)
-			x.offset = rd_u32(r);
-		break;
-	case LF_FRIENDFCN:
-	case LF_FRIENDCLS:
-		x.kind = PDB_F_FRIEND;
-		rd_skip(r, 2);
-		x.type = rd_u32(r);
-		if (leaf == LF_FRIENDFCN)
-			x.name = rd_cstr(r);
-		break;
-	case LF_INDEX:
-		rd_skip(r, 2);
-		*next = rd_u32(r);
-		return !r->bad;
-	default:
-		return false;
-	}
-	if (r->bad)
-		return false;
-	give(w, &x);
-	return true;
-}
-
-err pdb_type_fields(pdb *f, uint32_t ti, bool (*cb)(void *u, const pdb_field *x), void *u)
-{
-	pdb_type t;
-	cv_rec c;
-	uint32_t list = pdb_type_strip(f, ti);
-	if (pdb_type_get(f, list, &t) != ERR_OK)
-		return ERR_NOTFOUND;
-	if (t.leaf != LF_FIELDLIST) {
-		if (!is_tag(t.leaf) || t.forward)
-			return ERR_NOTFOUND;
-		list = t.fields;
-	}
-	walker w = {.f = f, .cb = cb, .u = u};
-	pdb_type under;
-	if (t.kind == PDB_T_ENUM && pdb_type_get(f, t.elem, &under) == ERR_OK &&
-		under.kind == PDB_T_INT && under.size <= 8)
-		w.enum_bits = 8 * (unsigned)under.size;
-	for (int hops = 0; list && !w.stop; hops++) {
-		if (hops == MAX_LISTS || !pdb_tpi_rec(f, &f->tpi, list, &c) ||
-			c.kind != LF_FIELDLIST)
-			return ERR_CORRUPT;
-		reader r = rd_of(c.p, c.n);
-		list = 0;
-		while (rd_left(&r) >= 2 && !w.stop && !list) {
-			if (r.p[r.pos] >= 0xf0) { /* LF_PAD1 ...: the low half is the distance */
-				rd_skip(&r, r.p[r.pos] & 0xf ? r.p[r.pos] & 0xf : 1);
-				continue;
-			}
-			if (!field(&w, &r, &list))
-				return ERR_CORRUPT;
-		}
-	}
-	return ERR_OK;
-}
-
-err pdb_type_arg(pdb *f, uint32_t ti, uint32_t i, uint32_t *ret)
-{
-	pdb_type t;
-	cv_rec c;
-	TRY(pdb_type_get(f, ti, &t));
-	uint32_t list = t.kind == PDB_T_FUNC || t.kind == PDB_T_METHOD ? t.args : ti;
-	if (!pdb_tpi_rec(f, &f->tpi, list, &c) || c.kind != LF_ARGLIST || c.n < 4)
-		return ERR_NOTFOUND;
-	if (i >= le32(c.p) || i >= (c.n - 4) / 4)
-		return ERR_NOTFOUND;
-	*ret = le32(c.p + 4 + 4 * (size_t)i);
-	return ERR_OK;
-}
-
-/* ---- text ---- */
-
-static void left_part(pdb *f, uint32_t ti, buf *out, int depth);
-static void right_part(pdb *f, uint32_t ti, buf *out, int depth);
-
-static bool wraps(pdb *f, uint32_t ti)
-{
-	pdb_type t;
-	return pdb_type_get(f, ti, &t) == ERR_OK &&
-	       (t.kind == PDB_T_ARRAY || t.kind == PDB_T_FUNC || t.kind == PDB_T_METHOD);
-}
-
-static void quals_text(uint8_t q, buf *out, bool after)
-{
-	static const char *const words[] = {"const", "volatile", "__unaligned"};
-	for (int i = 0; i < 3; i++)
-		if (q & 1 << i)
-			buf_addf(out, after ? " %s" : "%s ", words[i]);
-}
-
-static void left_part(pdb *f, uint32_t ti, buf *out, int depth)
-{
-	pdb_type t, e;
-	if (depth > DEPTH || pdb_type_get(f, ti, &t) != ERR_OK) {
-		buf_addf(out, "<type 0x%x>", ti);
-		return;
-	}
-	switch (t.kind) {
-	case PDB_T_MODIFIER:
-		if (pdb_type_get(f, t.elem, &e) == ERR_OK && e.kind == PDB_T_PTR && !e.name.n) {
-			left_part(f, t.elem, out, depth + 1);
-			quals_text(t.quals, out, true);
-		} else {
-			quals_text(t.quals, out, false);
-			left_part(f, t.elem, out, depth + 1);
-		}
-		break;
-	case PDB_T_PTR:
-	case PDB_T_REF:
-	case PDB_T_RVREF:
-	case PDB_T_MEMPTR:
-		if (t.name.n) {
-			buf_adds(out, t.name);
-			break;
-		}
-		left_part(f, t.elem, out, depth + 1);
-		buf_addc(out, ' ');
-		if (wraps(f, t.elem))
-			buf_addc(out, '(');
-		if (t.kind == PDB_T_MEMPTR && pdb_type_get(f, t.klass, &e) == ERR_OK) {
-			buf_adds(out, e.name);
-			buf_addz(out, "::");
-		}
-		buf_addz(out, t.kind == PDB_T_REF ? "&" : t.kind == PDB_T_RVREF ? "&&" : "*");
-		quals_text(t.quals, out, true);
-		break;
-	case PDB_T_ARRAY:
-	case PDB_T_FUNC:
-	case PDB_T_METHOD:
-	case PDB_T_BITFIELD:
-		left_part(f, t.elem, out, depth + 1);
-		break;
-	default:
-		if (t.name.n)
-			buf_adds(out, t.name);
-		else
-			buf_addf(out, "<type 0x%x>", ti);
-		break;
-	}
-}
-
-static void right_part(pdb *f, uint32_t ti, buf *out, int depth)
-{
-	pdb_type t;
-	if (depth > DEPTH || pdb_type_get(f, ti, &t) != ERR_OK)
-		return;
-	switch (t.kind) {
-	case PDB_T_MODIFIER:
-		right_part(f, t.elem, out, depth + 1);
-		break;
-	case PDB_T_PTR:
-	case PDB_T_REF:
-	case PDB_T_RVREF:
-	case PDB_T_MEMPTR:
-		if (t.name.n)
-			break;
-		if (wraps(f, t.elem))
-			buf_addc(out, ')');
-		right_part(f, t.elem, out, depth + 1);
-		break;
-	case PDB_T_ARRAY: {
-		uint64_t size = pdb_type_size(f, t.elem);
-		buf_addf(out, "%s[%llu]", out->n && out->p[out->n - 1] == ']' ? "" : " ",
-			(unsigned long long)(size ? t.size / size : 0));
-		right_part(f, t.elem, out, depth + 1);
-		break;
-	}
-	case PDB_T_FUNC:
-	case PDB_T_METHOD:
-		buf_addz(out, out->n && out->p[out->n - 1] == ')' ? "(" : " (");
-		for (uint32_t i = 0, arg; pdb_type_arg(f, ti, i, &arg) == ERR_OK && !out->toobig;
-			i++) {
-			if (i)
-				buf_addz(out, ", ");
-			if (!arg) { /* LF_ARGLIST ends in "no type" for `...` */
-				buf_addz(out, "...");
-				continue;
-			}
-			if (depth > 4) {
-				buf_addz(out, "...");
-				break;
-			}
-			left_part(f, arg, out, depth + 8);
-			right_part(f, arg, out, depth + 8);
-		}
-		buf_addc(out, ')');
-		right_part(f, t.elem, out, depth + 1);
-		break;
-	default:
-		break;
-	}
-}
-
-void pdb_type_name(pdb *f, uint32_t ti, buf *out)
-{
-	left_part(f, ti, out, 0);
-	right_part(f, ti, out, 0);
 }
 
 /* ---- IPI ---- */
@@ -968,4 +637,3 @@ err pdb_func_id(pdb *f, uint32_t id, str *scope, str *name, uint32_t *type)
 	*type = ti;
 	return ERR_OK;
 }
-
