@@ -1,7 +1,6 @@
 /* str, buf, vec: see str.h. Refuses to know encodings other than ASCII, UTF-8 and UTF-16LE. */
 #include "base/str.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 static bool blank(char c)

@@ -4,12 +4,9 @@
  */
 #include "cmd/disasm.h"
 
-#include "base/reader.h"
 #include "cmd/code.h"
 #include "cmd/memory.h"
 #include "cmd/source.h"
-
-#include <stdio.h>
 
 enum {
 	DEFAULT_COUNT = 8,

@@ -10,7 +10,6 @@
 #include "base/map.h"
 #include "base/reader.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { INSNS_MAX = 64 * 1024, TABLE_BACK = 8, TABLE_MAX = 1024 };

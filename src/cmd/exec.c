@@ -6,7 +6,6 @@
 #include "cmd/cmd.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 static str blanks(str s)
 {

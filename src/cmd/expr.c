@@ -4,9 +4,6 @@
  */
 #include "cmd/lang.h"
 
-#include "base/reader.h"
-
-#include <math.h>
 #include <time.h>
 
 /* ---- ? ---- */

@@ -4,8 +4,6 @@
  */
 #include "cmd/cmd.h"
 
-#include "base/reader.h"
-
 enum { CHAIN_MAX = 32, INDIRECT = 1 };
 
 static err env_image(void *u, uint64_t addr, void *p, size_t n)

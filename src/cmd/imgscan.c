@@ -6,7 +6,6 @@
  */
 #include "cmd/cmd.h"
 
-#include "base/reader.h"
 #include "fmt/pe.h"
 
 enum {

@@ -9,8 +9,6 @@
 
 #include "base/reader.h"
 
-#include <stdio.h>
-
 enum {
 	HITS_DEFAULT = 1024,
 	HITS_MAX = 64 * 1024,

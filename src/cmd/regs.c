@@ -14,8 +14,6 @@
 #include "cmd/cxx.h"
 #include "cmd/memory.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { INSN_REGS = 8, ELEMENTS_MAX = 16 };

@@ -5,7 +5,6 @@
 #include "sym/dwarfcache.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -9,7 +9,6 @@
 #include "sym/priv.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 /* ---- which modules are asked at all ---- */

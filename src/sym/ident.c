@@ -11,7 +11,6 @@
 #include "sym/priv.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 enum { IDENTS_MAX = 8192, IDENTS_BYTES_MAX = 8 << 20, IDENT_LINE_MAX = 4096 };

@@ -11,7 +11,6 @@
 
 #include "fmt/pe.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 /* ---- files ---- */

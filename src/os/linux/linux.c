@@ -6,8 +6,6 @@
  */
 #include "os/linux/linux.h"
 
-#include "base/reader.h"
-
 enum { TEXT_MAX = 64 * 1024 * 1024, UNITS_MAX = 65536, PROCESSES_MAX = 4096 };
 
 static err text_of(os *o, tgt_info what, uint64_t id, buf *b, diag *d)

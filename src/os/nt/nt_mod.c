@@ -10,8 +10,6 @@
  */
 #include "os/nt/nt_int.h"
 
-#include "base/reader.h"
-
 #include <stdio.h>
 
 typedef struct entry {

@@ -7,8 +7,6 @@
  */
 #include "os/nt/nt_int.h"
 
-#include "base/reader.h"
-
 enum { OBJ_PROCESS = 3 };
 
 static uint64_t inner(nt *n, const char *type, const char *path)

@@ -5,8 +5,6 @@
  */
 #include "os/nt/nt_int.h"
 
-#include "base/reader.h"
-
 #include <stdio.h>
 
 enum { OBJ_THREAD = 6 }; /* ThreadObject of KOBJECTS (ReactOS NDK) */

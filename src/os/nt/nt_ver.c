@@ -7,7 +7,6 @@
 
 #include "base/reader.h"
 
-#include <stdio.h>
 #include <time.h>
 
 /* KI_USER_SHARED_DATA of 64-bit NT: ntddk.h. */

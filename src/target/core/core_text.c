@@ -12,7 +12,6 @@
 #include "fmt/elf.h"
 
 #include <elf.h>
-#include <stdio.h>
 #include <unistd.h>
 
 enum { WORDS_MAX = 1 << 16, WORD_MAX = 1 << 17 };
