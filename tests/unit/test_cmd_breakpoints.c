@@ -207,7 +207,7 @@ static void own_break_instruction(void **state)
 		if (elsewhere)
 			fake_regs(r.f, 0)->rip = CODE + 0x30;
 		run(&r, "t");
-		assert_int_equal(rip(&r), elsewhere ? CODE + 0x31 : CODE + 0x21);
+		assert_int_equal(rip(&r), elsewhere ? CODE + 0x31 : CODE + 0x20);
 		stop(&r);
 	}
 }
