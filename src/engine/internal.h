@@ -89,6 +89,7 @@ typedef enum plan_verdict {
 	PLAN_NOT_MINE, /* the plan does not explain this stop */
 	PLAN_MORE,     /* explained, go on */
 	PLAN_AGAIN,    /* explained; it has been here before, nothing else is looked at */
+	PLAN_RETURNED, /* what .call had called has returned: stop, whatever was asked for */
 	PLAN_DONE      /* explained, the request is fulfilled: stop */
 } plan_verdict;
 
@@ -117,7 +118,7 @@ void calls_gone(engine *e, const tgt_event *ev);
 /* The event's thread stands on the first instruction of what it was sent into, and was not there
  * by itself: a trap there is still to hit. True once. */
 bool call_entered(engine *e);
-/* Is this software trap the return? call_finish then takes the result, in a stop that is shown. */
+/* Is this trap or step the return? call_finish then takes the result, in a stop that is shown. */
 bool call_returned(engine *e, const tgt_event *ev);
 void call_finish(engine *e);
 

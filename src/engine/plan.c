@@ -511,6 +511,8 @@ plan_verdict plan_event(engine *e, const tgt_event *ev)
 	struct eng_plan *p = e->plan;
 
 	p->untried = ev->code != STATUS_SINGLE_STEP && ev->code != STATUS_BREAKPOINT;
+	if (ev->code == STATUS_BREAKPOINT && call_returned(e, ev))
+		return PLAN_RETURNED;
 	if (ev->code == STATUS_SINGLE_STEP) {
 		site *hard = site_hard(e, ev->dr6);
 		if (hard)
@@ -518,6 +520,8 @@ plan_verdict plan_event(engine *e, const tgt_event *ev)
 		if (!settle(p, ev->thread))
 			return PLAN_NOT_MINE;
 		p->passed = true;
+		if (call_returned(e, ev))
+			return PLAN_RETURNED;
 		if (!p->active || p->leg != LEG_STEP || ev->thread != p->thread)
 			return PLAN_MORE; /* a trap was passed, or an old debt: run on */
 		return step_done(e);

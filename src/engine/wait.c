@@ -156,9 +156,9 @@ static outcome exception(engine *e, tgt_event *ev)
 	bool soft = ev->code == STATUS_BREAKPOINT;
 	bool hard = ev->code == STATUS_SINGLE_STEP;
 
-	if (soft && call_returned(e, ev))
-		return SHOW_STOP;
 	plan_verdict p = plan_event(e, ev);
+	if (p == PLAN_RETURNED)
+		return SHOW_STOP;
 	hit_verdict h = HIT_NONE;
 	if (p == PLAN_AGAIN)
 		return GO_ON;
