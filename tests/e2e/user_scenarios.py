@@ -444,6 +444,18 @@ def call_amid_sleep(build):
             must(out == b"54 0\n" and p.returncode == 0, f"{commands}: {out}, {p.returncode}")
 
 
+def calls_amid_hits(build):
+    """.call in one thread, again and again, while others come to a breakpoint that lets them pass: every result arrives,
+    and the program is as it was."""
+    with _ticker(build, "3") as (t, lives):
+        text, code = _rs(build, ["-p", str(t.pid)], [
+            'bp user_ticker!tick "r $t5 = @$t5 + 1; gc"', "r $t1 = 0",
+            ".while (@$t1 < 0n50 | @$t5 < 0n20) { .call user_ticker!beat(@$t1); g; r $t1 = @$t1 + 1 }", "? @$t1", "bc *", "qd"])
+        calls = re.search(r"Evaluate expression: (\d+) =", text)
+        must(code == 0 and calls and text.count(".call returns:\nvoid") == int(calls[1]) >= 50, text[-3000:])
+        must(lives(), "does not run on")
+
+
 def look_only(build):
     """-pv: what runs is looked at, never changed, and runs on afterwards, also when the debugger is killed."""
     with _ticker(build, "2") as (t, lives):
