@@ -159,8 +159,10 @@ void dwpart_close(dwpart *p);
 /* ---- dwarfpack.c ---- */
 /* The contents of a skeleton; skel is its entry. */
 bool dwf_dwp_unit(dwf *x, Dwarf_Die *skel, uint64_t id, Dwarf_Die *ret);
-/* The entry at this offset of the .dwp's .debug_info. */
-bool dwf_dwp_entry(dwf *x, uint64_t off, Dwarf_Die *ret);
+/* The entry at this offset of the .dwp's .debug_info, or .debug_types. */
+bool dwf_dwp_entry(dwf *x, uint64_t off, bool types, Dwarf_Die *ret);
+/* A type by its signature. */
+bool dwf_dwp_type(dwf *x, uint64_t signature, Dwarf_Die *ret);
 void dwf_packs_free(dwf *x);
 
 /* ---- dwarfunit.c ---- */
@@ -172,11 +174,15 @@ bool dwf_entry_die(dwf *x, const dwx_entry *e, Dwarf_Die *ret);
 /* Does die hold pc; the location of attr at pc. fix: the unit's. */
 bool dwf_haspc(Dwarf_Die *die, uint64_t pc, uint64_t fix);
 bool dwf_loc(Dwarf_Attribute *a, uint64_t pc, uint64_t fix, Dwarf_Op **ops, size_t *n);
+/* Address that an operation of attr pushes, also by its index in .debug_addr. */
+bool dwf_addr_of(Dwarf_Attribute *attr, const Dwarf_Op *op, uint64_t *ret);
 /* Attribute, through specification and abstract origin. */
 bool dwf_attr(Dwarf_Die *die, unsigned at, Dwarf_Attribute *ret);
 bool dwf_flag(Dwarf_Die *die, unsigned at);
 /* The entry an attribute refers to. */
 bool dwf_ref(Dwarf_Die *die, unsigned at, Dwarf_Die *ret);
+/* The same for types, whose signature may lead to another packed unit. */
+bool dwf_type_ref(dwf *x, Dwarf_Attribute *a, Dwarf_Die *ret);
 const char *dwf_name(Dwarf_Die *die); /* NULL: none */
 /* "ns::Class::name"; false: no name. */
 bool dwf_qualified(dwf *x, Dwarf_Die *die, buf *out);

@@ -165,22 +165,6 @@ static bool simple_base(
 	return breg(&ops[0], reg, off);
 }
 
-static bool addr_of(Dwarf_Attribute *attr, const Dwarf_Op *op, uint64_t *ret)
-{
-	Dwarf_Attribute a;
-	Dwarf_Addr v;
-	if (op->atom == DW_OP_addr) {
-		*ret = op->number;
-		return true;
-	}
-	if (op->atom != DW_OP_addrx && op->atom != DW_OP_GNU_addr_index)
-		return false;
-	if (dwarf_getlocation_attr(attr, op, &a) || dwarf_formaddr(&a, &v))
-		return false;
-	*ret = v;
-	return true;
-}
-
 typedef struct locals_ctx {
 	dwf *x;
 	arena *a;
@@ -209,7 +193,7 @@ static void fold(locals_ctx *k, uint64_t pc, Dwarf_Attribute *attr, const Dwarf_
 		set_reg(l, SYM_LOC_REGREL, reg, off);
 	else if (n == 1 && op == DW_OP_fbreg && simple_base(x, &k->func, pc, k->fix, &reg, &off))
 		set_reg(l, SYM_LOC_REGREL, reg, (int64_t)((uint64_t)off + ops[0].number));
-	else if (n == 1 && addr_of(attr, &ops[0], &addr) && addr >= x->base) {
+	else if (n == 1 && dwf_addr_of(attr, &ops[0], &addr) && addr >= x->base) {
 		l->loc = SYM_LOC_STATIC;
 		l->addr = addr - x->base;
 	} else if (n == 2 && ops[1].atom == DW_OP_stack_value &&

@@ -1,6 +1,8 @@
 /*
  * dwarfpack: split units that were packed into one .dwp file. libdw (0.188) reads .dwo files only:
- * what a .dwp holds of one unit is made up into such a file, and that is given to libdw.
+ * what a .dwp holds of one unit is made up into such a file, and that is given to libdw. Type units
+ * that came from the unit's .dwo file are in it, too; of those that another one had as well the
+ * packer keeps one, which is then looked for by its signature.
  *
  * Source: DWARF 5, section 7.3.5; for version 2 of the index "DebugFissionDWP" (gcc.gnu.org/wiki).
  */
@@ -33,8 +35,14 @@ typedef struct unit_index {
 	size_t hashes, rows, ids, offsets, sizes;
 } unit_index;
 
+/* A type unit: where it stood in the .dwp's section, and stands in the file that is made up. */
+typedef struct type_unit {
+	uint64_t from, at, size;
+} type_unit;
+
 typedef struct packed {
 	contribution c;
+	VEC(type_unit) types;
 	dwpart part;
 	uint8_t *file;
 	Dwarf_Die cu;
@@ -46,9 +54,8 @@ struct dwpack {
 	VEC(packed *) all;
 };
 
-static bool index_open(const dwf *x, unit_index *ix)
+static bool index_open(dwx_bytes b, unit_index *ix)
 {
-	dwx_bytes b = x->dwp.secs.cu_index;
 	*ix = (unit_index){.r = rd_of(b.p, b.n)};
 	reader *r = &ix->r;
 	/* version 5: a half-word and padding; version 2: a word */
@@ -111,7 +118,44 @@ static bool slice(const elf_view *v, const char *plain, const contribution *c, u
 	return true;
 }
 
-static bool build(dwf *x, Dwarf_Die *skel, unsigned version, packed *k)
+/* Did both come from one .dwo file? */
+static bool same_file(const contribution *a, const contribution *b)
+{
+	return a->off[SECT_ABBREV] == b->off[SECT_ABBREV] &&
+	       a->off[SECT_STR_OFFSETS] == b->off[SECT_STR_OFFSETS];
+}
+
+static unsigned types_section(const unit_index *ix)
+{
+	return ix->version == 5 ? SECT_INFO : SECT_TYPES;
+}
+
+static const char *types_name(const unit_index *ix)
+{
+	return ix->version == 5 ? ".debug_info" : ".debug_types";
+}
+
+/* Appends the type units of k's .dwo file. */
+static void add_types(dwf *x, packed *k, buf *out)
+{
+	unit_index ix;
+	if (!index_open(x->dwp.secs.tu_index, &ix))
+		return;
+	unsigned sec = types_section(&ix);
+	for (uint32_t i = 0; i < ix.slots; i++) {
+		contribution c;
+		elf_part p;
+		if (!row_get(&ix, i, &c) || !same_file(&c, &k->c) ||
+			!slice(&x->dwp.v, types_name(&ix), &c, sec, false, &p) ||
+			p.n > UNIT_MAX - out->n)
+			continue;
+		type_unit t = {c.off[sec], out->n, p.n};
+		vec_push(&k->types, t);
+		buf_add(out, p.p, p.n);
+	}
+}
+
+static bool build_with(dwf *x, Dwarf_Die *skel, unsigned version, packed *k, buf *types)
 {
 	const elf_view *v = &x->dwp.v;
 	elf_part part[16];
@@ -121,6 +165,15 @@ static bool build(dwf *x, Dwarf_Die *skel, unsigned version, packed *k)
 	n += slice(v, ".debug_abbrev", c, SECT_ABBREV, false, &part[n]);
 	if (n < 2)
 		return false;
+	if (version == 5) { /* all in one section, the unit first */
+		buf_add(types, part[0].p, part[0].n);
+		add_types(x, k, types);
+		part[0] = (elf_part){".debug_info", types->p, types->n};
+	} else {
+		add_types(x, k, types);
+		if (types->n)
+			part[n++] = (elf_part){".debug_types", types->p, types->n};
+	}
 	n += slice(v, ".debug_line", c, SECT_LINE, false, &part[n]);
 	n += slice(
 		v, version == 5 ? ".debug_loclists" : ".debug_loc", c, SECT_LOC, false, &part[n]);
@@ -161,6 +214,15 @@ static bool build(dwf *x, Dwarf_Die *skel, unsigned version, packed *k)
 	       dwarf_offdie(k->part.dbg, header, &k->cu);
 }
 
+static bool build(dwf *x, Dwarf_Die *skel, unsigned version, packed *k)
+{
+	buf types;
+	buf_init(&types, UNIT_MAX);
+	bool ok = build_with(x, skel, version, k, &types);
+	buf_deinit(&types);
+	return ok;
+}
+
 static packed *unit_of_row(dwf *x, const unit_index *ix, const contribution *c, Dwarf_Die *skel)
 {
 	if (!x->packs) {
@@ -182,7 +244,7 @@ static packed *unit_of_row(dwf *x, const unit_index *ix, const contribution *c, 
 bool dwf_dwp_unit(dwf *x, Dwarf_Die *skel, uint64_t id, Dwarf_Die *ret)
 {
 	unit_index ix;
-	if (!index_open(x, &ix) || !ix.slots)
+	if (!index_open(x->dwp.secs.cu_index, &ix) || !ix.slots)
 		return false;
 	for (uint32_t i = 0; i < ix.slots; i++) {
 		contribution c;
@@ -214,23 +276,88 @@ static bool skeleton_of(dwf *x, uint64_t id, Dwarf_Die *ret)
 	return false;
 }
 
-bool dwf_dwp_entry(dwf *x, uint64_t off, Dwarf_Die *ret)
+/* The unit of this row, its skeleton looked for. */
+static packed *unit_alone(dwf *x, const unit_index *ix, const contribution *c)
+{
+	Dwarf_Die skel;
+	dwunit *u = skeleton_of(x, c->id, &skel) ? dwf_unit_of(x, &skel) : NULL;
+	return u ? unit_of_row(x, ix, c, &skel) : NULL;
+}
+
+/* The entry at off of the type unit t, in a file with units of the same .dwo file. */
+static bool type_entry(dwf *x, const contribution *t, unsigned sec, uint64_t off, Dwarf_Die *ret)
 {
 	unit_index ix;
-	if (!index_open(x, &ix))
+	contribution c;
+	if (!index_open(x->dwp.secs.cu_index, &ix))
 		return false;
 	for (uint32_t i = 0; i < ix.slots; i++) {
+		packed *k = row_get(&ix, i, &c) && same_file(&c, t) ? unit_alone(x, &ix, &c) : NULL;
+		for (size_t j = 0; k && j < k->types.n; j++)
+			if (k->types.p[j].from == t->off[sec]) {
+				uint64_t at = k->types.p[j].at + off;
+				return (sec == SECT_TYPES ? dwarf_offdie_types(k->part.dbg, at, ret)
+							  : dwarf_offdie(k->part.dbg, at, ret)) !=
+				       NULL;
+			}
+	}
+	return false;
+}
+
+static bool in_types(dwf *x, uint64_t off, Dwarf_Die *ret)
+{
+	unit_index ix;
+	contribution c;
+	if (!index_open(x->dwp.secs.tu_index, &ix))
+		return false;
+	unsigned sec = types_section(&ix);
+	for (uint32_t i = 0; i < ix.slots; i++)
+		if (row_get(&ix, i, &c) && off >= c.off[sec] && off - c.off[sec] < c.size[sec])
+			return type_entry(x, &c, sec, off - c.off[sec], ret);
+	return false;
+}
+
+bool dwf_dwp_entry(dwf *x, uint64_t off, bool types, Dwarf_Die *ret)
+{
+	unit_index ix;
+	if (!index_open(x->dwp.secs.cu_index, &ix))
+		return false;
+	for (uint32_t i = 0; i < ix.slots && !types; i++) {
 		contribution c;
-		Dwarf_Die skel;
 		if (!row_get(&ix, i, &c) || off < c.off[SECT_INFO] ||
 			off - c.off[SECT_INFO] >= c.size[SECT_INFO])
 			continue;
-		if (!skeleton_of(x, c.id, &skel))
-			return false;
-		dwunit *u = dwf_unit_of(x, &skel);
-		packed *k = u ? unit_of_row(x, &ix, &c, &skel) : NULL;
+		packed *k = unit_alone(x, &ix, &c);
 		return k && dwarf_offdie(k->part.dbg, off - c.off[SECT_INFO], ret) != NULL;
 	}
+	return in_types(x, off, ret);
+}
+
+/* Offset of the type in its unit: behind the signature of the header, which is longer by a byte in
+ * version 5 (the kind of unit). */
+static bool type_offset(const dwf *x, const unit_index *ix, const contribution *c, uint32_t *ret)
+{
+	unsigned sec = types_section(ix);
+	elf_part p;
+	size_t at = ix->version == 5 ? 20 : 19;
+	if (!slice(&x->dwp.v, types_name(ix), c, sec, false, &p) || p.n < at + 4 ||
+		le32(p.p) == UINT32_MAX) /* 64-bit DWARF */
+		return false;
+	*ret = le32((const uint8_t *)p.p + at);
+	return true;
+}
+
+bool dwf_dwp_type(dwf *x, uint64_t signature, Dwarf_Die *ret)
+{
+	unit_index ix;
+	contribution c;
+	uint32_t off;
+	if (!index_open(x->dwp.secs.tu_index, &ix))
+		return false;
+	for (uint32_t i = 0; i < ix.slots; i++)
+		if (le64(ix.r.p + ix.hashes + (size_t)i * 8) == signature && row_get(&ix, i, &c))
+			return type_offset(x, &ix, &c, &off) &&
+			       type_entry(x, &c, types_section(&ix), off, ret);
 	return false;
 }
 
@@ -241,6 +368,7 @@ void dwf_packs_free(dwf *x)
 	for (size_t i = 0; i < x->packs->all.n; i++) {
 		packed *k = x->packs->all.p[i];
 		dwpart_close(&k->part);
+		vec_deinit(&k->types);
 		mem_free(k->file);
 	}
 	vec_deinit(&x->packs->all);

@@ -86,7 +86,7 @@ uint32_t dwf_type_of_die(dwf *x, Dwarf_Die *die)
 	Dwarf_Die t;
 	if (!dwf_attr(die, DW_AT_type, &a))
 		return T_VOID;
-	return dwarf_formref_die(&a, &t) ? dwf_type_id(x, &t) : 0;
+	return dwf_type_ref(x, &a, &t) ? dwf_type_id(x, &t) : 0;
 }
 
 /* ---- symbols of the table ---- */
@@ -134,10 +134,12 @@ static void statics_in(dwf *x, Dwarf_Die *parent, int depth, bool in_func)
 		int tag = dwarf_tag(&die);
 		Dwarf_Attribute a;
 		Dwarf_Op *ops;
+		uint64_t addr;
 		size_t n;
 		if (tag == DW_TAG_variable && in_func && dwarf_attr(&die, DW_AT_location, &a) &&
-			!dwarf_getlocation(&a, &ops, &n) && n == 1 && ops[0].atom == DW_OP_addr)
-			map_set(&x->statics, ops[0].number + 1, arena_dup(&x->a, &die, sizeof die));
+			!dwarf_getlocation(&a, &ops, &n) && n == 1 &&
+			dwf_addr_of(&a, &ops[0], &addr))
+			map_set(&x->statics, addr + 1, arena_dup(&x->a, &die, sizeof die));
 		bool code = tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
 			    tag == DW_TAG_inlined_subroutine;
 		if (code || (!in_func && tag == DW_TAG_namespace))
@@ -286,7 +288,8 @@ static bool def_one(void *u, const dwx_entry *e)
 /* The definition of what is only declared here. */
 static bool definition(dwf *x, Dwarf_Die *die, Dwarf_Die *ret)
 {
-	if (dwf_ref(die, DW_AT_signature, ret))
+	Dwarf_Attribute sig;
+	if (dwarf_attr(die, DW_AT_signature, &sig) && dwf_type_ref(x, &sig, ret))
 		return true;
 	int tag = dwarf_tag(die);
 	unsigned kinds = tag == DW_TAG_union_type	  ? DWX_UNION
@@ -320,7 +323,7 @@ static err plain_die(dwf *x, Dwarf_Die die, dwplain *ret)
 				*ret = (dwplain){.is_void = true};
 				return ERR_OK;
 			}
-			if (!dwarf_formref_die(&a, &next))
+			if (!dwf_type_ref(x, &a, &next))
 				return ERR_CORRUPT;
 			if (tag == DW_TAG_typedef)
 				alias = dwf_name(&die);

@@ -43,6 +43,12 @@ bool dwf_ref(Dwarf_Die *die, unsigned at, Dwarf_Die *ret)
 	return dwarf_attr(die, at, &a) && dwarf_formref_die(&a, ret);
 }
 
+bool dwf_type_ref(dwf *x, Dwarf_Attribute *a, Dwarf_Die *ret)
+{
+	return dwarf_formref_die(a, ret) || (x->has_dwp && dwarf_whatform(a) == DW_FORM_ref_sig8 &&
+						    a->valp && dwf_dwp_type(x, le64(a->valp), ret));
+}
+
 bool dwf_haspc(Dwarf_Die *die, uint64_t pc, uint64_t fix)
 {
 	return dwarf_haspc(die, pc) == 1 || (fix && pc >= fix && dwarf_haspc(die, pc - fix) == 1);
@@ -52,6 +58,22 @@ bool dwf_loc(Dwarf_Attribute *a, uint64_t pc, uint64_t fix, Dwarf_Op **ops, size
 {
 	return dwarf_getlocation_addr(a, pc, ops, n, 1) > 0 ||
 	       (fix && pc >= fix && dwarf_getlocation_addr(a, pc - fix, ops, n, 1) > 0);
+}
+
+bool dwf_addr_of(Dwarf_Attribute *attr, const Dwarf_Op *op, uint64_t *ret)
+{
+	Dwarf_Attribute a;
+	Dwarf_Addr v;
+	if (op->atom == DW_OP_addr) {
+		*ret = op->number;
+		return true;
+	}
+	if (op->atom != DW_OP_addrx && op->atom != DW_OP_GNU_addr_index)
+		return false;
+	if (dwarf_getlocation_attr(attr, op, &a) || dwarf_formaddr(&a, &v))
+		return false;
+	*ret = v;
+	return true;
 }
 
 const char *dwf_name(Dwarf_Die *die)
@@ -187,7 +209,19 @@ static bool is_scope(unsigned tag)
 	       tag == DW_TAG_enumeration_type || tag == DW_TAG_interface_type;
 }
 
-static void walk(dwunit *u, Dwarf_Die *parent, uint32_t scope, Dwarf_Off end, int depth)
+/* clang's stub of a class that stands in a type unit has a signature, but no name. */
+static const char *scope_name(dwf *x, Dwarf_Die *die)
+{
+	Dwarf_Attribute a;
+	Dwarf_Die type;
+	const char *name = dwf_name(die);
+	return name ? name
+	       : dwarf_attr(die, DW_AT_signature, &a) && dwf_type_ref(x, &a, &type)
+		       ? dwf_name(&type)
+		       : NULL;
+}
+
+static void walk(dwf *x, dwunit *u, Dwarf_Die *parent, uint32_t scope, Dwarf_Off end, int depth)
 {
 	Dwarf_Die die;
 	if (depth > DWF_SCOPE_DEPTH || dwarf_child(parent, &die))
@@ -201,7 +235,7 @@ static void walk(dwunit *u, Dwarf_Die *parent, uint32_t scope, Dwarf_Off end, in
 			add_funcs(u, &die);
 		} else if (tag > 0 && is_scope((unsigned)tag) && u->scoped &&
 			   dwarf_haschildren(&die) > 0) {
-			const char *name = dwf_name(&die);
+			const char *name = scope_name(x, &die);
 			dwscope s = {.begin = dwarf_dieoffset(&die),
 				.end = to,
 				.parent = scope,
@@ -212,9 +246,9 @@ static void walk(dwunit *u, Dwarf_Die *parent, uint32_t scope, Dwarf_Off end, in
 			else if (!name)
 				s.name = "<unnamed-tag>";
 			vec_push(&u->scopes, s);
-			walk(u, &die, (uint32_t)u->scopes.n, to, depth + 1);
+			walk(x, u, &die, (uint32_t)u->scopes.n, to, depth + 1);
 		} else if (tag == DW_TAG_module && dwarf_haschildren(&die) > 0) {
-			walk(u, &die, scope, to, depth + 1);
+			walk(x, u, &die, scope, to, depth + 1);
 		}
 		die = next;
 	}
@@ -231,7 +265,7 @@ static void dwf_unit_funcs(dwf *x, dwunit *u)
 	if (u->walked)
 		return;
 	u->walked = true;
-	walk(u, &u->die, 0, UINT64_MAX, 0);
+	walk(x, u, &u->die, 0, UINT64_MAX, 0);
 	if (u->funcs.n)
 		qsort(u->funcs.p, u->funcs.n, sizeof *u->funcs.p, by_lo);
 }
@@ -308,7 +342,7 @@ static uint32_t scope_at(const dwunit *u, Dwarf_Off off)
 
 bool dwf_qualified(dwf *x, Dwarf_Die *die, buf *out)
 {
-	const char *name = dwf_name(die);
+	const char *name = scope_name(x, die);
 	Dwarf_Die at = *die, next;
 	/* the declaration stands in the class; a copy of an inlined function names its original */
 	for (int i = 0; i < DWF_CHAIN_MAX; i++) {
@@ -352,7 +386,7 @@ bool dwf_entry_die(dwf *x, const dwx_entry *e, Dwarf_Die *ret)
 		return dbg && dwarf_offdie(dbg, e->die, ret) != NULL;
 	}
 	if (x->has_dwp)
-		return dwf_dwp_entry(x, e->die, ret);
+		return dwf_dwp_entry(x, e->die, e->where == DWX_IN_TYPES, ret);
 	Dwarf_Die split;
 	if (e->part > x->n_dwos || !skeleton_split(x, x->dwo_cu[e->part - 1], &split))
 		return false;

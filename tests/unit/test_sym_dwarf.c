@@ -307,13 +307,22 @@ static void cxx_types(const char *name)
 		assert_true(str_find(l.p[i].name, STR("area")) != SIZE_MAX);
 	assert_true(l.n >= 1);
 	sym_list_deinit(&l);
+	/* of packed type units there is one for two units */
+	if (sym_find(s, STR("prog!second_plain"), &v, &d) == ERR_OK) {
+		assert_string_equal(text_of(v.type), "struct geo::Plain");
+		assert_int_equal(sym_type_info_get(v.type, &in), ERR_OK);
+		assert_true(!in.forward && in.size == 8);
+	} else {
+		assert_false(str_starts(str_of(name), STR("typed")));
+	}
 	close_program();
 }
 
 static void types_in_cxx(void **state)
 {
 	static const char *const all[] = {"cxx5", "cxx4-clang", "cxx-types", "cxx5-types", "cxx-gz",
-		"cxx-zdebug", "cxx-zstd"};
+		"cxx-zdebug", "cxx-zstd", "typed4-g++/prog", "typed4-clang++/prog",
+		"typed5-g++/prog", "typed5-clang++/prog"};
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		n += program_there(all[i]);
