@@ -303,7 +303,8 @@ static const cmd_row rows[] = {
 		CMD_ANY | CMD_TARGET, cmd_event_code},
 	{"~", "~ | ~Thread [s | f | u | n | m | e Commands]",
 		"List processors (kernel) or threads (user), or make one current",
-		"Kernel mode: after ~2s registers and stacks are those of processor 2.\n"
+		"Kernel mode: after ~2s registers and stacks are those of processor 2, and p, t "
+		"and gu step it (some kernels refuse that).\n"
 		"User mode: Thread is a number, . (current), # (of the last event), * (all), "
 		"~[TID] or [Expression]. s makes it the current one, f freezes, u unfreezes, n and "
 		"m raise\n"

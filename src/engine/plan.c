@@ -172,41 +172,6 @@ static err switch_thread(engine *e, diag *d)
 	return ERR_OK;
 }
 
-err plan_begin(engine *e, diag *d)
-{
-	struct eng_plan *p = e->plan;
-
-	plan_end(e);
-	insn_forget(e);
-	TRY(switch_thread(e, d));
-	if (e->exec.has_start)
-		TRY(set_rip(e, e->exec.start, d));
-	else
-		TRY(past_own_break(e, d));
-	p->active = true;
-	p->x = e->exec;
-	p->thread = e->ev.thread;
-	p->left = p->x.count ? p->x.count : 1;
-	note_line(e, e->ev.pc);
-	for (size_t i = 0; i < p->x.n_until && i < ENG_UNTIL_MAX; i++)
-		p->until[p->n_until++] = temp_site(e, p->x.until[i], p->x.until_hard);
-	if (p->x.up) {
-		x64_regs r = {0};
-		eng_frame *f;
-		size_t n;
-		TRY(unit_regs(e, X64_SET_GENERAL, &r, d));
-		TRY(eng_stack(e, &e->stop, &r, 2, &f, &n, d));
-		if (n < 2 || !f[0].ret)
-			return diag_set(
-				d, ERR_FAULT, "gu: the caller of this function cannot be found");
-		p->up_sp = f[1].sp;
-		p->until[p->n_until++] = temp_site(e, f[0].ret, false);
-	}
-	return ERR_OK;
-}
-
-/* ---- resuming ---- */
-
 static err emu_read(void *u, uint64_t addr, void *buf_, size_t n)
 {
 	engine *e = u;
@@ -241,6 +206,73 @@ static bool emulate(engine *e, const x64_insn *in)
 	e->plan->unseen = true;
 	return true;
 }
+
+/*
+ * The same on a kernel: ~1s and t steps processor 1. The one that stopped is first let past what it
+ * stands on, or it would meet that again as soon as both run.
+ */
+static err switch_processor(engine *e, diag *d)
+{
+	unit_t from = e->ev.unit, to = e->ctx.unit;
+	bool steps = e->exec.status == ST_STEP_INTO || e->exec.status == ST_STEP_OVER;
+	uint64_t thread = to;
+	x64_regs r = {0};
+	x64_insn in;
+
+	if (e->caps.threads || to == from || !(steps || e->exec.up))
+		return ERR_OK;
+	TRY(tgt_ctl(e->t, TGT_CTL_SWITCH, to, d)); /* before anything is changed: can it? */
+	TRY(tgt_ctl(e->t, TGT_CTL_SWITCH, from, d));
+	TRY(past_own_break(e, d));
+	if (site_at(e, e->ev.pc) && eng_insn(e, e->ev.pc, &in, NULL) == ERR_OK)
+		(void)emulate(e, &in);
+	TRY(tgt_ctl(e->t, TGT_CTL_SWITCH, to, d));
+	TRY(tgt_regs_get(e->t, to, X64_SET_CONTROL, &r, d));
+	TRY(tgt_query(e->t, TGT_F_THREAD, &thread, sizeof thread, d));
+	e->ev = (tgt_event){.kind = TGT_EV_EXCEPTION,
+		.unit = to,
+		.n_units = e->n_units,
+		.thread = thread,
+		.pc = r.rip};
+	e->plan->unseen = false;
+	return ERR_OK;
+}
+
+err plan_begin(engine *e, diag *d)
+{
+	struct eng_plan *p = e->plan;
+
+	plan_end(e);
+	insn_forget(e);
+	TRY(switch_thread(e, d));
+	TRY(switch_processor(e, d));
+	if (e->exec.has_start)
+		TRY(set_rip(e, e->exec.start, d));
+	else
+		TRY(past_own_break(e, d));
+	p->active = true;
+	p->x = e->exec;
+	p->thread = e->ev.thread;
+	p->left = p->x.count ? p->x.count : 1;
+	note_line(e, e->ev.pc);
+	for (size_t i = 0; i < p->x.n_until && i < ENG_UNTIL_MAX; i++)
+		p->until[p->n_until++] = temp_site(e, p->x.until[i], p->x.until_hard);
+	if (p->x.up) {
+		x64_regs r = {0};
+		eng_frame *f;
+		size_t n;
+		TRY(unit_regs(e, X64_SET_GENERAL, &r, d));
+		TRY(eng_stack(e, &e->stop, &r, 2, &f, &n, d));
+		if (n < 2 || !f[0].ret)
+			return diag_set(
+				d, ERR_FAULT, "gu: the caller of this function cannot be found");
+		p->up_sp = f[1].sp;
+		p->until[p->n_until++] = temp_site(e, f[0].ret, false);
+	}
+	return ERR_OK;
+}
+
+/* ---- resuming ---- */
 
 static err go_at(engine *e, tgt_go how, const site *but, const x64_insn *in, diag *d)
 {

@@ -126,6 +126,9 @@ err tgt_ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d)
 {
 	if (!t->ops->ctl)
 		return absent(t, d, "this");
+	/* Where the other processor stands the target may drop what we only think of as out. */
+	if (c == TGT_CTL_SWITCH)
+		TRY(trap_flush(t, d));
 	err e = t->ops->ctl(t, c, arg, d);
 	/* Another processor sees other memory. */
 	if (e == ERR_OK && c == TGT_CTL_SWITCH)
