@@ -1037,7 +1037,7 @@ static void test_hostile(void **state)
 		"!running -it", "!ready", "!stacks 2", "!for_each_thread .echo @#Thread",
 		"!session", "!vad", "!peb", "!teb", "!dlls", "!gle -all", "!pcr", "!prcb",
 		"!idt -a", "vertarget", ".bugcheck", ".reload /user", "!pte 140000000",
-		"!object \\", "!object \\Device", "!handle 0 7 0", "!drvobj disk 7",
+		"!object \\", "!object \\Device", "!handle 0 3 0", "!drvobj disk 7",
 		"!devstack Harddisk0"};
 	uint64_t data = at(f, "CaptureHandles") & ~0xfffULL, end = KERNEL_BASE + f->w.n;
 	uint32_t seed = 1;

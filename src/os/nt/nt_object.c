@@ -158,16 +158,23 @@ err nt_directory(nt *n, uint64_t dir, nt_directory_fn *fn, void *u, diag *d)
 	uint32_t seen = 0;
 	TRY(nt_field(n, "_OBJECT_DIRECTORY", "HashBuckets", &buckets, d));
 	for (uint32_t b = 0; b < buckets.whole / 8; b++) {
-		uint64_t entry, object;
+		/* An entry that is met again, by Brent's rule: it is remembered for twice as many
+		 * steps each time. */
+		uint64_t entry, object, mark = 0;
+		uint32_t step = 1, left = 1;
 		TRY(nt_read_u64(n, dir + buckets.off + 8 * (uint64_t)b, &entry, d));
 		while (entry) {
 			if (cancelled(n->base.host.cancel))
 				return diag_set(d, ERR_CANCELLED, "interrupted");
-			if (!nt_kernel_addr(entry) || ++seen > DIRECTORY_MAX)
+			if (!nt_kernel_addr(entry) || entry == mark || ++seen > DIRECTORY_MAX)
 				return diag_set(d, ERR_CORRUPT,
 					"the directory at %016llx is damaged: bucket %u leads to "
 					"%016llx",
 					(unsigned long long)dir, b, (unsigned long long)entry);
+			if (!--left) {
+				mark = entry;
+				left = step *= 2;
+			}
 			TRY(nt_get(n, entry, ENTRY, "Object", &object, d));
 			if (!fn(u, b, object))
 				return ERR_OK;
