@@ -234,7 +234,7 @@ static err switch_processor(engine *e, diag *d)
 		.n_units = e->n_units,
 		.thread = thread,
 		.pc = r.rip};
-	e->plan->unseen = false;
+	e->plan->unseen = e->plan->moved = false;
 	return ERR_OK;
 }
 
