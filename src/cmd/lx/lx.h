@@ -15,6 +15,10 @@ enum { LX_TEXT_MAX = 64 * 1024 * 1024 };
 err lx_text(cmd *c, tgt_info what, uint64_t id, str *ret) MUST_CHECK;
 /* The next of the open files that TGT_I_FILES told of; false at the end. */
 bool lx_file_next(str *text, uint64_t *number, str *target);
+/* !peb !teb !dlls in user mode (block.c). */
+err lx_peb(cmd *c, cmd_call *call) MUST_CHECK;
+err lx_teb(cmd *c, cmd_call *call) MUST_CHECK;
+err lx_dlls(cmd *c, cmd_call *call) MUST_CHECK;
 /* !gle in user mode: errno of the current thread, or with -all of every thread. */
 err lx_gle(cmd *c, cmd_call *call) MUST_CHECK;
 

@@ -202,6 +202,8 @@ static err do_peb(cmd *c, cmd_call *call)
 	user u;
 	str rest = call->args;
 	uint64_t peb, v, probe;
+	if (c->e->mode == ENG_USER)
+		return lx_peb(c, call);
 	TRY(user_begin(c, &u));
 	peb = u.p.peb;
 	if (rest.n)
@@ -284,6 +286,8 @@ static err do_teb(cmd *c, cmd_call *call)
 	user u;
 	uint64_t teb, a, b;
 	uint8_t probe;
+	if (c->e->mode == ENG_USER)
+		return lx_teb(c, call);
 	TRY(teb_of(c, &u, call->args, &teb));
 	out(c->e, "TEB at %016llx\n", (unsigned long long)teb);
 	err e = nt_read_user(u.n, &u.p, teb, &probe, 1, &c->d);
@@ -515,6 +519,8 @@ static err do_dlls(cmd *c, cmd_call *call)
 	dll_want w = {0};
 	const char *list = "InLoadOrder";
 	uint64_t entry = 0, ldr;
+	if (c->e->mode == ENG_USER)
+		return lx_dlls(c, call);
 	TRY(user_begin(c, &u));
 	while (cmd_arg_switch(&rest, "-/", &sw)) {
 		if (str_eq(sw, STR("c"))) {
@@ -573,13 +579,15 @@ static const cmd_row rows[] = {
 	{"!peb", "!peb [PEB-Address]", "Show the process environment block",
 		"Loader lists, heap, parameters and environment of the process that .process looks "
 		"at, or of the "
-		"PEB at the address (which must be in that process).",
-		TARGET, do_peb},
+		"PEB at the address (which must be in that process). Of a Linux process: its "
+		"image, "
+		"modules, command line and environment.",
+		TARGET | CMD_USER, do_peb},
 	{"!teb", "!teb [TEB-Address]", "Show the thread environment block",
 		"Of the thread of the register context (.thread), or at the address in the process "
 		"that .process "
 		"looks at.",
-		TARGET, do_teb},
+		TARGET | CMD_USER, do_teb},
 	{"!gle", "!gle [-all]", "Show the last error of a thread",
 		"What GetLastError would give, and the last NTSTATUS, of the register context's "
 		"thread, or with "
@@ -592,7 +600,7 @@ static const cmd_row rows[] = {
 		"module that holds Address; LoaderEntry only the entry at that address. -f, -s and "
 		"-a add what "
 		"the image headers say, -v the version.",
-		TARGET, do_dlls},
+		TARGET | CMD_USER, do_dlls},
 };
 
 const cmd_family cmd_family_nt_user = {"User-mode structures (NT)", rows, ARRAY_LEN(rows)};
