@@ -540,7 +540,7 @@ static err parse_postfix(parser *p, node **ret)
 		} else if (tok_is(p, "(") &&
 			   (n->type->kind == CXX_FUNC || n->type->kind == CXX_PTR)) {
 			return cxx_fail(p->text, p->d, ERR_UNSUPPORTED, n->begin, p->t.begin,
-				"Functions cannot be called by an expression; error at");
+				"An expression cannot call functions (.call can); error at");
 		} else {
 			*ret = n;
 			return ERR_OK;
