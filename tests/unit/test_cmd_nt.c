@@ -652,6 +652,14 @@ static void test_machine(void **state)
 	assert_int_equal(f->last, ERR_NOTFOUND);
 	run(f, "!prcb 1");
 	has(f, "PRCB for Processor 1 at %016llx:\n", u(sub(f, "Pcr1", "_KPCR", "Prcb")));
+	run(f, "!irql");
+	has(f, "Debugger saved IRQL for processor 0x0 -- 2 (DISPATCH_LEVEL)\n");
+	run(f, "!irql 1"); /* a device's */
+	has(f, "Debugger saved IRQL for processor 0x1 -- 7\n");
+	run(f, "~1s; !irql; ~0s");
+	has(f, "processor 0x1 -- 7\n");
+	run(f, "!irql 2");
+	assert_int_equal(f->last, ERR_NOTFOUND);
 	run(f, "!idt -a");
 	has(f, "03:\t%016llx nt!KiSwapContext", u(at(f, "KiSwapContext")));
 	has(f, "Stack: IST 2\n");

@@ -1,5 +1,5 @@
 /*
- * pcr: !pcr, !prcb, !idt: what belongs to one processor.
+ * pcr: !pcr, !prcb, !irql, !idt: what belongs to one processor.
  */
 #include "cmd/nt/ntc.h"
 
@@ -110,6 +110,31 @@ static err do_prcb(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
+/* Names of wdm.h for x64; what lies between belongs to devices. */
+static err do_irql(cmd *c, cmd_call *call)
+{
+	static const char *const names[] = {[0] = "LOW_LEVEL",
+		[1] = "APC_LEVEL",
+		[2] = "DISPATCH_LEVEL",
+		[5] = "CMCI_LEVEL",
+		[12] = "SYNCH_LEVEL",
+		[13] = "CLOCK_LEVEL",
+		[14] = "IPI_LEVEL",
+		[15] = "HIGH_LEVEL"};
+	unit_t u;
+	uint64_t prcb, v;
+	nt *n;
+	TRY(ntc_get(c, &n));
+	TRY(take_unit(c, call, n, c->e->ctx.unit, &u));
+	TRY(nt_prcb(n, u, &prcb, &c->d));
+	TRY(nt_get(n, prcb, "_KPRCB", "DebuggerSavedIRQL", &v, &c->d));
+	out(c->e, "Debugger saved IRQL for processor 0x%x -- %llu", u, (unsigned long long)v);
+	if (v < ARRAY_LEN(names) && names[v])
+		out(c->e, " (%s)", names[v]);
+	out(c->e, "\n");
+	return ERR_OK;
+}
+
 /* ---- !idt ---- */
 
 static err idt_of(cmd *c, nt *n, unit_t u, uint64_t *base, uint32_t *count)
@@ -215,6 +240,11 @@ static const cmd_row rows[] = {
 	{"!prcb", "!prcb [Processor]", "Show the processor control block",
 		"The KPRCB of Processor, by default processor 0. dt nt!_KPRCB shows all of it.",
 		TARGET, do_prcb},
+	{"!irql", "!irql [Processor]", "Show the IRQL before the debugger stopped a processor",
+		"What the kernel saved when it stopped, of Processor or the current one; !pcr "
+		"shows "
+		"the one of now.",
+		TARGET, do_irql},
 	{"!idt", "!idt [-a] [Vector]", "Show interrupt handlers",
 		"Lists the interrupt descriptor table of the current processor: vector, handler, "
 		"interrupt object. "

@@ -214,6 +214,7 @@ typedef struct _KPRCB {
 	ORDER(u32 MxCsr, KTHREAD *CurrentThread)
 	KTHREAD *NextThread;
 	KTHREAD *IdleThread;
+	u8 DebuggerSavedIRQL;
 } KPRCB;
 
 typedef struct _KPCR {
@@ -785,8 +786,12 @@ ETHREAD CaptureThread2 = {
 	LINKS(ROOTH(CaptureProcess), LINK(CaptureThread)),
 };
 
-KPCR Pcr0 = {.Prcb = {.CurrentThread = &HasherThread.Tcb, .IdleThread = &SystemThread.Tcb}};
-KPCR Pcr1 = {.Prcb = {.CurrentThread = &SystemThread.Tcb, .IdleThread = &SystemThread.Tcb}};
+KPCR Pcr0 = {.Prcb = {.CurrentThread = &HasherThread.Tcb,
+		     .IdleThread = &SystemThread.Tcb,
+		     .DebuggerSavedIRQL = 2}};
+KPCR Pcr1 = {.Prcb = {.CurrentThread = &SystemThread.Tcb,
+		     .IdleThread = &SystemThread.Tcb,
+		     .DebuggerSavedIRQL = 7}};
 KPRCB *KiProcessorBlock[4] = {&Pcr0.Prcb, &Pcr1.Prcb};
 u32 KeNumberProcessors = 2;
 u32 KeMaximumIncrement = 156250;
