@@ -175,8 +175,8 @@ RS_API rs_result rs_set_execution_status(rs_session *session, uint32_t status);
 
 #define RS_INTERRUPT_ACTIVE  0u /* break in, or cancel what runs */
 #define RS_INTERRUPT_PASSIVE 1u /* only registers the interrupt */
-/* The wait returns RS_E_PENDING without a break. While the session ends: what is still to be taken out
- * of a kernel stays in it, and rs_end_session returns soon. */
+/* The wait returns RS_E_PENDING without a break. While the session ends: what is still to be taken
+ * out of a kernel stays in it, and rs_end_session returns soon. */
 #define RS_INTERRUPT_EXIT 2u
 /* SetInterrupt: any thread, any time, signal handlers; returns at once. */
 RS_API rs_result rs_set_interrupt(rs_session *session, uint32_t flags);

@@ -65,8 +65,8 @@ void line_done(cli *c);
 void line_push(cli *c, const char *text);
 
 void keys_init(cli *c);
-/* Around a wait: control keys work, other typing is kept. With `late` (static) both begin only when it
- * takes long, and that text says so. */
+/* Around a wait: control keys work, other typing is kept. With `late` (static) both begin only when
+ * it takes long, and that text says so. */
 void keys_watch_begin(cli *c, const char *late);
 void keys_watch_end(cli *c);
 /* Acts on a line that begins with a control character (Ctrl+D ENTER ...); false: it is none. */

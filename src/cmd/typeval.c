@@ -401,8 +401,7 @@ static bool go_string(const tv *v, sym_type t, uint64_t addr, buf *out)
 	uint64_t len, at;
 	uint8_t p[TEXT_MAX];
 	tv m = behind(v);
-	if (!field_uint(v, t, addr, STR("len"), &len) ||
-		!field_uint(v, t, addr, STR("str"), &at))
+	if (!field_uint(v, t, addr, STR("len"), &len) || !field_uint(v, t, addr, STR("str"), &at))
 		return false;
 	size_t n = len > TEXT_MAX ? TEXT_MAX : (size_t)len;
 	if (n && !tv_read(&m, at, p, n))

@@ -62,7 +62,8 @@ const char *out_addr(engine *e, uint64_t addr);
 /* Appends "nt!Foo+0x12" or, without symbol, the address. */
 void out_symbol(engine *e, uint64_t addr, buf *b);
 /* The same for a return address: in user mode the function is that of the call in front of it, also
- * where the call is a function's last instruction; NT's compilers put something behind such a call. */
+ * where the call is a function's last instruction; NT's compilers put something behind such a call.
+ */
 void out_caller(engine *e, uint64_t addr, buf *b);
 
 /* ---- status ---- */

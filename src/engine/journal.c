@@ -4,10 +4,9 @@
  * byte.
  *
  * Invariant: an entry is on disk before its byte is in the target, and goes after the byte is out.
- * Traps are taken out lazily, when the target is resumed or left: an entry whose trap was deleted is
- * only retired until then, and taken up again if the trap comes back.
- * A page is mended only if it still holds the planted byte, and only over the connection that it
- * was planted through.
+ * Traps are taken out lazily, when the target is resumed or left: an entry whose trap was deleted
+ * is only retired until then, and taken up again if the trap comes back. A page is mended only if
+ * it still holds the planted byte, and only over the connection that it was planted through.
  */
 #include "engine/internal.h"
 

@@ -26,8 +26,9 @@ typedef struct masm_env {
 	err (*line)(void *u, str module, str file, uint32_t line, uint64_t *ret, diag *d);
 	/* @@c++( ... ): NULL if there is no such evaluator. */
 	err (*cxx)(void *u, str expr, uint64_t *ret, diag *d);
-	/* The default evaluator is the C++ one (.expr /s c++): a whole text is C++ unless it is inside
-	 * @@( ) or @@masm( ). cxx_prefix tells how long the C++ expression at the start of text is. */
+	/* The default evaluator is the C++ one (.expr /s c++): a whole text is C++ unless it is
+	 * inside @@( ) or @@masm( ). cxx_prefix tells how long the C++ expression at the start of
+	 * text is. */
 	bool cxx_default;
 	err (*cxx_prefix)(void *u, str text, size_t *used, diag *d);
 	err (*fnsucc)(

@@ -433,4 +433,3 @@ err pdb_inlines_at(pdb *f, arena *a, uint32_t rva, pdb_inline **ret, size_t *n_r
 	done(&w);
 	return e;
 }
-

@@ -69,8 +69,8 @@ typedef struct sym_file_ops {
 	/* Appends the undecorated form of raw; false, and nothing, if it is not decorated. */
 	bool (*undec)(sym_file *f, str raw, buf *out);
 	/* Where a SYM_LOC_EXPR stands; mod_base is its module's. */
-	err (*local_place)(sym_file *f, const sym_local *l, uint64_t mod_base,
-		const x64_regs *regs, const mem_reader *mem, sym_place *ret, diag *d);
+	err (*local_place)(sym_file *f, const sym_local *l, uint64_t mod_base, const x64_regs *regs,
+		const mem_reader *mem, sym_place *ret, diag *d);
 } sym_file_ops;
 
 struct sym_file {

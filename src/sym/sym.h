@@ -72,9 +72,9 @@ typedef struct sym_host {
 	 * is the program, and so many bytes below the thread pointer; 0: a library. NULL: nobody
 	 * knows. */
 	err (*tls)(void *u, uint64_t base, uint64_t own, uint64_t *ret, diag *d);
-	/* Appends the i-th name, from 0, by which the file that is mapped at base may be read if its
-	 * path leads to nothing or to another file: it was deleted or replaced, or the process sees
-	 * other directories. ERR_NOTFOUND: no more. NULL: nobody knows. */
+	/* Appends the i-th name, from 0, by which the file that is mapped at base may be read if
+	 * its path leads to nothing or to another file: it was deleted or replaced, or the process
+	 * sees other directories. ERR_NOTFOUND: no more. NULL: nobody knows. */
 	err (*file)(void *u, sym_space space, uint64_t base, unsigned i, buf *ret);
 } sym_host;
 

@@ -46,7 +46,7 @@ typedef enum masm_opcode {
 	OP_FNSUCC, /* three values */
 	OP_IMENT,  /* one */
 	OP_VVALID, /* two */
-	OP_CXX,	   /* push the value of the C++ expression `name`, which starts at `value` in text */
+	OP_CXX, /* push the value of the C++ expression `name`, which starts at `value` in text */
 } masm_opcode;
 
 typedef struct masm_op {

@@ -229,4 +229,3 @@ err masm_run(const masm_code *c, const masm_env *env, uint64_t *ret, diag *d)
 	*ret = s[0];
 	return ERR_OK;
 }
-

@@ -646,8 +646,8 @@ static void doze(kd *k)
 	nanosleep(&t, NULL);
 }
 
-/* Whoever leaves does not want to wait any longer. Looked at often, since nobody may wake a link that
- * is about to be closed. */
+/* Whoever leaves does not want to wait any longer. Looked at often, since nobody may wake a link
+ * that is about to be closed. */
 static bool abandoned(kd *k)
 {
 	if (!k->t.leaving || !cancelled(k->t.host.abandon))

@@ -180,7 +180,7 @@ struct pt_proc {
 	VEC(pt_thread *) threads;
 	bool created, look_only, gone;
 	bool found_stopped; /* by job control, when we attached; the next go continues it */
-	bool shadow;	    /* a vfork child that nobody follows: traced so that it survives our bytes */
+	bool shadow; /* a vfork child that nobody follows: traced so that it survives our bytes */
 	uint32_t exit_code;
 	pt_phase phase;
 	unsigned n_hard;
