@@ -22,6 +22,7 @@ typedef struct source {
 	uint32_t lead, trail;		/* lsp */
 	uint32_t list_lead, list_trail; /* lsp -a */
 	bool l, o, s;			/* l+ options; t is the state "source-mode" */
+	bool noisy;			/* .srcnoisy 1 */
 } source;
 
 static source *state(cmd *c)
@@ -36,17 +37,29 @@ static bool *source_mode(cmd *c)
 
 /* ---- files ---- */
 
+static bool is_there(cmd *c, const char *path)
+{
+	bool found = sys_is_file(path);
+	if (state(c)->noisy)
+		out_as(c->e, OUT_SYMBOLS, "DBGENG:    %s '%s'\n", found ? "found file" : "check",
+			path);
+	return found;
+}
+
 /* Path as compiled -> file of this host. */
 static char *locate(cmd *c, str as_compiled)
 {
 	source *s = state(c);
 	char *host = str_z(&c->a, as_compiled);
-	if (sys_is_file(host))
+	if (s->noisy)
+		out_as(c->e, OUT_SYMBOLS, "DBGENG:  Scan paths for '%s'\n", host);
+	if (is_there(c, host))
 		return host;
+	bool other = strchr(host, '\\') != NULL;
 	for (char *p = host; *p; p++)
 		if (*p == '\\')
 			*p = '/';
-	if (sys_is_file(host))
+	if (other && is_there(c, host))
 		return host;
 	str dirs = str_of(s->path);
 	while (dirs.n) {
@@ -61,7 +74,7 @@ static char *locate(cmd *c, str as_compiled)
 			for (char *q = p; *q; q++)
 				if (*q == '\\')
 					*q = '/';
-			if (sys_is_file(p))
+			if (is_there(c, p))
 				return p;
 			size_t slash = str_chr(tail, '/');
 			tail = slash == SIZE_MAX ? (str){0} : str_skip(tail, slash + 1);
@@ -438,6 +451,24 @@ static err cmd_srcpath(cmd *c, cmd_call *call)
 	return ERR_OK;
 }
 
+static err cmd_srcnoisy(cmd *c, cmd_call *call)
+{
+	source *s = state(c);
+	str rest = str_trim(call->args);
+	uint64_t how;
+	if (rest.n) {
+		TRY(cmd_arg_expr(c, &rest, &how));
+		TRY(cmd_arg_end(c, rest));
+		if (how > 3)
+			return cmd_fail(c, ERR_ARG, ".srcnoisy takes 0, 1, 2 or 3");
+		s->noisy = how & 1;
+		sym_noisy_set(c->e->syms, how & 2);
+	}
+	out(c->e, "Noisy source loading: %s\nNoisy symbol loading: %s\n", s->noisy ? "on" : "off",
+		sym_noisy(c->e->syms) ? "on" : "off");
+	return ERR_OK;
+}
+
 static const cmd_row rows[] = {
 	{".lines", ".lines [-e | -d | -t]", "Switch source line support on or off",
 		"-e enables, -d disables, -t (the default) toggles. Off at the start, as in KD and "
@@ -482,6 +513,11 @@ static const cmd_row rows[] = {
 		"shorter tails "
 		"of that path.",
 		CMD_ANY | CMD_SUFFIX | CMD_REST, cmd_srcpath},
+	{".srcnoisy", ".srcnoisy [0 | 1 | 2 | 3]", "Say where source files are looked for",
+		"0 nothing, 1 each file that is tried for a source, 2 how symbols are loaded (as "
+		"!sym "
+		"noisy), 3 both.",
+		CMD_ANY, cmd_srcnoisy},
 	{".lsrcpath", ".lsrcpath[+] [Directory[;...]]",
 		"Set or show where source files are looked for",
 		"The local path of a remote session; here the same as .srcpath.",
