@@ -52,6 +52,18 @@ static err take_bytes(call_args *x, const cxx_value *v, size_t n, eng_arg *ret)
 	return ERR_OK;
 }
 
+/* As compilers rely on it: extended to the register. */
+static err extended(call_args *x, const cxx_value *v, eng_arg *ret)
+{
+	uint8_t *p = arena_alloc(&x->c->a, 8);
+	uint64_t i;
+	TRY(cxx_value_int(v, &i, &x->c->d));
+	le_put(p, i, 8);
+	ret->p = p;
+	ret->n = 8;
+	return ERR_OK;
+}
+
 static err address_of(call_args *x, const cxx_value *v, eng_arg *ret)
 {
 	uint8_t *p = arena_alloc(&x->c->a, 8);
@@ -65,19 +77,14 @@ static err address_of(call_args *x, const cxx_value *v, eng_arg *ret)
 /* One that the function's type does not name: C's default promotions. */
 static err extra(call_args *x, const cxx_value *v, eng_arg *ret)
 {
-	uint8_t *p = arena_alloc(&x->c->a, 8);
-	uint64_t i;
-	double f;
-	ret->p = p;
-	ret->n = 8;
 	ret->real = v->type->kind == CXX_FLOAT || v->type->kind == CXX_DOUBLE;
-	if (ret->real) {
-		f = (double)cxx_value_real(v);
-		memcpy(p, &f, sizeof f);
-		return ERR_OK;
-	}
-	TRY(cxx_value_int(v, &i, &x->c->d));
-	le_put(p, i, 8);
+	if (!ret->real)
+		return extended(x, v, ret);
+	double f = (double)cxx_value_real(v);
+	uint8_t *p = arena_alloc(&x->c->a, sizeof f);
+	memcpy(p, &f, sizeof f);
+	ret->p = p;
+	ret->n = sizeof f;
 	return ERR_OK;
 }
 
@@ -91,6 +98,8 @@ static err named(call_args *x, sym_type t, const sym_type_info *in, const cxx_va
 		return cmd_fail(
 			x->c, ERR_ARG, "argument %zu must be a %.*s", x->n + 1, STR_ARG(in->name));
 	g->type = t;
+	if (!whole && in->size < 8 && in->kind != SYM_T_FLOAT && in->kind != SYM_T_COMPLEX)
+		return extended(x, v, g);
 	return take_bytes(x, v, in->size, g);
 }
 

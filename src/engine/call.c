@@ -101,6 +101,11 @@ static err classify_parts(arena *a, sym_type t, uint64_t off, sysv_class cls[2],
 			cls[0] = SYSV_MEMORY;
 			return ERR_OK;
 		}
+		uint64_t word = (off + f[i].offset + f[i].bit_pos / 8) / 8;
+		if (f[i].bit_len && word < 2) {
+			cls[word] = merge(cls[word], SYSV_INTEGER);
+			continue;
+		}
 		TRY(classify(a, f[i].type, off + f[i].offset, cls, depth + 1, d));
 	}
 	return ERR_OK;
@@ -147,7 +152,7 @@ static err classify(arena *a, sym_type t, uint64_t off, sysv_class cls[2], int d
 	default:
 		break;
 	}
-	if (c == SYSV_X87 && off)
+	if ((c == SYSV_X87 && off) || (in.size && off % in.size)) /* not aligned */
 		c = SYSV_MEMORY;
 	for (uint64_t i = off / 8; i <= (off + (in.size ? in.size - 1 : 0)) / 8 && i < 2; i++)
 		cls[i] = merge(cls[i], c == SYSV_X87 && i ? SYSV_NONE : c);
@@ -166,7 +171,8 @@ static err value_of(arena *a, const eng_arg *g, sysv_value *ret, diag *d)
 	}
 	TRY(sym_type_info_get(g->type, &in));
 	TRY(classify(a, g->type, 0, ret->cls, 0, d));
-	if (ret->cls[0] == SYSV_X87 || (in.kind == SYM_T_INT && in.size == 16))
+	bool wide = (in.kind == SYM_T_INT || in.kind == SYM_T_UINT) && in.size == 16;
+	if (ret->cls[0] == SYSV_X87 || wide)
 		ret->align = 16;
 	return ERR_OK;
 }

@@ -9,7 +9,7 @@ struct point { int x, y; };
 struct mixed { double d; int i; };
 struct longs { long v[5]; };
 struct floats { float a, b, c; };
-enum color { RED, GREEN = 5 };
+enum color { RED, GREEN = 5, BLUE = -1 };
 struct object {
 	int k;
 	virtual ~object() {}
@@ -39,6 +39,15 @@ const char *text(int n) { return n ? "yes" : "no"; }
 void store(int *p) { *p = 77; }
 bool large(int n) { return n > 3; }
 signed char minus(signed char c) { return -c; }
+struct bits { int a : 5, b : 20, c : 7; unsigned d : 9; };
+struct bits make_bits(int n) { return bits{n, n * 3, -n, (unsigned)n}; }
+int sum_bits(bits b) { return b.a + b.b + b.c + b.d; }
+#pragma pack(push, 1)
+struct packed { char c; long l; };
+#pragma pack(pop)
+packed make_packed(char c, long l) { return packed{c, l}; }
+long sum_packed(int a, packed p, int b) { return a + p.c + p.l + b; }
+long widths(signed char a, short b, unsigned char c, unsigned short d, bool e, color f) { return a + 10L * b + 100L * c + 1000L * d + 10000L * e + 100000L * f; }
 int total(int n, ...)
 {
 	va_list a;
@@ -66,6 +75,10 @@ int main(int argc, char **argv)
 	mixed q{3.5, 4};
 	longs b = make_longs(10);
 	floats f = make_floats(6);
+	bits w = make_bits(3);
+	packed k = make_packed(7, 1000);
+	volatile long unused = sum_bits(w) + sum_packed(1, k, 2) + widths(1, 2, 3, 4, true, RED);
+	(void)unused;
 	int n = here(&o) + one_more(3) + sum_of(p, q, b, f);
 	printf("%d %d\n", n, argc > 1 ? usleep(1500000) : 0);
 	return 0;
