@@ -4,6 +4,7 @@
  * be looked up with those commands.
  */
 #include "cmd/nt/ntc.h"
+#include "cmd/stacks.h"
 
 enum { FRAMES_MAX = 64, LOW = 0x10000, STACK_GAP = 0x11000 };
 
@@ -53,20 +54,6 @@ static void show_bug(cmd *c, uint32_t code, const uint64_t p[4], size_t n)
 
 /* ---- whose code ---- */
 
-/* Modules that everybody calls: a fault in them is mostly their caller's. */
-static bool is_system(const engine *e, const sym_mod *m)
-{
-	static const char *const user[] = {"libc", "libm", "libpthread", "libdl", "librt",
-		"libgcc_s", "libstdc__", "libc__", "ld_*", "linux_vdso", "libasan", "libubsan"},
-				 *const kernel[] = {"nt", "hal", "kdcom", "verifier"};
-	const char *const *v = e->mode == ENG_USER ? user : kernel;
-	size_t n = e->mode == ENG_USER ? ARRAY_LEN(user) : ARRAY_LEN(kernel);
-	for (size_t i = 0; i < n; i++)
-		if (str_wild(str_of(v[i]), m->name, true))
-			return true;
-	return false;
-}
-
 /* How a kernel comes to its debugger; what led there is below. */
 static bool is_way_down(const engine *e, const eng_frame *f)
 {
@@ -88,7 +75,7 @@ static void find_who(analysis *x)
 	size_t first = 0;
 	for (size_t i = 0; i < x->n; i++) {
 		sym_mod *m = sym_mod_at(e->syms, x->frames[i].ip);
-		if (m && !is_system(e, m)) {
+		if (m && !stacks_system(e, m)) {
 			x->who = &x->frames[i];
 			return;
 		}
@@ -353,6 +340,7 @@ static err show_code(cmd *c, str rest)
 static err cmd_analyze(cmd *c, cmd_call *call)
 {
 	analysis x = {.c = c};
+	bool hang = false;
 	str rest = str_trim(call->args);
 	while (rest.n) {
 		str w = str_word(&rest);
@@ -362,19 +350,27 @@ static err cmd_analyze(cmd *c, cmd_call *call)
 			x.loud = true;
 		else if (str_eq(w, STR("-f")))
 			x.force = true;
-		else if (str_eq(w, STR("-hang")) || str_eq(w, STR("-c")) ||
-			 str_starts(w, STR("-x")))
+		else if (str_eq(w, STR("-hang")))
+			hang = true;
+		else if (str_eq(w, STR("-c")) || str_starts(w, STR("-x")))
 			return cmd_fail(c, ERR_UNSUPPORTED,
 				"!analyze %.*s is not available in this version", STR_ARG(w));
 		else
 			return cmd_syntax(c, w);
 	}
 	TRY(eng_accessible(c->e, &c->d));
+	if (hang && c->e->mode != ENG_USER)
+		return cmd_fail(c, ERR_UNSUPPORTED,
+			"!analyze -hang is not available for kernel targets in this version");
+	if (hang) {
+		banner(c, "Hang Analysis");
+		return hang_show(c);
+	}
 	return c->e->mode == ENG_USER ? user_mode(&x) : kernel_mode(&x);
 }
 
 static const cmd_row rows[] = {
-	{"!analyze", "!analyze [-v] [-f] | -show BugCheckCode [Parameters]",
+	{"!analyze", "!analyze [-v] [-f] | -hang | -show BugCheckCode [Parameters]",
 		"Analyse the last exception or bug check",
 		"Says what happened, where, and whose code it most likely was: the first frame of "
 		"the "
@@ -383,6 +379,9 @@ static const cmd_row rows[] = {
 		"\n"
 		"-v     all of it: record, instruction, stack, source line\n"
 		"-f     also where there was no exception or bug check\n"
+		"-hang  what each thread of a Linux process waits for, and whether threads wait "
+		"for "
+		"each other\n"
 		"-show  what a bug check code and its parameters mean; needs no target",
 		CMD_ANY, cmd_analyze},
 };

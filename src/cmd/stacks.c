@@ -2,20 +2,14 @@
  * stacks: !uniqstack and !findstack: the stacks of all threads of the current process at once.
  * Refuses to know how one stack is walked.
  */
+#include "cmd/stacks.h"
+
 #include "cmd/lang.h"
 #include "cmd/nt/ntc.h"
 
 enum { FRAMES_MAX = 256 };
 
-typedef struct thread_stack {
-	const eng_thr *t;
-	x64_regs r;
-	eng_frame *f;
-	size_t n;
-	bool same; /* as an earlier one */
-} thread_stack;
-
-static err collect(cmd *c, thread_stack **ret, size_t *n_ret)
+err stacks_collect(cmd *c, thread_stack **ret, size_t *n_ret)
 {
 	engine *e = c->e;
 	const eng_proc *p = eng_proc_find(e, e->ctx.process);
@@ -27,6 +21,7 @@ static err collect(cmd *c, thread_stack **ret, size_t *n_ret)
 		diag why = {0};
 		v[i].t = p->threads.p[i];
 		TRY(lang_cancelled(c));
+		(void)!tgt_regs_get(e->t, v[i].t->tid, X64_SET_BASES, &v[i].r, NULL);
 		if (tgt_regs_get(e->t, v[i].t->tid, X64_SET_GENERAL, &v[i].r, NULL) != ERR_OK ||
 			eng_stack(e, &c->a, &v[i].r, FRAMES_MAX, &v[i].f, &v[i].n, &why) != ERR_OK)
 			v[i].n = 0;
@@ -34,6 +29,37 @@ static err collect(cmd *c, thread_stack **ret, size_t *n_ret)
 	*ret = v;
 	*n_ret = n;
 	return ERR_OK;
+}
+
+void stacks_symbol(cmd *c, const thread_stack *v, size_t i, buf *b)
+{
+	if (i && !v->f[i - 1].trap && !v->f[i].trap)
+		out_caller(c->e, v->f[i].ip, b);
+	else
+		out_symbol(c->e, v->f[i].ip, b);
+}
+
+bool stacks_system(const engine *e, const sym_mod *m)
+{
+	static const char *const user[] = {"libc", "libm", "libpthread", "libdl", "librt",
+		"libgcc_s", "libstdc__", "libc__", "ld_*", "linux_vdso", "libasan", "libubsan"},
+				 *const kernel[] = {"nt", "hal", "kdcom", "verifier"};
+	const char *const *v = e->mode == ENG_USER ? user : kernel;
+	size_t n = e->mode == ENG_USER ? ARRAY_LEN(user) : ARRAY_LEN(kernel);
+	for (size_t i = 0; i < n; i++)
+		if (str_wild(str_of(v[i]), m->name, true))
+			return true;
+	return false;
+}
+
+size_t stacks_own(cmd *c, const thread_stack *v)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		const sym_mod *m = sym_mod_at(c->e->syms, v->f[i].ip);
+		if (m && !stacks_system(c->e, m))
+			return i;
+	}
+	return 0;
 }
 
 /* ---- !uniqstack ---- */
@@ -51,7 +77,7 @@ static err cmd_uniqstack(cmd *c, cmd_call *call)
 	thread_stack *v;
 	size_t n, twice = 0;
 	TRY(cmd_arg_end(c, call->args));
-	TRY(collect(c, &v, &n));
+	TRY(stacks_collect(c, &v, &n));
 	out(c->e, "Processing %zu threads, please wait\n\n", n);
 	for (size_t i = 0; i < n; i++) {
 		TRY(lang_cancelled(c));
@@ -98,10 +124,7 @@ static void show_match(cmd *c, const thread_stack *v, size_t i, bool hit)
 	buf_init(&b, 4096);
 	buf_addf(&b, "        %c %02zx %s ", hit ? '*' : ' ', i, out_addr(c->e, v->f[i].sp));
 	buf_addf(&b, "%s ", out_addr(c->e, v->f[i].ret));
-	if (i && !v->f[i - 1].trap && !v->f[i].trap)
-		out_caller(c->e, v->f[i].ip, &b);
-	else
-		out_symbol(c->e, v->f[i].ip, &b);
+	stacks_symbol(c, v, i, &b);
 	out(c->e, "%.*s\n", STR_ARG(buf_str(&b)));
 	buf_deinit(&b);
 }
@@ -118,7 +141,7 @@ static err cmd_findstack(cmd *c, cmd_call *call)
 	if (rest.n)
 		TRY(cmd_arg_expr(c, &rest, &level));
 	TRY(cmd_arg_end(c, rest));
-	TRY(collect(c, &v, &n));
+	TRY(stacks_collect(c, &v, &n));
 	for (size_t i = 0; i < n; i++) {
 		size_t hits = 0;
 		bool *hit = arena_array(&c->a, v[i].n + 1, sizeof *hit);

@@ -77,7 +77,7 @@ static void regs_get(elfcore_thread *t, const uint8_t *p)
 			r->gs_base = v;
 			break;
 		case ORIG:
-			t->orig_rax = v;
+			r->restart = v;
 			break;
 		}
 	}
@@ -110,7 +110,7 @@ static void regs_put(const elfcore_thread *t, uint8_t *p)
 			v = r->gs_base;
 			break;
 		case ORIG:
-			v = t->orig_rax;
+			v = r->restart;
 			break;
 		}
 		put64(p + i * 8, v);

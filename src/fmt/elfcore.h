@@ -54,7 +54,6 @@ typedef struct elfcore_thread {
 	uint16_t cursig;
 	uint64_t sigpend, sighold;
 	uint64_t utime, stime, cutime, cstime; /* microseconds */
-	uint64_t orig_rax;
 	x64_regs regs;	     /* FLOAT valid if there was an FPREGSET or XSTATE */
 	str xstate, siginfo; /* empty: none */
 } elfcore_thread;

@@ -47,7 +47,7 @@ static inline void cb_auxv(core_build *b, uint64_t type, uint64_t value)
 static inline elfcore_thread *cb_thread(core_build *b, uint32_t tid, uint64_t rip, uint64_t rsp)
 {
 	elfcore_thread *t = &b->thread[b->nthread++];
-	*t = (elfcore_thread){.tid = tid, .ppid = 1, .orig_rax = UINT64_MAX};
+	*t = (elfcore_thread){.tid = tid, .ppid = 1, .regs.restart = UINT64_MAX};
 	t->regs.rip = rip;
 	t->regs.gpr[X64_RSP] = rsp;
 	t->regs.eflags = 0x202;

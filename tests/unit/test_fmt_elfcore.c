@@ -27,7 +27,7 @@ static void sample(buf *out)
 		.sighold = 0x20,
 		.utime = 1234567,
 		.stime = 2000001,
-		.orig_rax = UINT64_MAX};
+		.regs.restart = UINT64_MAX};
 	uint8_t prs[ELFCORE_PRSTATUS_SIZE], psi[ELFCORE_PRPSINFO_SIZE];
 	uint8_t fx[ELFCORE_FPREGSET_SIZE], si[ELFCORE_SIGINFO_SIZE] = {11}, auxv[32] = {6};
 	elfcore_process p = {.state = 'R',
@@ -110,7 +110,7 @@ static void test_again(void **state)
 	assert_int_equal(t->sighold, 0x20);
 	assert_int_equal(t->utime, 1234567);
 	assert_int_equal(t->stime, 2000001);
-	assert_true(t->orig_rax == UINT64_MAX);
+	assert_true(t->regs.restart == UINT64_MAX);
 	for (unsigned i = 0; i < X64_NGPR; i++)
 		assert_int_equal(t->regs.gpr[i], 0x1111111100000000 + i);
 	for (unsigned i = 0; i < X64_NSEG; i++)

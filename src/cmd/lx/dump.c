@@ -298,7 +298,6 @@ static void thread_facts(dump *x, unit_t tid, elfcore_thread *t)
 	t->cstime = stat_field(stat, 17) * us;
 	t->sigpend = status_number(status, STR("SigPnd"), 16);
 	t->sighold = status_number(status, STR("SigBlk"), 16);
-	t->orig_rax = UINT64_MAX; /* in no system call that anybody would restart */
 }
 
 /* The signal that the session stands at, if there is one: a stop of the debugger's own is none. As
