@@ -16,7 +16,7 @@
 
 typedef enum leg { LEG_RUN, LEG_STEP, LEG_PAST } leg;
 
-enum { TEMP_MAX = ENG_UNTIL_MAX + 2, OWED_MAX = 64 };
+enum { TEMP_MAX = ENG_UNTIL_MAX + 2, OWED_MAX = 64, LEFT_MAX = 64 };
 
 struct eng_plan {
 	bool active;
@@ -30,6 +30,13 @@ struct eng_plan {
 	 * processor's stop can get in between, even one that the user sees. */
 	uint64_t owed[OWED_MAX];
 	size_t n_owed;
+	/* Threads whose stop at a breakpoint was shown before another one was chosen (~2s): when
+	 * they run next they go past it. */
+	struct {
+		unit_t unit;
+		uint64_t pc;
+	} left_at[LEFT_MAX];
+	size_t n_left;
 	uint64_t left;	       /* steps or kinds still to come */
 	site *until[TEMP_MAX]; /* g addresses, gu's return */
 	size_t n_until;
@@ -77,8 +84,9 @@ void plan_end(engine *e)
 	drop_over(e);
 	for (size_t i = 0; i < p->n_until; i++)
 		site_put(e, p->until[i]);
-	struct eng_plan clean = {.n_owed = p->n_owed};
+	struct eng_plan clean = {.n_owed = p->n_owed, .n_left = p->n_left};
 	memcpy(clean.owed, p->owed, sizeof clean.owed);
+	memcpy(clean.left_at, p->left_at, sizeof clean.left_at);
 	*p = clean;
 }
 
@@ -156,6 +164,44 @@ static void note_line(engine *e, uint64_t pc)
 	}
 }
 
+static void left_forget(struct eng_plan *p, unit_t unit)
+{
+	for (size_t i = 0; i < p->n_left; i++)
+		if (p->left_at[i].unit == unit)
+			p->left_at[i--] = p->left_at[--p->n_left];
+}
+
+/* The armed software site at pc of a thread's process; NULL: none. */
+static const site *armed_under(engine *e, const eng_thr *t, uint64_t pc)
+{
+	tgt_event where = {.process_id = t->proc->pid};
+	for (size_t i = 0; i < e->bps->sites.n; i++) {
+		const site *s = e->bps->sites.p[i];
+		if (s->kind == TGT_TRAP_SOFT && s->addr == pc && s->state == SITE_ARMED &&
+			site_in_process(s, &where))
+			return s;
+	}
+	return NULL;
+}
+
+/* Those who were left at a breakpoint run again: past it. */
+static void pass_those_left(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	for (size_t i = 0; i < p->n_left; i++) {
+		unit_t unit = p->left_at[i].unit;
+		if (p->active && p->x.alone && unit != e->ev.unit)
+			continue;
+		const eng_thr *t = eng_thr_find(e, unit);
+		const site *s = t ? armed_under(e, t, p->left_at[i].pc) : NULL;
+		x64_regs r = {0};
+		if (s && tgt_regs_get(e->t, unit, X64_SET_CONTROL, &r, NULL) == ERR_OK &&
+			r.rip == s->addr)
+			(void)!tgt_pass(e->t, unit, s->handle, NULL);
+		p->left_at[i--] = p->left_at[--p->n_left];
+	}
+}
+
 /* ~2s and ~2 p: what is stepped is the thread that is looked at, not the one that reported. */
 static err switch_thread(engine *e, diag *d)
 {
@@ -163,6 +209,13 @@ static err switch_thread(engine *e, diag *d)
 	if (!e->caps.threads || !e->ctx.unit || e->ctx.unit == e->ev.unit)
 		return ERR_OK;
 	TRY(tgt_regs_get(e->t, e->ctx.unit, X64_SET_CONTROL, &r, d));
+	struct eng_plan *p = e->plan;
+	left_forget(p, e->ctx.unit);
+	left_forget(p, e->ev.unit);
+	if (e->ev.kind == TGT_EV_EXCEPTION && site_at(e, e->ev.pc) && p->n_left < LEFT_MAX) {
+		p->left_at[p->n_left].unit = e->ev.unit;
+		p->left_at[p->n_left++].pc = e->ev.pc;
+	}
 	procs_event_done(e, &e->ev);
 	e->ev = (tgt_event){.kind = TGT_EV_EXCEPTION,
 		.unit = e->ctx.unit,
@@ -280,6 +333,8 @@ static err go_at(engine *e, tgt_go how, const site *but, const x64_insn *in, dia
 	bool handled = e->exec.status == ST_GO_HANDLED ||
 		       (e->exec.status != ST_GO_NOT_HANDLED && filter_handled(e, e->reported));
 	sites_arm(e, but);
+	if (e->plan->n_left)
+		pass_those_left(e);
 	if (how == TGT_STEP)
 		owe(e->plan, e->ev.thread);
 	tgt_run run = {.unit = e->ev.unit,
@@ -542,6 +597,8 @@ plan_verdict plan_event(engine *e, const tgt_event *ev)
 {
 	struct eng_plan *p = e->plan;
 
+	if (p->n_left)
+		left_forget(p, ev->unit);
 	p->untried = ev->code != STATUS_SINGLE_STEP && ev->code != STATUS_BREAKPOINT;
 	if (ev->code == STATUS_BREAKPOINT && call_returned(e, ev))
 		return PLAN_RETURNED;
