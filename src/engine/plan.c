@@ -171,6 +171,17 @@ static void left_forget(struct eng_plan *p, unit_t unit)
 			p->left_at[i--] = p->left_at[--p->n_left];
 }
 
+/* The event's thread is not looked at any more; if it stands on a breakpoint, it has hit it. */
+static void leave(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	left_forget(p, e->ev.unit);
+	if (e->ev.kind == TGT_EV_EXCEPTION && site_at(e, e->ev.pc) && p->n_left < LEFT_MAX) {
+		p->left_at[p->n_left].unit = e->ev.unit;
+		p->left_at[p->n_left++].pc = e->ev.pc;
+	}
+}
+
 /* The armed software site at pc of a thread's process; NULL: none. */
 static const site *armed_under(engine *e, const eng_thr *t, uint64_t pc)
 {
@@ -209,13 +220,8 @@ static err switch_thread(engine *e, diag *d)
 	if (!e->caps.threads || !e->ctx.unit || e->ctx.unit == e->ev.unit)
 		return ERR_OK;
 	TRY(tgt_regs_get(e->t, e->ctx.unit, X64_SET_CONTROL, &r, d));
-	struct eng_plan *p = e->plan;
-	left_forget(p, e->ctx.unit);
-	left_forget(p, e->ev.unit);
-	if (e->ev.kind == TGT_EV_EXCEPTION && site_at(e, e->ev.pc) && p->n_left < LEFT_MAX) {
-		p->left_at[p->n_left].unit = e->ev.unit;
-		p->left_at[p->n_left++].pc = e->ev.pc;
-	}
+	left_forget(e->plan, e->ctx.unit);
+	leave(e);
 	procs_event_done(e, &e->ev);
 	e->ev = (tgt_event){.kind = TGT_EV_EXCEPTION,
 		.unit = e->ctx.unit,
@@ -447,12 +453,35 @@ static err through_handler(engine *e, diag *d)
 	return run_on(e, d);
 }
 
+/* Another thread's event came amid a step: what is stepped is still the plan's thread. False: that
+ * has ended. */
+static bool back_to_thread(engine *e)
+{
+	struct eng_plan *p = e->plan;
+	unit_t unit = (unit_t)p->thread;
+	x64_regs r = {0};
+	if (!e->caps.threads || e->ev.unit == unit)
+		return true;
+	const eng_thr *t = eng_thr_find(e, unit);
+	if (!t || tgt_halt(e->t, NULL) != ERR_OK ||
+		tgt_regs_get(e->t, unit, X64_SET_CONTROL, &r, NULL) != ERR_OK)
+		return false;
+	if (e->ev.code == STATUS_BREAKPOINT) /* an old step's end hits what it stands on later */
+		leave(e);
+	e->ev = (tgt_event){.kind = TGT_EV_EXCEPTION,
+		.unit = unit,
+		.thread = unit,
+		.process_id = t->proc->pid,
+		.pc = r.rip};
+	return true;
+}
+
 err plan_resume(engine *e, diag *d)
 {
 	struct eng_plan *p = e->plan;
 	x64_insn in;
 
-	if (!p->active || plan_free_run(e) || (p->over && !p->interrupted))
+	if (!p->active || plan_free_run(e) || (p->over && !p->interrupted) || !back_to_thread(e))
 		return run_on(e, d);
 	if (p->signalled || p->interrupted)
 		return through_handler(e, d);

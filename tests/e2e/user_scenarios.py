@@ -456,6 +456,22 @@ def calls_amid_hits(build):
         must(lives(), "does not run on")
 
 
+def steps_amid_hits(build):
+    """Steps of one thread while others come to a breakpoint that lets them pass: it is that thread which is stepped, one
+    instruction after the other, and its own breakpoint does not hit twice."""
+    with _ticker(build, "4") as (t, lives):
+        text, code = _rs(build, ["-p", str(t.pid)], [
+            "bp user_ticker!beat", "g", "u user_ticker!beat L6", 'bp user_ticker!tick "r $t5 = @$t5 + 1; gc"',
+            ".while (@$t1 < 0n30 | @$t5 < 0n20) { t 5; g; r $t1 = @$t1 + 1 }", "? @$t1", "bc *", "qd"])
+        begin, _, rest = text.partition(".while")
+        listed = re.findall(r"^([0-9a-f`]{17}) [0-9a-f]+ ", begin.partition("u user_ticker!beat")[2], re.M)
+        walked = re.findall(r"^user_ticker!(?:beat|tick|main).*:\n([0-9a-f`]{17}) ", rest, re.M)
+        rounds = re.search(r"Evaluate expression: (\d+) =", rest)
+        must(code == 0 and rounds and len(listed) == 6, text[-2000:])
+        must(walked == (listed[1:] + listed[:1]) * int(rounds[1]), rest[:3000])
+        must(lives(), "does not run on")
+
+
 def look_only(build):
     """-pv: what runs is looked at, never changed, and runs on afterwards, also when the debugger is killed."""
     with _ticker(build, "2") as (t, lives):
