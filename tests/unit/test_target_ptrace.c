@@ -6,7 +6,8 @@
 static void modules_before_constructors(void **state)
 {
 	rig r;
-	bool program = false, loader = false, libc = false, vdso = false;
+	bool program = false, libc = false, vdso = false;
+	uint64_t loader = 0, end = 0;
 	(void)state;
 	rig_create(&r, "hits", "3", NULL);
 	rig_wait(&r);
@@ -17,7 +18,10 @@ static void modules_before_constructors(void **state)
 	for (rig_go(&r, TGT_GO, true); rig_wait(&r), r.ev.kind == TGT_EV_LOAD;
 		rig_go(&r, TGT_GO, true)) {
 		program |= r.ev.base == r.base && !libc && !loader;
-		loader |= strstr(r.ev.path, "ld-linux") != NULL;
+		if (strstr(r.ev.path, "ld-linux")) {
+			loader = r.ev.base;
+			end = loader + r.ev.size;
+		}
 		libc |= strstr(r.ev.path, "libc.so.6") != NULL;
 		vdso |= !strcmp(r.ev.path, "linux-vdso.so.1");
 		uint8_t magic[4];
@@ -27,8 +31,9 @@ static void modules_before_constructors(void **state)
 	}
 	assert_true(program && loader && libc && vdso);
 	assert_true(r.ev.kind == TGT_EV_EXCEPTION && r.ev.initial && r.ev.first_chance);
-	/* main has not run */
+	/* main has not run, nor a constructor of a library: the loader is still at work */
 	assert_int_equal(rig_u64(&r, rig_symbol(&r, "total")), 0);
+	assert_true(r.ev.pc >= loader && r.ev.pc < end);
 	rig_end(&r);
 	char b[64];
 	assert_string_equal(rig_output(&r, b, sizeof b), "3\n");
@@ -189,7 +194,7 @@ static void two_processes(void **state)
 	rig r;
 	uint64_t ids[4];
 	size_t n = 0;
-	unsigned ended = 0;
+	unsigned ended = 0, modules[2] = {0};
 	(void)state;
 	rig_create(&r, "hits", "5", NULL);
 	const char *argv[] = {r.path, "6", NULL};
@@ -206,10 +211,12 @@ static void two_processes(void **state)
 			ended++;
 			assert_int_equal(r.ev.exit_code, r.ev.process_id == second ? 6 : 5);
 		}
+		modules[r.ev.process_id == second] += r.ev.kind == TGT_EV_LOAD;
 		rig_go(&r, TGT_GO, true);
 	}
 	assert_int_equal(ended, 2);
 	assert_int_equal(r.processes, 2);
+	assert_true(modules[0] >= 4 && modules[0] == modules[1]);
 	rig_close(&r, TGT_KILL);
 }
 
@@ -393,7 +400,21 @@ static void searching(void **state)
 			OK(&r, tgt_search(r.t, as, sp, sizeof b, pat, len, &hit, &r.d));
 			uint8_t *want = memmem(b, sizeof b, pat, len);
 			assert_int_equal(hit - sp, want - b);
+			/* at the very end of what is searched; one byte less has none */
+			uint64_t upto = (uint64_t)(want - b) + len;
+			OK(&r, tgt_search(r.t, as, sp, upto, pat, len, &hit, &r.d));
+			assert_int_equal(hit - sp, want - b);
+			assert_int_equal(tgt_search(r.t, as, sp, upto - 1, pat, len, &hit, &r.d),
+				ERR_NOTFOUND);
 		}
+	/* across the pieces that are read at a time, of whatever power of two they are */
+	uint64_t low = (sp - 0x8000) & ~0xfffull;
+	for (uint64_t piece = 0x1000; piece <= 0x8000; piece *= 2) {
+		OK(&r, tgt_write(r.t, as, low + piece - 5, "across..it", 10, &got, &r.d));
+		OK(&r, tgt_search(r.t, as, low, 0x8000 + 64, "across..it", 10, &hit, &r.d));
+		assert_int_equal(hit - low, piece - 5);
+		OK(&r, tgt_write(r.t, as, low + piece - 5, "          ", 10, &got, &r.d));
+	}
 	/* one byte, and a pattern that lies across the edge of two mappings that touch */
 	OK(&r, tgt_search(r.t, as, r.base, 64, "E", 1, &hit, &r.d));
 	assert_int_equal(hit, r.base + 1);
@@ -429,6 +450,7 @@ static void registers(void **state)
 	assert_int_equal(rig_reg(&r, "al"), a.gpr[X64_RAX] & 255);
 	b = a;
 	b.gpr[X64_RDI] = 0x1122334455667788;
+	b.gpr[X64_RAX] = 0x8877665544332211;
 	b.gpr[X64_R15] = 77;
 	b.eflags ^= X64_FL_CF;
 	b.fx[160] ^= 0x5a; /* xmm0 */
@@ -437,6 +459,9 @@ static void registers(void **state)
 	OK(&r, tgt_regs_get(r.t, r.ev.unit, sets, &a, &r.d));
 	assert_int_equal(a.gpr[X64_RDI], 0x1122334455667788);
 	assert_int_equal(a.gpr[X64_R15], 77);
+	assert_int_equal(rig_reg(&r, "al"), 0x11);
+	assert_int_equal(rig_reg(&r, "ah"), 0x22);
+	assert_int_equal(rig_reg(&r, "eax"), 0x44332211);
 	assert_int_equal(a.eflags, b.eflags);
 	assert_int_equal(a.rip, at);
 	assert_memory_equal(a.fx, b.fx, sizeof a.fx);

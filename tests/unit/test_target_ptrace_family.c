@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 
 /* ---- children that nobody follows ---- */
 
@@ -522,9 +523,13 @@ static void looking_only(void **state)
 	tgt_trap trap = {TGT_TRAP_SOFT, as_process(r.pid), regs.rip, 0};
 	assert_int_equal(tgt_trap_add(r.t, &trap, &h, &r.d), ERR_UNSUPPORTED);
 	assert_int_not_equal(tgt_write(r.t, as_process(r.pid), regs.rip, b, 1, &got, &r.d), ERR_OK);
+	char out[65536];
+	while (read(v.out, out, sizeof out) > 0)
+		;
 	rig_go(&r, TGT_GO, true); /* but it does not run */
-	OK(&r, tgt_wait(r.t, 20, &r.ev, &r.d));
+	OK(&r, tgt_wait(r.t, 50, &r.ev, &r.d));
 	assert_int_equal(r.ev.kind, TGT_EV_TIMEOUT);
+	assert_true(read(v.out, out, 1) < 0);
 	rig_close(&r, TGT_DETACH);
 	assert_true(victim_lives(&v));
 	victim_end(&v);
@@ -712,6 +717,34 @@ static pid_t debugger(victim *v, int what, int ready)
 	}
 }
 
+/* Whether a thread of pid has debug registers switched on. */
+static bool hard_left(pid_t pid)
+{
+	char path[64];
+	bool any = false;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	for (struct dirent *e; (e = readdir(dir));) {
+		pid_t tid = (pid_t)atoi(e->d_name);
+		int status;
+		if (tid <= 0)
+			continue;
+		if (ptrace(PTRACE_SEIZE, tid, NULL, NULL)) {
+			any = true; /* the guard has it: not done yet */
+			continue;
+		}
+		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+		assert_int_equal(waitpid(tid, &status, __WALL), tid);
+		void *dr7 = (void *)(offsetof(struct user, u_debugreg) + 7 * 8);
+		any |= ptrace(PTRACE_PEEKUSER, tid, dr7, NULL) != 0;
+		int sig = WIFSTOPPED(status) && !(status >> 16) ? WSTOPSIG(status) : 0;
+		ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)sig);
+	}
+	closedir(dir);
+	return any;
+}
+
 static void killed(int what, const char *threads, int rounds)
 {
 	for (int i = 0; i < rounds; i++) {
@@ -757,6 +790,9 @@ static void killed(int what, const char *threads, int rounds)
 			usleep(10000);
 		}
 		assert_true(CPU_EQUAL(&cpus, &ours));
+		for (int k = 0; k < 200 && what == 1 && hard_left(v.pid); k++)
+			usleep(10000);
+		assert_false(what == 1 && hard_left(v.pid));
 		assert_true(victim_lives(&v));
 		victim_end(&v);
 	}

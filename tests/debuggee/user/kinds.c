@@ -45,6 +45,8 @@ __asm__(".text\n"
 	"fn k_syscall\n	mov $39, %eax\n	at_syscall: syscall\n	xor %eax, %eax\n	ret\n"
 	"fn k_leave\n	push %rbp\n	mov %rsp, %rbp\n	sub $32, %rsp\n	mov %rdi, "
 	"%rax\n	at_leave: leave\n	ret\n"
+	"fn k_run\n	mov %rdi, %rax\n	.rept 100\n	lea 3(%rax), %rax\n	.endr\n	"
+	"ret\n"
 	"k_far:	lea 9(%rdi), %rax\n	ret\n"
 	"k_leaf:	lea 5(%rdi), %rax\n	ret\n"
 	".data\n.balign 8\n"
@@ -79,7 +81,8 @@ __asm__(".text\n"
 	X(k_sse)                                                                                   \
 	X(k_fs)                                                                                    \
 	X(k_syscall)                                                                               \
-	X(k_leave)
+	X(k_leave)                                                                                 \
+	X(k_run)
 
 #define DECLARE(f) long f(long);
 KINDS(DECLARE)
