@@ -492,10 +492,34 @@ static void finding(void **state)
 	expect_find("geo::Colour::Red", DWX_ALL, false, "enumerator geo::Colour::Red");
 	expect_find("geo::PlainB", DWX_ALL, false, "enumerator geo::PlainB");
 	expect_find("Point::Y_AXIS", DWX_ALL, false, "enumerator geo::v2::Point::Y_AXIS");
+	expect_find("geo::Box<geo::Colour, 1>::at", DWX_ALL, false,
+		"func geo::Box<geo::Colour, 1>::at");
+	expect_find("Turned::operator geo::v2::Point", DWX_ALL, false,
+		"func Turned::operator geo::v2::Point");
 	expect_find("Opaque", DWX_ALL, false, "struct Opaque");
+	/* more scopes than there are */
+	expect_find("geo::c_entry", DWX_ALL, false, "");
 	expect_find("", DWX_ALL, false, "");
 	expect_find("::", DWX_ALL, false, "");
 	expect_find("geo::", DWX_ALL, false, "");
+}
+
+/* Before DWARF 5 nothing says of an anonymous namespace that its names are those around it. */
+static void finding_before_5(void **state)
+{
+	dwx *now = demo_index;
+	assert_int_equal(
+		sh("g++ -g -w -gdwarf-4 -gstrict-dwarf $D/one.cpp $D/two.cpp -o demo4"), 0);
+	dwarf_file f = file("demo4");
+	demo_index = index_of(&f.s, 1);
+	expect_find("::hidden_function", DWX_ALL, false,
+		"func (anonymous namespace)::hidden_function, func (anonymous "
+		"namespace)::hidden_function");
+	expect_find(
+		"::inner::counter", DWX_ALL, false, "var (anonymous namespace)::inner::counter");
+	dwx_destroy(demo_index);
+	demo_index = now;
+	sys_map_close(&f.map);
 }
 
 static bool check_value(void *u, const dwx_entry *e)
@@ -549,6 +573,7 @@ static void matching(void **state)
 	expect_match("geo::Widget::", DWX_ALL, "");
 	expect_match("[op]p?que", DWX_VAR, "var opaque");
 	expect_match("_c_entry", DWX_ALL, "func c_entry");
+	expect_match("_geo::Widget", DWX_ALL, "class geo::Widget");
 	expect_match("mai+n", DWX_ALL, "func main");
 	expect_match("", DWX_ALL, "");
 	cancel c = {0};
@@ -767,6 +792,7 @@ int main(void)
 		cmocka_unit_test(split_addresses),
 		cmocka_unit_test(alternate_file),
 		cmocka_unit_test(finding),
+		cmocka_unit_test(finding_before_5),
 		cmocka_unit_test(values),
 		cmocka_unit_test(matching),
 		cmocka_unit_test(stopping),

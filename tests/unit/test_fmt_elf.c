@@ -146,11 +146,19 @@ static void exploding_names(void **state)
 	buf_init(&raw, 0);
 	buf_init(&out, 0);
 	buf_addz(&raw, "_Z1fI1AIiiE");
-	for (int i = 0; i < 60; i++)
-		buf_addf(&raw, "1BIS%c_S%c_E", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i % 36],
-			"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[i % 36]);
+	for (unsigned i = 0; i < 60; i++) {
+		/* each names the one before twice: every other substitution is such a whole */
+		static const char digit[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+		unsigned k = 2 * i + 1;
+		char n[3] = {digit[k % 36], 0, 0};
+		if (k >= 36) {
+			n[0] = digit[k / 36];
+			n[1] = digit[k % 36];
+		}
+		buf_addf(&raw, "1BIS%s_S%s_E", n, n);
+	}
 	buf_addz(&raw, "Evv");
-	elf_undec(buf_str(&raw), &out);
+	assert_false(elf_undec(buf_str(&raw), &out));
 	assert_true(out.n < 1 << 16);
 	buf_clear(&raw);
 	buf_addz(&raw, "_Z1f");
@@ -196,6 +204,9 @@ static void headers(void **state)
 	assert_int_equal(elf_open(&v, &a, f.p, f.n, &d), ERR_OK);
 	assert_int_equal(v.type, ELF_EXEC);
 	assert_int_equal(v.base, 0x400000);
+	text = elf_sec_find(&v, STR(".text"));
+	assert_non_null(text);
+	assert_ptr_equal(elf_at(&v, text->addr, &left), v.p + text->off);
 }
 
 static void find_in(const elf_syms *t, const char *name, elf_sym *ret)
@@ -288,6 +299,10 @@ static void memory(void **state)
 	assert_int_equal(m.nsec, 0);
 	assert_int_equal(m.build_id_n, v.build_id_n);
 	assert_memory_equal(m.build_id, v.build_id, v.build_id_n);
+	/* in a segment that lies elsewhere in memory than in the file: DT_STRSZ */
+	uint64_t there = 0, here = 0;
+	assert_true(elf_dynamic(&v, 10, &there) && elf_dynamic(&m, 10, &here));
+	assert_int_equal(here, there);
 	assert_int_equal(elf_from_memory(&r, sp.base + 0x1000, &copy, &n, NULL), ERR_CORRUPT);
 	assert_int_equal(elf_from_memory(&r, 0x1000, &copy, &n, NULL), ERR_FAULT);
 	mem_free((void *)(uintptr_t)m.p);

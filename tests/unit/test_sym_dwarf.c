@@ -1062,6 +1062,7 @@ static void listing_amid_index(void **state)
 	sym_list l;
 	atomic_store(&x.stop.flag, true);
 	assert_int_equal(sym_match(s, STR("prog!*e*"), 0, &l, NULL), ERR_CANCELLED);
+	assert_int_equal(x.progress, 0); /* nobody waited for the rest */
 	atomic_store(&x.stop.flag, false);
 	atomic_store(&pending->done, true);
 	close_program();

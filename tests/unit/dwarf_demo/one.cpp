@@ -26,6 +26,8 @@ geo::Colour colour = geo::Colour::Green;
 geo::Point::Axis axis;
 Opaque *opaque;
 bool operator-(const geo::Point &p, int v) { return p.x > v; }
+struct Turned { operator geo::Point() const { return {3, 4}; } } turned;
+geo::Box<geo::Colour, 1> coloured;
 auto lambda = [](int v) { struct InLambda { int q; } z = {v}; return z.q; };
 extern "C" int c_entry(int v)
 {
@@ -35,5 +37,5 @@ extern "C" int c_entry(int v)
 	Derived d;
 	geo::Box<char, 2>::Node node = {'c', nullptr};
 	return l.m + p.norm() + same_name(v) + hidden_function(v) + inner::counter + d.twice() + local_static++ +
-	       geo::shared_inline(v) + node.value + ints.at(1) + (ints < ints) + lambda(v) + (p - 3) + a::b::c::folded + uses_enum + geo::Widget::depth;
+	       geo::shared_inline(v) + node.value + ints.at(1) + (ints < ints) + lambda(v) + (p - 3) + a::b::c::folded + uses_enum + geo::Point(turned).norm() + (int)coloured.at(0) + geo::Widget::depth;
 }
