@@ -277,6 +277,8 @@ err eng_call(engine *e, uint64_t func, uint64_t like, const eng_arg *args, size_
 static err put_back(engine *e, const call *k, diag *d)
 {
 	TRY(tgt_regs_set(e->t, k->thread, SAVED, &k->saved, d));
+	/* a fault of the function's is none of what the thread goes on with */
+	(void)!tgt_ctl(e->t, TGT_CTL_DROP_FAULT, k->thread, NULL);
 	if (e->ev.unit == k->thread) {
 		e->ev.pc = k->saved.rip;
 		e->ev.n_stream = 0;

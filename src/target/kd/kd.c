@@ -503,6 +503,7 @@ static err ctl_(kd *k, tgt_ctl_code c, uint64_t arg, diag *d)
 			return diag_set(d, ERR_STATE, "the target is not stopped");
 		return switch_to(k, (unit_t)arg, d);
 	case TGT_CTL_SILENT_SIGNALS:
+	case TGT_CTL_DROP_FAULT:
 		break;
 	}
 	return diag_set(d, ERR_UNSUPPORTED, "not possible with a KD target");

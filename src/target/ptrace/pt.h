@@ -288,6 +288,7 @@ tgt_event *pt_break_event(pt *p, pt_thread *th, tgt_event *ret);
 bool pt_step_event(pt *p, pt_thread *th, tgt_event *ret);
 bool pt_signal_kills(const pt_thread *th, int sig);
 bool pt_second_chance(pt *p, pt_thread *th);
+bool pt_own_fault(const siginfo_t *si); /* raised by the instruction itself, sent by nobody */
 
 /* pt_run.c */
 err pt_resume(tgt *t, const tgt_run *how, diag *d);

@@ -181,6 +181,13 @@ bool pt_signal_kills(const pt_thread *th, int sig)
 	       pt_status_field(th->tid, "SigCgt", 16, &cgt) && !(ign & bit) && !(cgt & bit);
 }
 
+bool pt_own_fault(const siginfo_t *si)
+{
+	int sig = si->si_signo;
+	return si->si_code > 0 &&
+	       (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL);
+}
+
 bool pt_second_chance(pt *p, pt_thread *th)
 {
 	if (!th->has_si)
@@ -242,8 +249,7 @@ static bool signal_stop(pt *p, pt_thread *th, int sig, tgt_event *ret)
 	th->si.si_signo = sig;
 	pt_site *s = th->in;
 	if (s && pt_pass_home(p, th)) {
-		bool own = th->si.si_code > 0 &&
-			   (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL);
+		bool own = pt_own_fault(&th->si);
 		if (!own && !finish_copy(p, th))
 			return false;
 		if (own && (uint64_t)(uintptr_t)th->si.si_addr == s->slot &&

@@ -243,12 +243,16 @@ static err ctl(tgt *t, tgt_ctl_code c, uint64_t arg, diag *d)
 {
 	pt *p = pt_of(t);
 	switch (c) {
-	case TGT_CTL_SWITCH: {
+	case TGT_CTL_SWITCH:
+	case TGT_CTL_DROP_FAULT: {
 		pt_thread *th = pt_thread_find(p, (pid_t)arg);
 		if (!th)
 			return diag_set(d, ERR_NOTFOUND, "there is no thread %llx",
 				(unsigned long long)arg);
-		p->last_pid = th->proc->pid;
+		if (c == TGT_CTL_SWITCH)
+			p->last_pid = th->proc->pid;
+		else if (th->has_si && pt_own_fault(&th->si))
+			th->chance = PT_NO_SIGNAL;
 		return ERR_OK;
 	}
 	case TGT_CTL_SILENT_SIGNALS:

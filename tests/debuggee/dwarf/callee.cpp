@@ -9,6 +9,7 @@ struct point { int x, y; };
 struct mixed { double d; int i; };
 struct longs { long v[5]; };
 struct floats { float a, b, c; };
+struct word { float f; int i; };
 enum color { RED, GREEN = 5, BLUE = -1 };
 struct object {
 	int k;
@@ -33,6 +34,7 @@ mixed make_mixed(double d, int i) { return mixed{d, i}; }
 longs make_longs(long n) { return longs{{n, n + 1, n + 2, n + 3, n + 4}}; }
 floats make_floats(float a) { return floats{a, a + 1, a + 2}; }
 int sum_of(point p, mixed q, longs b, floats f) { return p.x + p.y + (int)q.d + q.i + (int)b.v[4] + (int)f.c; }
+int both_of(word w) { return (int)w.f + w.i; }
 long double doubled(long double x) { return x * 2; }
 __int128 tripled(__int128 x) { return x * 3; }
 const char *text(int n) { return n ? "yes" : "no"; }
@@ -59,11 +61,22 @@ int total(int n, ...)
 	return (int)s;
 }
 int fault(int *p) { return *p; }
+int leaf(int n) // what it knows lies below its stack pointer
+{
+	volatile int v[24];
+	for (int i = 0; i < 24; i++)
+		v[i] = n + i;
+	int s = 0;
+	for (int i = 0; i < 24; i++)
+		s += v[i];
+	return s;
+}
 }
 color pick(int n) { return n ? GREEN : RED; }
 int one_more(const int &r) { return r + 1; }
 std::complex<double> both(double d) { return {d, -d}; }
 int target = 5;
+word one_word = {2.5, 7};
 
 int here(object *o) { return o->add(1) + (int)o->name().size(); }
 
@@ -80,6 +93,7 @@ int main(int argc, char **argv)
 	volatile long unused = sum_bits(w) + sum_packed(1, k, 2) + widths(1, 2, 3, 4, true, RED);
 	(void)unused;
 	int n = here(&o) + one_more(3) + sum_of(p, q, b, f);
+	n += leaf(2) - 324;
 	printf("%d %d\n", n, argc > 1 ? usleep(1500000) : 0);
 	return 0;
 }
