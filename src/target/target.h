@@ -254,10 +254,10 @@ typedef enum tgt_ctl_code {
 	TGT_CTL_REBOOT,	       /* .reboot */
 	TGT_CTL_CRASH,	       /* .crash: arg = bug check code */
 	TGT_CTL_SWITCH,	       /* make arg the unit that is asked */
-	TGT_CTL_SILENT_SIGNALS, /* user mode: arg has bit N - 1 set for each signal N that is
-				   delivered without an event */
-	TGT_CTL_DROP_FAULT /* user mode: what an instruction of thread arg raised is not delivered:
-			      the thread is somewhere else now */
+	TGT_CTL_DROP_FAULT,    /* user mode: what an instruction of thread arg raised is not
+				  delivered: the thread is somewhere else now */
+	TGT_CTL_SILENT_SIGNALS /* user mode: arg has bit N - 1 set for each signal N that is
+				  delivered without an event */
 } tgt_ctl_code;
 
 /* What only a process can do to itself; a stopped thread of it is made to. */
