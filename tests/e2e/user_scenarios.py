@@ -389,7 +389,7 @@ def debugger_killed(build):
             k.p.kill()
             k.p.wait()
             must(lives(), f"{commands}: dead or stopped, state '{_state(t.pid)}', exit {t.poll()}")
-            must(t.poll() is None, f"{commands}: it died")
+            must(t.poll() is None, f"{commands}: it died, {t.poll()}")
             with _Debugger(build, "-p", str(t.pid)) as again:
                 again.sees(PROMPT)
                 again.say("u user_ticker!tick L1", "bp user_ticker!tick", "g")
