@@ -307,7 +307,8 @@ static void attach_and_detach(void **state)
 		OK(&r, tgt_read_all(r.t, as_process(r.pid), at, before, sizeof before, &r.d));
 		uint64_t h = rig_trap(&r, at), bits = 0;
 		tgt_trap hw = {TGT_TRAP_WRITE, as_process(r.pid), rig_symbol(&r, "watched"), 8};
-		for (int i = 0; i < 60; i++) {
+		/* the last one is a hit of the trap */
+		for (int i = 0; i < 60 || r.ev.code != (uint32_t)BREAK; i++) {
 			if (i == 30)
 				OK(&r, tgt_trap_add(r.t, &hw, &bits, &r.d));
 			rig_go(&r, TGT_GO, true);
