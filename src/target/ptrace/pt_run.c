@@ -358,11 +358,15 @@ bool pt_halt_thread(pt *p, pt_thread *th)
 	return th->state == PT_STOPPED;
 }
 
+/* Its signal is gone with it, so nothing puts the pc of a hit back any more if we are killed: first
+ * that is where it shows. */
 void pt_take_stop(pt_thread *th)
 {
 	int status;
-	if (th->unwaited)
+	if (th->unwaited) {
+		(void)!pt_regs_flush(th);
 		(void)!waitpid(th->tid, &status, __WALL | WNOHANG);
+	}
 	th->unwaited = false;
 }
 
